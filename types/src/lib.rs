@@ -1,0 +1,56 @@
+//! The nouns of Rota, their bytes and their signatures.
+//!
+//! One struct serves the wire, the disk and L1: whatever is signed here is what a contract checks.
+//! Not for: rules that need state (those are in `preconf` and `consensus`), and not for IO.
+//! Invariant: `decode(encode(x)) == x`, lengths are exact, and no byte string is valid as two kinds
+//! of message, on two chains, or in two generations (`docs/protocol.md`, "Domain separation").
+
+mod ack;
+mod batch;
+mod cert;
+mod codec;
+mod domain;
+mod frame;
+mod header;
+mod keys;
+mod merkle;
+mod mmr;
+mod params;
+mod proposal;
+mod receipt;
+mod set;
+mod stage;
+mod term;
+mod tx;
+mod vote;
+/// Messages between peers and their bounded encoding.
+pub mod wire;
+
+pub use ack::{ACK_LEN, Ack, AckCert, SignedAck};
+pub use batch::{Batch, BatchError, BatchHeight, MAX_BATCH_HEIGHTS, MAX_BATCH_RAW};
+pub use cert::{
+    Bitmap, CertError, CommitCertificate, PolkaCertificate, RoundCertificate, RoundVote,
+};
+pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
+pub use domain::{Domain, Tag};
+pub use frame::{
+    FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS,
+    SignedFrame,
+};
+pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header};
+pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};
+pub use merkle::{MerkleProof, hash_list_root, tx_leaf, tx_proof, tx_root, verify_tx};
+pub use mmr::Mmr;
+pub use params::ChainParams;
+pub use proposal::{Proposal, SignedProposal};
+pub use receipt::{AckProof, DecidedProof, Receipt, ReceiptError};
+pub use set::{Validator, ValidatorSet};
+pub use stage::Stage;
+pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
+pub use tx::{MAX_TX_BYTES, TX_GAS_CAP, Tx, TxError};
+pub use vote::{SignedVote, Vote, VoteKind};
+
+pub use alloy_primitives::{Address, B256, Bytes, U256};
+
+/// Milliseconds since the Unix epoch, always given by the caller.
+pub type Millis = u64;

@@ -1,0 +1,287 @@
+//! Everything peers say to each other, and in which lane.
+//!
+//! Invariant (I-26): every list and length has a bound that is checked before anything is allocated.
+
+use crate::{
+    AckCert, CommitCertificate, Decode, DecodeError, Encode, Header, MAX_TX_BYTES,
+    PolkaCertificate, Reader, RoundCertificate, SignedAck, SignedFrame, SignedProposal,
+    SignedStatus, SignedTermInit, SignedVote, Writer,
+};
+use alloy_primitives::{B256, Bytes};
+
+/// Largest encoded message.
+pub const MAX_MESSAGE: usize = 512 * 1024;
+/// Largest encoded response.
+pub const MAX_RESPONSE: usize = 4 * 1024 * 1024;
+/// Most transactions in one forwarded bundle.
+pub const MAX_BUNDLE: usize = 1024;
+/// Most frames in one response.
+pub const MAX_FRAMES: usize = 2048;
+/// Most heights in one response.
+pub const MAX_HEIGHTS: usize = 64;
+
+/// Messages of one lane keep their order and never wait for another lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Lane {
+    /// Votes, proposals, certificates, Status and TermInit.
+    Consensus = 0,
+    /// Frames.
+    Frames = 1,
+    /// Acks and ack certificates.
+    Acks = 2,
+    /// Forwarded transactions and heads.
+    Bulk = 3,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 4] = [Self::Consensus, Self::Frames, Self::Acks, Self::Bulk];
+    /// Name for logs and gauges.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Frames => "frames",
+            Self::Acks => "acks",
+            Self::Bulk => "bulk",
+        }
+    }
+    /// Largest message in this lane, bytes.
+    #[must_use]
+    pub const fn max(self) -> usize {
+        match self {
+            Self::Consensus => 128 * 1024,
+            Self::Frames | Self::Bulk => MAX_MESSAGE,
+            Self::Acks => 32 * 1024,
+        }
+    }
+}
+
+/// How far a node is, told to its peers so that those behind can ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Newest decided height.
+    pub height: u64,
+    /// Its value id.
+    pub value_id: B256,
+    /// Oldest height that can be served.
+    pub oldest: u64,
+}
+
+/// A message between validators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A frame from its leader, or passed on.
+    Frame(SignedFrame),
+    /// An ack.
+    Ack(SignedAck),
+    /// Acks of more than two thirds.
+    AckCert(AckCert),
+    /// A vote.
+    Vote(SignedVote),
+    /// A proposal.
+    Proposal(Box<SignedProposal>),
+    /// A polka, for liveness.
+    Polka(PolkaCertificate),
+    /// A round certificate, for liveness.
+    RoundCertificate(RoundCertificate),
+    /// A report at a round change.
+    Status(SignedStatus),
+    /// The opening of a term.
+    TermInit(SignedTermInit),
+    /// Transactions for the leader.
+    Txs(Vec<Bytes>),
+    /// The sender's head.
+    Head(Head),
+}
+
+impl Message {
+    /// The lane it travels in.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Frame(_) => Lane::Frames,
+            Self::Ack(_) | Self::AckCert(_) => Lane::Acks,
+            Self::Txs(_) | Self::Head(_) => Lane::Bulk,
+            _ => Lane::Consensus,
+        }
+    }
+    /// Short name for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Frame(_) => "frame",
+            Self::Ack(_) => "ack",
+            Self::AckCert(_) => "ack certificate",
+            Self::Vote(_) => "vote",
+            Self::Proposal(_) => "proposal",
+            Self::Polka(_) => "polka",
+            Self::RoundCertificate(_) => "round certificate",
+            Self::Status(_) => "status",
+            Self::TermInit(_) => "term init",
+            Self::Txs(_) => "transactions",
+            Self::Head(_) => "head",
+        }
+    }
+}
+
+impl Encode for Head {
+    fn encode_to(&self, w: &mut Writer) {
+        w.u64(self.height).hash(&self.value_id).u64(self.oldest);
+    }
+}
+
+impl Decode for Head {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            height: r.u64("height")?,
+            value_id: r.hash("value_id")?,
+            oldest: r.u64("oldest")?,
+        })
+    }
+}
+
+impl Encode for Message {
+    fn encode_to(&self, w: &mut Writer) {
+        match self {
+            Self::Frame(x) => x.encode_to(w.u8(1)),
+            Self::Ack(x) => x.encode_to(w.u8(2)),
+            Self::AckCert(x) => x.encode_to(w.u8(3)),
+            Self::Vote(x) => x.encode_to(w.u8(4)),
+            Self::Proposal(x) => x.encode_to(w.u8(5)),
+            Self::Polka(x) => x.encode_to(w.u8(6)),
+            Self::RoundCertificate(x) => x.encode_to(w.u8(7)),
+            Self::Status(x) => x.encode_to(w.u8(8)),
+            Self::TermInit(x) => x.encode_to(w.u8(9)),
+            Self::Txs(x) => {
+                w.u8(10).u32(u32::try_from(x.len()).unwrap_or(u32::MAX));
+                for tx in x {
+                    w.bytes(tx);
+                }
+            }
+            Self::Head(x) => x.encode_to(w.u8(11)),
+        }
+    }
+}
+
+impl Decode for Message {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match r.u8("message kind")? {
+            1 => Self::Frame(SignedFrame::decode_from(r)?),
+            2 => Self::Ack(SignedAck::decode_from(r)?),
+            3 => Self::AckCert(AckCert::decode_from(r)?),
+            4 => Self::Vote(SignedVote::decode_from(r)?),
+            5 => Self::Proposal(Box::new(SignedProposal::decode_from(r)?)),
+            6 => Self::Polka(PolkaCertificate::decode_from(r)?),
+            7 => Self::RoundCertificate(RoundCertificate::decode_from(r)?),
+            8 => Self::Status(SignedStatus::decode_from(r)?),
+            9 => Self::TermInit(SignedTermInit::decode_from(r)?),
+            10 => {
+                let n = r.count("bundle", MAX_BUNDLE)?;
+                let mut txs = Vec::new();
+                for _ in 0..n {
+                    txs.push(r.bytes("transaction", MAX_TX_BYTES)?);
+                }
+                Self::Txs(txs)
+            }
+            11 => Self::Head(Head::decode_from(r)?),
+            _ => return Err(DecodeError::Invalid("unknown message kind")),
+        })
+    }
+}
+
+/// A decided height as it is stored and synced: everything needed to check it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedHeight {
+    /// The decided header.
+    pub header: Header,
+    /// The certificate.
+    pub certificate: CommitCertificate,
+    /// The frames of the height with the leader's signatures.
+    pub frames: Vec<SignedFrame>,
+}
+
+impl Encode for DecidedHeight {
+    fn encode_to(&self, w: &mut Writer) {
+        self.header.encode_to(w);
+        self.certificate.encode_to(w);
+        w.list(&self.frames);
+    }
+}
+
+impl Decode for DecidedHeight {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            header: Header::decode_from(r)?,
+            certificate: CommitCertificate::decode_from(r)?,
+            frames: r.list("frames of a height", MAX_FRAMES)?,
+        })
+    }
+}
+
+/// A question to one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// The frames that end with `tip`, from position `from_g` on.
+    Frames {
+        /// First position wanted.
+        from_g: u64,
+        /// Hash of the last frame wanted.
+        tip: B256,
+    },
+    /// Decided heights from `from` on.
+    Heights {
+        /// First height wanted.
+        from: u64,
+        /// How many, at most.
+        count: u32,
+    },
+}
+
+impl Encode for Request {
+    fn encode_to(&self, w: &mut Writer) {
+        match self {
+            Self::Frames { from_g, tip } => w.u8(1).u64(*from_g).hash(tip),
+            Self::Heights { from, count } => w.u8(2).u64(*from).u32(*count),
+        };
+    }
+}
+
+impl Decode for Request {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match r.u8("request kind")? {
+            1 => Self::Frames { from_g: r.u64("from_g")?, tip: r.hash("tip")? },
+            2 => Self::Heights { from: r.u64("from")?, count: r.u32("count")? },
+            _ => return Err(DecodeError::Invalid("unknown request kind")),
+        })
+    }
+}
+
+/// The answer. An empty list means "I do not have it".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// Frames in order.
+    Frames(Vec<SignedFrame>),
+    /// Decided heights in order.
+    Heights(Vec<DecidedHeight>),
+}
+
+impl Encode for Response {
+    fn encode_to(&self, w: &mut Writer) {
+        match self {
+            Self::Frames(x) => w.u8(1).list(x),
+            Self::Heights(x) => w.u8(2).list(x),
+        };
+    }
+}
+
+impl Decode for Response {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match r.u8("response kind")? {
+            1 => Self::Frames(r.list("frames", MAX_FRAMES)?),
+            2 => Self::Heights(r.list("heights", MAX_HEIGHTS)?),
+            _ => return Err(DecodeError::Invalid("unknown response kind")),
+        })
+    }
+}
