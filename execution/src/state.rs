@@ -1,0 +1,172 @@
+//! The world state: accounts, storage and code, as an immutable snapshot.
+//!
+//! Everything is a persistent structure, so `clone` is O(1) and is how a snapshot is taken, a rollback is
+//! done and a reader is served: a `State` in somebody's hand never changes. It is not a database (it lives
+//! in memory) and it does not know blocks.
+//!
+//! Invariant: `tries` plus `touched` describe the same accounts and slots as the maps. The EVM reads and
+//! writes the maps only; the tries catch up when a root or a proof is asked for, once per block.
+
+mod commit;
+mod database;
+mod diff;
+mod tries;
+#[cfg(test)]
+mod tests;
+
+pub use diff::{AccountChange, StateDiff};
+pub use tries::{AccountProof, SlotProof};
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use commit::Touch;
+use imbl::{HashMap, Vector};
+use revm::bytecode::Bytecode;
+use tries::Tries;
+
+use crate::ExecutionError;
+
+/// An account without its storage and code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// In wei.
+    pub balance: U256,
+    /// keccak256 of the code; of nothing for an account without code.
+    pub code_hash: B256,
+}
+
+impl Account {
+    /// Holds nothing, did nothing, is nothing: such an account does not exist (EIP-161).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK256_EMPTY
+    }
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { nonce: 0, balance: U256::ZERO, code_hash: KECCAK256_EMPTY }
+    }
+}
+
+type Slots = HashMap<U256, U256>;
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    account: Account,
+    slots: Slots,
+}
+
+/// A snapshot of the world.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    entries: HashMap<Address, Entry>,
+    codes: HashMap<B256, Bytecode>,
+    tries: Tries,
+    touched: Vector<Arc<[Touch]>>,
+}
+
+impl State {
+    /// Rebuilds a state from what a store kept: accounts, non-zero slots and codes, in any order.
+    ///
+    /// # Errors
+    /// [`ExecutionError::OrphanStorage`] and [`ExecutionError::MissingCode`] if the parts do not fit together.
+    pub fn from_parts(
+        accounts: impl IntoIterator<Item = (Address, Account)>,
+        slots: impl IntoIterator<Item = (Address, U256, U256)>,
+        codes: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Self, ExecutionError> {
+        let mut state = Self::default();
+        for code in codes {
+            state.add_code(code);
+        }
+        for (address, account) in accounts {
+            if account.code_hash != KECCAK256_EMPTY && !state.codes.contains_key(&account.code_hash) {
+                return Err(ExecutionError::MissingCode(account.code_hash));
+            }
+            state.entries.insert(address, Entry { account, slots: Slots::new() });
+        }
+        for (address, slot, value) in slots {
+            let entry = state.entries.get_mut(&address).ok_or(ExecutionError::OrphanStorage(address))?;
+            if !value.is_zero() {
+                entry.slots.insert(slot, value);
+            }
+        }
+        state.touched.push_back(state.entries.keys().map(|address| Touch::whole(*address)).collect());
+        state.settle();
+        Ok(state)
+    }
+
+    /// The account at an address; `None` if there is none.
+    #[must_use]
+    pub fn account(&self, address: &Address) -> Option<Account> {
+        self.entries.get(address).map(|entry| entry.account)
+    }
+
+    /// The balance in wei; zero for an account that does not exist.
+    #[must_use]
+    pub fn balance(&self, address: &Address) -> U256 {
+        self.account(address).unwrap_or_default().balance
+    }
+
+    /// The next nonce; zero for an account that does not exist.
+    #[must_use]
+    pub fn nonce(&self, address: &Address) -> u64 {
+        self.account(address).unwrap_or_default().nonce
+    }
+
+    /// The value of a storage slot; zero if it was never set.
+    #[must_use]
+    pub fn storage(&self, address: &Address, slot: &U256) -> U256 {
+        self.entries.get(address).and_then(|entry| entry.slots.get(slot)).copied().unwrap_or_default()
+    }
+
+    /// The code of an account; empty if it has none.
+    #[must_use]
+    pub fn code(&self, address: &Address) -> Bytes {
+        let code = self.entries.get(address).and_then(|entry| self.codes.get(&entry.account.code_hash));
+        code.map(Bytecode::original_bytes).unwrap_or_default()
+    }
+
+    /// How many accounts exist.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if no account exists.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The state root. Free on a state that came out of a block; on a snapshot of an open block it costs
+    /// a few microseconds for each account touched so far, at every call.
+    #[must_use]
+    pub fn root(&self) -> B256 {
+        self.settled_tries().accounts.root()
+    }
+
+    /// Shows an account and some of its slots against [`Self::root`] (EIP-1186), present or absent.
+    #[must_use]
+    pub fn proof(&self, address: Address, slots: &[U256]) -> AccountProof {
+        self.settled_tries().proof(self, address, slots)
+    }
+
+    /// Brings the tries up to date, so that roots and proofs cost nothing from here on.
+    pub(crate) fn settle(&mut self) {
+        self.tries = self.settled_tries();
+        self.touched = Vector::new();
+    }
+
+    fn settled_tries(&self) -> Tries {
+        let mut tries = self.tries.clone();
+        if !self.touched.is_empty() {
+            tries.catch_up(self, &commit::merge(&self.touched));
+        }
+        tries
+    }
+}
