@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
+import {Sha512} from "../src/Sha512.sol";
+import {Test} from "./Vm.sol";
+
+contract Ed25519Test is Test {
+    /// @dev Fields in alphabetical order: that is how the JSON decoder lays a row out.
+    struct Vector {
+        bytes32 key;
+        bytes32 message;
+        string name;
+        bytes32 r;
+        bytes32 s;
+        bool valid;
+    }
+
+    uint256 private constant ORDER = 0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed;
+    /// @dev The promise of the documentation; a call from another contract, without the 21,000 of a transaction.
+    uint256 private constant GAS_PER_VERIFICATION = 240_000;
+    Ed25519Verifier private verifier = new Ed25519Verifier();
+
+    function _sign(bytes32 salt, bytes32 message) private pure returns (bytes32 key, bytes32 r, bytes32 s) {
+        bytes32 secret;
+        (key, secret) = vm.createEd25519Key(salt);
+        bytes memory signature = vm.signEd25519("", abi.encodePacked(message), secret);
+        (r, s) = abi.decode(signature, (bytes32, bytes32));
+    }
+
+    function test_sha512OfOneBlock() public pure {
+        (uint256 hi, uint256 lo) = Sha512.hash96(bytes32(uint256(1)), bytes32("rota"), bytes32(type(uint256).max));
+        equal(hi, SHA_HI);
+        equal(lo, SHA_LO);
+    }
+
+    function test_everyVector() public view {
+        string memory json = vm.readFile("../tests/vectors/ed25519.json");
+        Vector[] memory vectors = abi.decode(vm.parseJson(json, ".vectors"), (Vector[]));
+        check(vectors.length > 200, "vectors are missing");
+        uint256 accepted;
+        for (uint256 i; i < vectors.length; i++) {
+            Vector memory v = vectors[i];
+            check(verifier.verify(v.key, v.r, v.s, v.message) == v.valid, v.name);
+            if (v.valid) accepted++;
+        }
+        check(accepted > 30, "too few valid vectors");
+    }
+
+    function test_verifyGas() public view {
+        (bytes32 key, bytes32 r, bytes32 s) = _sign("gas", "message");
+        uint256 before = gasleft();
+        bool ok = verifier.verify(key, r, s, "message");
+        uint256 used = before - gasleft();
+        check(ok, "valid signature");
+        check(used <= GAS_PER_VERIFICATION, "verification got dearer");
+    }
+
+    function test_pairNeedsBoth() public view {
+        (bytes32 key, bytes32 r1, bytes32 s1) = _sign("pair", "one");
+        (, bytes32 r2, bytes32 s2) = _sign("pair", "two");
+        uint256 before = gasleft();
+        check(verifier.verifyPair(key, [r1, s1, "one"], [r2, s2, "two"]), "pair");
+        check(before - gasleft() <= 410_000, "a pair got dearer");
+        check(!verifier.verifyPair(key, [r1, s1, "two"], [r2, s2, "two"]), "first wrong");
+        check(!verifier.verifyPair(key, [r1, s1, "one"], [r2, s2, "one"]), "second wrong");
+        check(!verifier.verifyPair(0, [r1, s1, "one"], [r2, s2, "two"]), "key wrong");
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_acceptsHonest(bytes32 salt, bytes32 message) public view {
+        (bytes32 key, bytes32 r, bytes32 s) = _sign(salt, message);
+        check(verifier.verify(key, r, s, message), "honest signature");
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_refusesAnyFlippedBit(bytes32 salt, bytes32 message, uint8 bit, uint8 part) public view {
+        (bytes32 key, bytes32 r, bytes32 s) = _sign(salt, message);
+        bytes32 flip = bytes32(uint256(1) << bit);
+        part %= 4;
+        if (part == 0) key ^= flip;
+        if (part == 1) r ^= flip;
+        if (part == 2) s ^= flip;
+        if (part == 3) message ^= flip;
+        check(!verifier.verify(key, r, s, message), "flipped");
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_neverReverts(bytes32 key, bytes32 r, bytes32 s, bytes32 message) public view {
+        check(!verifier.verify(key, r, s, message), "random bytes");
+    }
+
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzz_refusesMalleatedS(bytes32 salt, bytes32 message, uint256 times) public view {
+        (bytes32 key, bytes32 r, bytes32 s) = _sign(salt, message);
+        uint256 scalar = _littleEndian(uint256(s)) + (1 + times % 14) * ORDER;
+        check(!verifier.verify(key, r, bytes32(_littleEndian(scalar)), message), "s + k L");
+    }
+
+    function _littleEndian(uint256 v) private pure returns (uint256 out) {
+        for (uint256 i; i < 32; i++) {
+            out = (out << 8) | ((v >> (8 * i)) & 0xff);
+        }
+    }
+
+    uint256 private constant SHA_HI = 0x61f5fe36963c41c7ad5b7bb718ac6e0e5c303201f4270d7dc05fc5ce3f48e0b6;
+    uint256 private constant SHA_LO = 0x331f77bcd1a34f37fbfed55a0a6b7982859c2f9ab6060e8549e259e71d22e4ba;
+}
