@@ -1,1 +1,22 @@
-//! placeholder
+//! Frames: build them, check them, count their acks, carry them over a round change.
+//!
+//! Everything here is pure: no clock, no IO, no randomness. Time and keys are arguments.
+//! Not for: consensus votes (`consensus`), execution, persistence.
+//! Invariant: two nodes with the same frames compute the same header (I-9), the same leader (I-13) and the
+//! same carry (I-11).
+
+mod ack;
+mod builder;
+mod carry;
+mod chain;
+mod frame;
+mod pool;
+mod schedule;
+
+pub use ack::{AckTally, AckVerdict};
+pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
+pub use carry::{BadInit, InitView, Select, StatusBook, check_init, make_init, select};
+pub use chain::{BadFrame, Chain, HeightContext, Link, Rules, Stream};
+pub use frame::{Frame, InvalidFrame};
+pub use pool::FramePool;
+pub use schedule::{Cursor, Schedule};

@@ -1,0 +1,100 @@
+//! Counting acks: how far more than two thirds of the stake have stored the accepted chain.
+//!
+//! Invariant (I-26): one newest ack per validator, and a bounded number of positions for certificates.
+
+use crate::Chain;
+use alloy_primitives::B256;
+use rota_types::{AckCert, Bitmap, SeqSignature, SignedAck, ValidatorSet};
+use std::collections::BTreeMap;
+
+const MAX_POSITIONS: usize = 512;
+
+/// What an ack brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AckVerdict {
+    /// New and counted.
+    Counted,
+    /// Not newer than what the validator said before.
+    Old,
+    /// The validator acked two frames at one position of one round: the pair is evidence.
+    Conflict,
+}
+
+type Place = (u64, B256, u64, u32, B256);
+
+/// Newest ack of every validator, and signatures by position.
+#[derive(Debug, Default)]
+pub struct AckTally {
+    newest: BTreeMap<u16, SignedAck>,
+    places: BTreeMap<Place, BTreeMap<u16, SeqSignature>>,
+}
+
+impl AckTally {
+    /// Takes a verified ack.
+    pub fn add(&mut self, signed: &SignedAck) -> AckVerdict {
+        let ack = &signed.ack;
+        if let Some(old) = self.newest.get(&ack.signer) {
+            let o = &old.ack;
+            if (o.height, o.round, o.g) == (ack.height, ack.round, ack.g)
+                && o.frame_hash != ack.frame_hash
+            {
+                return AckVerdict::Conflict;
+            }
+            if (ack.height, ack.round, ack.g) <= (o.height, o.round, o.g) {
+                return AckVerdict::Old;
+            }
+        }
+        self.newest.insert(ack.signer, signed.clone());
+        let place = (ack.g, ack.frame_hash, ack.height, ack.round, ack.init_hash);
+        self.places.entry(place).or_default().insert(ack.signer, signed.signature);
+        while self.places.len() > MAX_POSITIONS {
+            self.places.pop_first();
+        }
+        AckVerdict::Counted
+    }
+
+    /// The highest position of `chain` that more than two thirds stored, and their stake in gwei.
+    #[must_use]
+    pub fn acked(&self, chain: &Chain, set: &ValidatorSet) -> Option<(u64, u64)> {
+        let mut votes: Vec<(u64, u64)> = self
+            .newest
+            .values()
+            .filter(|s| chain.contains(s.ack.g, &s.ack.frame_hash))
+            .filter_map(|s| Some((s.ack.g, set.get(s.ack.signer)?.power())))
+            .collect();
+        votes.sort_unstable_by_key(|v| std::cmp::Reverse(v.0));
+        let mut weight = 0u64;
+        for (g, power) in votes {
+            weight = weight.saturating_add(power);
+            if set.is_quorum(weight) {
+                return Some((g, weight));
+            }
+        }
+        None
+    }
+
+    /// A certificate for the lowest position from `g` on that has more than two thirds by itself.
+    #[must_use]
+    pub fn certificate(&self, g: u64, chain: &Chain, set: &ValidatorSet) -> Option<AckCert> {
+        let from = (g, B256::ZERO, 0, 0, B256::ZERO);
+        self.places.range(from..).find_map(|((g, hash, height, round, init), signatures)| {
+            let power = |i: &u16| set.get(*i).map_or(0, rota_types::Validator::power);
+            let weight = signatures.keys().map(power).fold(0, u64::saturating_add);
+            (set.is_quorum(weight) && chain.contains(*g, hash)).then(|| AckCert {
+                epoch: set.epoch(),
+                height: *height,
+                round: *round,
+                g: *g,
+                frame_hash: *hash,
+                init_hash: *init,
+                signers: Bitmap::of(signatures.keys().copied()),
+                signatures: signatures.values().copied().collect(),
+            })
+        })
+    }
+
+    /// Forgets positions up to a decided one.
+    pub fn prune(&mut self, decided_g: u64) {
+        self.places.retain(|place, _| place.0 > decided_g);
+    }
+}

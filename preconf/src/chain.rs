@@ -1,0 +1,452 @@
+//! The accepted chain of frames above the last decided height, checked frame by frame
+//! (`docs/protocol.md`, "Frame acceptance").
+//!
+//! Not for: signatures (a `Frame` is verified already), forks (`FramePool` keeps them), or checks that
+//! depend on a clock or an L1 view: those only ever delay a frame and belong to the caller.
+//! Invariant (I-8, I-9): positions are contiguous, each frame names the one before, and a header is a
+//! pure function of the frames up to its CLOSE.
+
+use crate::{Cursor, Frame, Schedule};
+use alloy_primitives::B256;
+use rota_types::{
+    ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term, hash_list_root, tx_root,
+};
+use std::sync::Arc;
+
+/// What is the same for every height of an epoch.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Epoch of the set.
+    pub epoch: u64,
+    /// Who leads when.
+    pub schedule: Schedule,
+    /// Shared parameters.
+    pub params: ChainParams,
+    /// Signature context.
+    pub domain: Domain,
+}
+
+/// The tip that the next frame must name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Position.
+    pub g: u64,
+    /// Frame hash.
+    pub hash: B256,
+    /// Timestamp, milliseconds.
+    pub timestamp_ms: u64,
+}
+
+/// The stream of one leader that may continue the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    /// Its term.
+    pub term: Term,
+    /// Its leader.
+    pub leader: u16,
+    /// Its TermInit, zero in round 0.
+    pub init_hash: B256,
+    /// Next position in the term.
+    pub next_seq: u32,
+}
+
+/// Everything that a height inherits from the frames before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeightContext {
+    /// The height.
+    pub height: u64,
+    /// Value id of the height before, zero at the first.
+    pub parent_id: B256,
+    /// Leader cursor in force.
+    pub cursor: Cursor,
+    /// Value ids of all heights before.
+    pub history: Mmr,
+    /// Environment of the height before.
+    pub parent_env: Option<Env>,
+    /// Whether the height before sealed its execution block.
+    pub sealed: bool,
+    /// Last frame of the height before.
+    pub base: Link,
+    /// Stream that is active in round 0.
+    pub stream: Stream,
+}
+
+/// Why a frame cannot follow the tip. Its leader is at fault, unless it is early.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadFrame {
+    /// It names another parent than the tip.
+    #[error("does not follow the tip")]
+    NotNext,
+    /// It is of another stream than the one that may continue.
+    #[error("term, leader, sequence or init differ from the active stream")]
+    Stream,
+    /// A field has another value than the rules give.
+    #[error("{0}")]
+    Rule(&'static str),
+}
+
+/// The accepted frames above the last decided height.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    base: HeightContext,
+    /// Each closed height with the context of the height after it.
+    closed: Vec<Closed>,
+    frames: Vec<Arc<Frame>>,
+    stream: Stream,
+    tip: Link,
+    open: Open,
+}
+
+#[derive(Debug, Clone)]
+struct Closed {
+    header: (Header, B256),
+    next: HeightContext,
+}
+
+/// Progress inside the height that is open.
+#[derive(Debug, Clone, Default)]
+struct Open {
+    env: Option<Env>,
+    first_g: u64,
+    gas_cum: u64,
+    insured_cum: u128,
+    txs: Vec<B256>,
+    frames: Vec<B256>,
+}
+
+impl HeightContext {
+    /// The first height of the rollup, on top of nothing.
+    #[must_use]
+    pub fn genesis(rules: &Rules, genesis_hash: B256) -> Self {
+        let cursor = rules.schedule.start();
+        let term = Term { height: 1, round: 0 };
+        let leader = rules.schedule.leader(cursor, 0);
+        Self {
+            height: 1,
+            parent_id: B256::ZERO,
+            cursor,
+            history: Mmr::default(),
+            parent_env: None,
+            sealed: true,
+            base: Link { g: 0, hash: genesis_hash, timestamp_ms: 0 },
+            stream: Stream { term, leader, init_hash: B256::ZERO, next_seq: 0 },
+        }
+    }
+
+    /// The context after `header`, whose CLOSE frame is `close`.
+    #[must_use]
+    pub fn after(&self, header: &Header, value_id: B256, close: &FrameHeader, rules: &Rules) -> Self {
+        let height = self.height.saturating_add(1);
+        let cursor = rules.schedule.next(&header.close);
+        let term = rules.schedule.active(height, cursor, header.close.term);
+        let stream = if term == header.close.term {
+            Stream {
+                term,
+                leader: close.leader,
+                init_hash: close.init_hash,
+                next_seq: close.seq.saturating_add(1),
+            }
+        } else {
+            let leader = rules.schedule.leader(cursor, 0);
+            Stream { term, leader, init_hash: B256::ZERO, next_seq: 0 }
+        };
+        let mut history = self.history.clone();
+        history.push(value_id);
+        Self {
+            height,
+            parent_id: value_id,
+            cursor,
+            history,
+            parent_env: Some(header.env.clone()),
+            sealed: close.flags.has(Flags::SEAL),
+            base: Link {
+                g: header.last_g,
+                hash: header.last_frame_hash,
+                timestamp_ms: close.timestamp_ms,
+            },
+            stream,
+        }
+    }
+
+    /// Seconds of the execution block that a height opened at `timestamp_ms` belongs to.
+    #[must_use]
+    pub fn second(&self, timestamp_ms: u64) -> u64 {
+        let own = timestamp_ms / 1000;
+        self.parent_env.as_ref().map_or(own, |env| {
+            own.max(env.timestamp_s.saturating_add(u64::from(self.sealed)))
+        })
+    }
+
+    /// The close body of this height when `stream` closes it.
+    #[must_use]
+    pub fn close(&self, stream: &Stream, rules: &Rules) -> Close {
+        Close {
+            generation: rules.domain.generation,
+            epoch: rules.epoch,
+            height: self.height,
+            parent_id: self.parent_id,
+            term: stream.term,
+            closer: stream.leader,
+            cursor: self.cursor.cursor,
+            window_left: self.cursor.window_left,
+            jailed_bitmap_hash: B256::ZERO,
+            evidence_root: B256::ZERO,
+            next_set_hash: B256::ZERO,
+            insured_total: 0,
+            exec_lag_height: 0,
+            exec_lag_root: B256::ZERO,
+            history_root: self.history.root(),
+        }
+    }
+
+    /// Whether a term that closes this height with `close` ends there.
+    #[must_use]
+    pub fn ends_term(&self, close: &Close, rules: &Rules) -> bool {
+        rules.schedule.next(close).window_left == rules.schedule.window()
+    }
+}
+
+impl Chain {
+    /// The empty chain above a decided height.
+    #[must_use]
+    pub fn new(context: HeightContext) -> Self {
+        let (stream, tip) = (context.stream, context.base);
+        Self {
+            base: context,
+            closed: Vec::new(),
+            frames: Vec::new(),
+            stream,
+            tip,
+            open: Open::default(),
+        }
+    }
+
+    /// Context of the lowest undecided height.
+    #[must_use]
+    pub const fn base(&self) -> &HeightContext {
+        &self.base
+    }
+    /// Context of the height that the next frame belongs to.
+    #[must_use]
+    pub fn context(&self) -> &HeightContext {
+        self.closed.last().map_or(&self.base, |c| &c.next)
+    }
+    /// The tip.
+    #[must_use]
+    pub const fn tip(&self) -> Link {
+        self.tip
+    }
+    /// The stream that may continue.
+    #[must_use]
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+    /// Environment of the open height, if its OPEN frame is here.
+    #[must_use]
+    pub const fn open_env(&self) -> Option<&Env> {
+        self.open.env.as_ref()
+    }
+    /// Gas limits of the open height so far.
+    #[must_use]
+    pub const fn gas_cum(&self) -> u64 {
+        self.open.gas_cum
+    }
+    /// Transactions in the open height so far.
+    #[must_use]
+    pub fn open_txs(&self) -> usize {
+        self.open.txs.len()
+    }
+    /// The accepted frames, in order.
+    #[must_use]
+    pub fn frames(&self) -> &[Arc<Frame>] {
+        &self.frames
+    }
+    /// Header and value id of a closed height on this chain.
+    #[must_use]
+    pub fn header(&self, height: u64) -> Option<&(Header, B256)> {
+        let at = height.checked_sub(self.base.height)?;
+        self.closed.get(usize::try_from(at).ok()?).map(|c| &c.header)
+    }
+    /// The frame at a position.
+    #[must_use]
+    pub fn at(&self, g: u64) -> Option<&Arc<Frame>> {
+        let at = g.checked_sub(self.base.base.g)?.checked_sub(1)?;
+        self.frames.get(usize::try_from(at).ok()?)
+    }
+    /// Whether this chain has `hash` at `g` (the base included).
+    #[must_use]
+    pub fn contains(&self, g: u64, hash: &B256) -> bool {
+        let base = self.base.base;
+        (g == base.g && *hash == base.hash) || self.at(g).is_some_and(|f| f.hash == *hash)
+    }
+
+    /// Appends a frame; returns the header and value id if it closes a height.
+    pub fn append(
+        &mut self,
+        frame: &Arc<Frame>,
+        rules: &Rules,
+    ) -> Result<Option<(Header, B256)>, BadFrame> {
+        let h = &frame.signed.header;
+        self.check_place(h, rules)?;
+        let env = self.check_open(frame, rules)?;
+        self.check_sums(frame)?;
+        let close = self.check_close(frame, rules)?;
+        if let Some(env) = env {
+            self.open = Open { env: Some(env), first_g: h.g, ..Open::default() };
+        }
+        self.open.gas_cum = h.gas_cum;
+        self.open.insured_cum = h.insured_cum;
+        self.open.txs.extend(frame.txs.iter().map(|t| t.hash));
+        self.open.frames.push(frame.hash);
+        self.tip = Link { g: h.g, hash: frame.hash, timestamp_ms: h.timestamp_ms };
+        self.stream.next_seq = h.seq.saturating_add(1);
+        self.frames.push(Arc::clone(frame));
+        let Some(close) = close else { return Ok(None) };
+        self.close_height(close, h, rules).map(Some)
+    }
+
+    /// Cuts back to the frame `hash` (or the base), and returns the frames that fell off.
+    pub fn truncate(&mut self, hash: &B256, rules: &Rules) -> Option<Vec<Arc<Frame>>> {
+        let keep = if *hash == self.base.base.hash {
+            0
+        } else {
+            self.frames.iter().position(|f| f.hash == *hash)?.saturating_add(1)
+        };
+        let mut frames = std::mem::take(&mut self.frames);
+        let dropped = frames.split_off(keep);
+        let mut fresh = Self::new(self.base.clone());
+        for frame in &frames {
+            // A carried chain may span several terms; each frame was checked when it was accepted.
+            fresh.stream = Stream {
+                term: frame.signed.header.term,
+                leader: frame.signed.header.leader,
+                init_hash: frame.signed.header.init_hash,
+                next_seq: frame.signed.header.seq,
+            };
+            fresh.append(frame, rules).ok()?;
+        }
+        *self = fresh;
+        Some(dropped)
+    }
+
+    /// From here on only `stream` may continue (a term opened in a round above 0).
+    pub const fn enter(&mut self, stream: Stream) {
+        self.stream = stream;
+    }
+
+    /// Removes the lowest height, which is decided as closed here; returns its frames.
+    pub fn pop_decided(&mut self) -> Vec<Arc<Frame>> {
+        if self.closed.is_empty() {
+            return Vec::new();
+        }
+        let Closed { header: (header, _), next } = self.closed.remove(0);
+        self.base = next;
+        let count = header.last_g.saturating_sub(header.first_g).saturating_add(1);
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.frames.len());
+        self.frames.drain(..count).collect()
+    }
+
+    fn check_place(&self, h: &FrameHeader, rules: &Rules) -> Result<(), BadFrame> {
+        if h.prev_hash != self.tip.hash || self.tip.g.checked_add(1) != Some(h.g) {
+            return Err(BadFrame::NotNext);
+        }
+        let s = &self.stream;
+        if h.term != s.term
+            || h.leader != s.leader
+            || h.seq != s.next_seq
+            || h.init_hash != s.init_hash
+        {
+            return Err(BadFrame::Stream);
+        }
+        if h.epoch != rules.epoch || h.height != self.context().height {
+            return Err(BadFrame::Rule("epoch or height is not the open one"));
+        }
+        if h.timestamp_ms < self.tip.timestamp_ms {
+            return Err(BadFrame::Rule("timestamp falls"));
+        }
+        if h.flags.has(Flags::OPEN) != self.open.env.is_none() {
+            return Err(BadFrame::Rule("OPEN must be on the first frame of a height, and only there"));
+        }
+        Ok(())
+    }
+
+    fn check_open(&self, frame: &Frame, rules: &Rules) -> Result<Option<Env>, BadFrame> {
+        let Some(env) = &frame.signed.body.env else { return Ok(None) };
+        let context = self.context();
+        if env.timestamp_s != context.second(frame.signed.header.timestamp_ms) {
+            return Err(BadFrame::Rule("timestamp_s is not the second of the frame"));
+        }
+        if env.gas_limit != rules.params.gas_limit || env.fee_vault != rules.params.fee_vault {
+            return Err(BadFrame::Rule("gas limit or fee vault is not the network's"));
+        }
+        if let Some(parent) = &context.parent_env {
+            if env.l1_number < parent.l1_number {
+                return Err(BadFrame::Rule("the L1 origin falls"));
+            }
+            let same_block = env.timestamp_s == parent.timestamp_s;
+            if (same_block || env.l1_number == parent.l1_number)
+                && (env.l1_hash != parent.l1_hash || env.prev_randao != parent.prev_randao)
+            {
+                return Err(BadFrame::Rule("the environment changes inside an execution block"));
+            }
+        }
+        Ok(Some(env.clone()))
+    }
+
+    fn check_sums(&self, frame: &Frame) -> Result<(), BadFrame> {
+        let h = &frame.signed.header;
+        let start = if h.flags.has(Flags::OPEN) { 0 } else { self.open.gas_cum };
+        let gas = frame.txs.iter().try_fold(start, |sum, tx| sum.checked_add(tx.gas_limit()));
+        if gas != Some(h.gas_cum) {
+            return Err(BadFrame::Rule("gas_cum is not the sum of the gas limits"));
+        }
+        if h.insured_cum != 0 || !frame.signed.body.insured.is_empty() {
+            return Err(BadFrame::Rule("insured amounts are not in force in this version"));
+        }
+        if !h.exec_commit.is_zero() {
+            return Err(BadFrame::Rule("result commitments are not in force in this version"));
+        }
+        Ok(())
+    }
+
+    fn check_close(&self, frame: &Frame, rules: &Rules) -> Result<Option<Close>, BadFrame> {
+        let flags = frame.signed.header.flags;
+        let Some(close) = &frame.signed.body.close else {
+            if flags.has(Flags::TERM_END) || flags.has(Flags::SEAL) {
+                return Err(BadFrame::Rule("TERM_END or SEAL without CLOSE"));
+            }
+            return Ok(None);
+        };
+        let context = self.context();
+        if *close != context.close(&self.stream, rules) {
+            return Err(BadFrame::Rule("close body is not what the chain gives"));
+        }
+        if flags.has(Flags::TERM_END) != context.ends_term(close, rules) {
+            return Err(BadFrame::Rule("TERM_END must be on the last CLOSE of a window"));
+        }
+        Ok(Some(close.clone()))
+    }
+
+    fn close_height(
+        &mut self,
+        close: Close,
+        h: &FrameHeader,
+        rules: &Rules,
+    ) -> Result<(Header, B256), BadFrame> {
+        let open = std::mem::take(&mut self.open);
+        let header = Header {
+            env: open.env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?,
+            close,
+            first_g: open.first_g,
+            last_g: h.g,
+            txs_root: tx_root(&open.txs, &[]),
+            frames_root: hash_list_root(&open.frames),
+            last_frame_hash: self.tip.hash,
+        };
+        let value_id = header.value_id(&rules.domain);
+        let next = self.context().after(&header, value_id, h, rules);
+        self.stream = next.stream;
+        self.closed.push(Closed { header: (header.clone(), value_id), next });
+        Ok((header, value_id))
+    }
+}

@@ -1,0 +1,208 @@
+//! Who leads when: exact shares by stake, an order nobody chose, and a cursor that skips the dead by
+//! agreed data only (`docs/protocol.md`, "Leader schedule").
+//!
+//! Invariant (I-13): every correct node computes the same leader for every height and round, also when
+//! their commit certificates are of different rounds.
+
+use alloy_primitives::{B256, Keccak256};
+use rota_types::{Close, Term, ValidatorSet};
+
+const MAX_SLOTS: usize = 512;
+const SLOTS_PER_VALIDATOR: usize = 8;
+
+/// The window slots of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    slots: Vec<u16>,
+    window: u16,
+}
+
+/// Position in the schedule, in force for one height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Slot, counted without end; the schedule is taken modulo its length.
+    pub cursor: u64,
+    /// Heights left in the window, this one included.
+    pub window_left: u16,
+}
+
+impl Schedule {
+    /// Slots by largest remainder of stake (ties by index), shuffled by Fisher-Yates with a keccak
+    /// stream from `seed`. `window` is the number of heights per window, at least 1.
+    #[must_use]
+    pub fn new(set: &ValidatorSet, seed: B256, window: u16) -> Self {
+        let mut slots = shares(set);
+        let mut random = Stream { seed, counter: 0 };
+        for i in (1..slots.len()).rev() {
+            let bound = u64::try_from(i).unwrap_or(u64::MAX).saturating_add(1);
+            let j = usize::try_from(random.below(bound)).unwrap_or(0);
+            slots.swap(i, j);
+        }
+        Self { slots, window: window.max(1) }
+    }
+
+    /// Heights per window.
+    #[must_use]
+    pub const fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// The cursor of the first height of an epoch.
+    #[must_use]
+    pub const fn start(&self) -> Cursor {
+        Cursor { cursor: 0, window_left: self.window }
+    }
+
+    /// The proposer of a round at a height with this cursor.
+    #[must_use]
+    pub fn leader(&self, cursor: Cursor, round: u32) -> u16 {
+        let len = u64::try_from(self.slots.len()).unwrap_or(1).max(1);
+        let at = cursor.cursor.wrapping_add(u64::from(round)).checked_rem(len).unwrap_or(0);
+        usize::try_from(at).ok().and_then(|i| self.slots.get(i)).copied().unwrap_or(0)
+    }
+
+    /// The cursor for the height after the one that `close` ends. A CLOSE in a term opened in a round
+    /// above 0 of this very height forfeits the window to the closer; nothing else does.
+    #[must_use]
+    pub fn next(&self, close: &Close) -> Cursor {
+        let forfeited = close.term.height == close.height && close.term.round >= 1;
+        let (cursor, left) = if forfeited {
+            (close.cursor.wrapping_add(u64::from(close.term.round)), self.window.saturating_sub(1))
+        } else {
+            (close.cursor, close.window_left.saturating_sub(1))
+        };
+        if left == 0 {
+            Cursor { cursor: cursor.wrapping_add(1), window_left: self.window }
+        } else {
+            Cursor { cursor, window_left: left }
+        }
+    }
+
+    /// The term that is active in round 0 of `height`, given the term of the CLOSE before it.
+    #[must_use]
+    pub const fn active(&self, height: u64, cursor: Cursor, closed_in: Term) -> Term {
+        if cursor.window_left < self.window && closed_in.height != 0 {
+            closed_in
+        } else {
+            Term { height, round: 0 }
+        }
+    }
+}
+
+fn shares(set: &ValidatorSet) -> Vec<u16> {
+    let total = u128::from(set.total()).max(1);
+    let wanted = set.len().saturating_mul(SLOTS_PER_VALIDATOR).min(MAX_SLOTS);
+    let slots = u128::try_from(wanted).unwrap_or(0);
+    let exact = |power: u64| u128::from(power).saturating_mul(slots);
+    let mut counts: Vec<(u16, u128, u128)> = set
+        .iter()
+        .map(|(i, v)| {
+            let share = exact(v.power());
+            (i, share.checked_div(total).unwrap_or(0), share.checked_rem(total).unwrap_or(0))
+        })
+        .collect();
+    let given: u128 = counts.iter().map(|c| c.1).fold(0, u128::saturating_add);
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|i| counts.get(*i).map(|c| (std::cmp::Reverse(c.2), c.0)));
+    let missing = usize::try_from(slots.saturating_sub(given)).unwrap_or(0);
+    for i in order.into_iter().take(missing) {
+        if let Some(c) = counts.get_mut(i) {
+            c.1 = c.1.saturating_add(1);
+        }
+    }
+    counts
+        .into_iter()
+        .flat_map(|(i, n, _)| std::iter::repeat_n(i, usize::try_from(n).unwrap_or(0)))
+        .collect()
+}
+
+/// Uniform numbers from a hash in counter mode.
+struct Stream {
+    seed: B256,
+    counter: u64,
+}
+
+impl Stream {
+    /// A number below `bound` without bias: values in the incomplete last range are drawn again.
+    fn below(&mut self, bound: u64) -> u64 {
+        let limit = u64::MAX.checked_rem(bound).map_or(u64::MAX, |r| u64::MAX.saturating_sub(r));
+        loop {
+            let mut h = Keccak256::new();
+            h.update(self.seed);
+            h.update(self.counter.to_be_bytes());
+            self.counter = self.counter.wrapping_add(1);
+            let word = h.finalize();
+            let value = word.first_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b));
+            if value < limit {
+                return value.checked_rem(bound).unwrap_or(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Address, U256};
+    use proptest::prelude::*;
+    use rota_types::Validator;
+
+    fn set(stakes: &[u64]) -> ValidatorSet {
+        let validators = stakes
+            .iter()
+            .zip(1u8..)
+            .map(|(s, i)| Validator {
+                owner: Address::repeat_byte(i),
+                seq_key: [i; 32],
+                vote_key: Address::repeat_byte(i),
+                stake: U256::from(*s) * U256::from(1_000_000_000u64),
+                fee_recipient: Address::ZERO,
+                peer: String::new(),
+            })
+            .collect();
+        ValidatorSet::new(0, validators)
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_exact_to_one_slot(stakes in proptest::collection::vec(1u64..1000, 1..40), seed: [u8; 32]) {
+            let set = set(&stakes);
+            let schedule = Schedule::new(&set, seed.into(), 24);
+            let slots = schedule.slots.len() as u64;
+            prop_assert_eq!(slots, (stakes.len() as u64 * 8).min(512));
+            let total: u64 = stakes.iter().sum();
+            for (i, stake) in stakes.iter().enumerate() {
+                let got = schedule.slots.iter().filter(|s| usize::from(**s) == i).count() as u64;
+                let floor = stake * slots / total;
+                prop_assert!(got == floor || got == floor + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_above_zero_forfeits_the_window_and_a_carried_close_does_not() {
+        let schedule = Schedule::new(&set(&[1, 1, 1, 1]), B256::ZERO, 3);
+        let close = |term: Term, window_left| Close {
+            generation: 0,
+            epoch: 0,
+            height: 10,
+            parent_id: B256::ZERO,
+            term,
+            closer: 0,
+            cursor: 5,
+            window_left,
+            jailed_bitmap_hash: B256::ZERO,
+            evidence_root: B256::ZERO,
+            next_set_hash: B256::ZERO,
+            insured_total: 0,
+            exec_lag_height: 0,
+            exec_lag_root: B256::ZERO,
+            history_root: B256::ZERO,
+        };
+        let at = |t: (u64, u32), w| schedule.next(&close(Term { height: t.0, round: t.1 }, w));
+        assert_eq!(at((9, 0), 2), Cursor { cursor: 5, window_left: 1 });
+        assert_eq!(at((9, 0), 1), Cursor { cursor: 6, window_left: 3 });
+        assert_eq!(at((10, 2), 3), Cursor { cursor: 7, window_left: 2 });
+        assert_eq!(at((9, 2), 3), Cursor { cursor: 5, window_left: 2 });
+    }
+}
