@@ -7,10 +7,10 @@ mod seal;
 mod system;
 
 pub use context::{BlockContext, BlockEnv, Head};
+pub(crate) use context::{Evm, evm};
 pub use open::{Checkpoint, Included, OpenBlock, Outcome, Skip};
 pub use run::Run;
 pub use seal::ExecutedBlock;
-pub(crate) use context::{Evm, evm};
 
 use alloy_consensus::TxEnvelope;
 use alloy_primitives::{Address, B256};

@@ -163,9 +163,9 @@ impl Simulation {
         let changes = self.evm.finalize();
         match result {
             Ok(result) => Ok((result, changes)),
-            Err(EVMError::Transaction(reason)) => {
-                Err(ExecutionError::Call(Skip::from_evm(reason, self.evm.ctx.block.basefee).to_string()))
-            }
+            Err(EVMError::Transaction(reason)) => Err(ExecutionError::Call(
+                Skip::from_evm(reason, self.evm.ctx.block.basefee).to_string(),
+            )),
             Err(EVMError::Database(fault)) => Err(fault),
             Err(fault) => Err(ExecutionError::Evm(fault.to_string())),
         }

@@ -137,7 +137,8 @@ fn state_of(genesis: &Genesis) -> State {
     let mut state = State::default();
     for (address, given) in &genesis.alloc {
         let code_hash = state.add_code(given.code.clone().unwrap_or_default());
-        let account = Account { nonce: given.nonce.unwrap_or_default(), balance: given.balance, code_hash };
+        let account =
+            Account { nonce: given.nonce.unwrap_or_default(), balance: given.balance, code_hash };
         state.put_account(*address, account);
         for (slot, value) in given.storage.iter().flatten() {
             state.put_slot(*address, (*slot).into(), (*value).into());

@@ -11,8 +11,6 @@ mod commit;
 mod database;
 mod diff;
 mod tries;
-#[cfg(test)]
-mod tests;
 
 pub use diff::{AccountChange, StateDiff};
 pub use tries::{AccountProof, SlotProof};
@@ -84,18 +82,22 @@ impl State {
             state.add_code(code);
         }
         for (address, account) in accounts {
-            if account.code_hash != KECCAK256_EMPTY && !state.codes.contains_key(&account.code_hash) {
+            if account.code_hash != KECCAK256_EMPTY && !state.codes.contains_key(&account.code_hash)
+            {
                 return Err(ExecutionError::MissingCode(account.code_hash));
             }
             state.entries.insert(address, Entry { account, slots: Slots::new() });
         }
         for (address, slot, value) in slots {
-            let entry = state.entries.get_mut(&address).ok_or(ExecutionError::OrphanStorage(address))?;
+            let entry =
+                state.entries.get_mut(&address).ok_or(ExecutionError::OrphanStorage(address))?;
             if !value.is_zero() {
                 entry.slots.insert(slot, value);
             }
         }
-        state.touched.push_back(state.entries.keys().map(|address| Touch::whole(*address)).collect());
+        state
+            .touched
+            .push_back(state.entries.keys().map(|address| Touch::whole(*address)).collect());
         state.settle();
         Ok(state)
     }
@@ -121,13 +123,18 @@ impl State {
     /// The value of a storage slot; zero if it was never set.
     #[must_use]
     pub fn storage(&self, address: &Address, slot: &U256) -> U256 {
-        self.entries.get(address).and_then(|entry| entry.slots.get(slot)).copied().unwrap_or_default()
+        self.entries
+            .get(address)
+            .and_then(|entry| entry.slots.get(slot))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The code of an account; empty if it has none.
     #[must_use]
     pub fn code(&self, address: &Address) -> Bytes {
-        let code = self.entries.get(address).and_then(|entry| self.codes.get(&entry.account.code_hash));
+        let code =
+            self.entries.get(address).and_then(|entry| self.codes.get(&entry.account.code_hash));
         code.map(Bytecode::original_bytes).unwrap_or_default()
     }
 

@@ -36,7 +36,9 @@ impl Head {
     /// [`ExecutionError::Environment`] if the state does not have the root the header promises.
     pub fn new(header: Header, state: State) -> Result<Self, ExecutionError> {
         if state.root() != header.state_root {
-            return Err(ExecutionError::Environment("the state does not have the root of the header"));
+            return Err(ExecutionError::Environment(
+                "the state does not have the root of the header",
+            ));
         }
         Ok(Self { hash: header.hash_slow(), header, state })
     }

@@ -136,7 +136,11 @@ impl OpenBlock {
     ///
     /// # Errors
     /// Only ours: the state is damaged or the EVM failed. The block is then unchanged.
-    pub fn apply(&mut self, transaction: &TxEnvelope, sender: Address) -> Result<Outcome, ExecutionError> {
+    pub fn apply(
+        &mut self,
+        transaction: &TxEnvelope,
+        sender: Address,
+    ) -> Result<Outcome, ExecutionError> {
         self.run().apply(transaction, sender)
     }
 

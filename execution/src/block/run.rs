@@ -46,7 +46,11 @@ impl<'block> Run<'block> {
     ///
     /// # Errors
     /// Only ours: the state is damaged or the EVM failed. The block is then unchanged.
-    pub fn apply(&mut self, transaction: &TxEnvelope, sender: Address) -> Result<Outcome, ExecutionError> {
+    pub fn apply(
+        &mut self,
+        transaction: &TxEnvelope,
+        sender: Address,
+    ) -> Result<Outcome, ExecutionError> {
         if transaction.is_eip4844() {
             return Ok(Outcome::Skipped(Skip::BlobTx));
         }
@@ -70,7 +74,12 @@ impl<'block> Run<'block> {
         }
     }
 
-    fn include(&mut self, transaction: &TxEnvelope, sender: Address, result: ExecutionResult) -> Arc<Included> {
+    fn include(
+        &mut self,
+        transaction: &TxEnvelope,
+        sender: Address,
+        result: ExecutionResult,
+    ) -> Arc<Included> {
         let gas_used = result.tx_gas_used();
         *self.gas_used = self.gas_used.saturating_add(gas_used);
         let contract = result.created_address();
@@ -99,7 +108,9 @@ impl Skip {
     pub(crate) fn from_evm(reason: InvalidTransaction, base_fee: u64) -> Self {
         match reason {
             InvalidTransaction::NonceTooLow { state, .. } => Self::NonceTooLow { expected: state },
-            InvalidTransaction::NonceTooHigh { state, .. } => Self::NonceTooHigh { expected: state },
+            InvalidTransaction::NonceTooHigh { state, .. } => {
+                Self::NonceTooHigh { expected: state }
+            }
             InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
                 Self::InsufficientFunds { balance: *balance, needed: *fee }
             }

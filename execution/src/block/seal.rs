@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::{Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, TxEnvelope, TxReceipt, proofs};
+use alloy_consensus::{
+    Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, TxEnvelope, TxReceipt, proofs,
+};
 use alloy_eips::{
-    eip2718::Encodable2718, eip4895::{Withdrawal, Withdrawals}, eip7685::Requests,
+    eip2718::Encodable2718,
+    eip4895::{Withdrawal, Withdrawals},
+    eip7685::Requests,
 };
 use alloy_primitives::{B64, B256, Bloom, U256};
 use alloy_trie::root::ordered_trie_root_with_encoder;
@@ -38,7 +42,11 @@ impl ExecutedBlock {
     #[must_use]
     pub fn to_block(&self) -> Block<TxEnvelope> {
         let body = BlockBody {
-            transactions: self.included.iter().map(|included| included.transaction.clone()).collect(),
+            transactions: self
+                .included
+                .iter()
+                .map(|included| included.transaction.clone())
+                .collect(),
             ommers: Vec::new(),
             withdrawals: Some(Withdrawals::new(self.withdrawals.clone())),
         };
@@ -69,7 +77,9 @@ impl OpenBlock {
             receipts_root: ordered_trie_root_with_encoder(&included, |included, out| {
                 included.receipt.encode_2718(out);
             }),
-            logs_bloom: included.iter().fold(Bloom::ZERO, |bloom, included| bloom | included.receipt.bloom()),
+            logs_bloom: included
+                .iter()
+                .fold(Bloom::ZERO, |bloom, included| bloom | included.receipt.bloom()),
             difficulty: U256::ZERO,
             number: env.number,
             gas_limit: env.gas_limit,

@@ -59,7 +59,9 @@ fn call(block: &mut OpenBlock, address: Address, data: Bytes) -> Result<Bytes, E
     state.commit(changes);
     match result {
         Ok(ExecutionResult::Success { output, .. }) => Ok(output.into_data()),
-        Ok(ExecutionResult::Revert { output, .. }) => Err(failed(format!("reverted with {output}"))),
+        Ok(ExecutionResult::Revert { output, .. }) => {
+            Err(failed(format!("reverted with {output}")))
+        }
         Ok(ExecutionResult::Halt { reason, .. }) => Err(failed(format!("halted: {reason}"))),
         Err(EVMError::Database(fault)) => Err(fault),
         Err(fault) => Err(failed(fault.to_string())),

@@ -49,10 +49,12 @@ pub fn estimate_gas(
     }
     let mut lowest = result.tx_gas_used().saturating_sub(1);
     // Enough for almost everything: what it spent before refunds, and the 1/64 that each call holds back.
-    let spent = result.gas().total_gas_spent().max(result.tx_gas_used()).saturating_add(CALL_STIPEND);
+    let spent =
+        result.gas().total_gas_spent().max(result.tx_gas_used()).saturating_add(CALL_STIPEND);
     let likely = spent.saturating_add(spent / 63);
     let mut guess = if likely < highest { likely } else { middle(lowest, highest) };
-    while lowest.saturating_add(1) < highest && highest.saturating_sub(lowest) > highest / PRECISION {
+    while lowest.saturating_add(1) < highest && highest.saturating_sub(lowest) > highest / PRECISION
+    {
         match simulation.run(guess) {
             Ok((ExecutionResult::Success { .. }, _)) => highest = guess,
             Ok(_) | Err(ExecutionError::Call(_)) => lowest = guess,
@@ -91,7 +93,8 @@ pub fn list_accesses(
 fn accesses(reached: &EvmState, is_free: impl Fn(&Address) -> bool) -> AccessList {
     let mut items = Vec::new();
     for (address, account) in reached {
-        let mut storage_keys: Vec<B256> = account.storage.keys().map(|slot| B256::from(*slot)).collect();
+        let mut storage_keys: Vec<B256> =
+            account.storage.keys().map(|slot| B256::from(*slot)).collect();
         storage_keys.sort_unstable();
         if !storage_keys.is_empty() || !is_free(address) {
             items.push(AccessListItem { address: *address, storage_keys });
@@ -109,11 +112,16 @@ fn is_free(address: Address, request: &CallRequest, context: &BlockContext, stat
     };
     let number = U256::from_be_slice(address.as_slice());
     let is_precompile = !number.is_zero() && number <= U256::from(0x11);
-    address == request.from || address == callee || address == context.fee_recipient || is_precompile
+    address == request.from
+        || address == callee
+        || address == context.fee_recipient
+        || is_precompile
 }
 
 fn is_transfer(state: &State, request: &CallRequest) -> bool {
-    let is_plain = request.input.is_empty() && request.access_list.0.is_empty() && request.authorizations.is_empty();
+    let is_plain = request.input.is_empty()
+        && request.access_list.0.is_empty()
+        && request.authorizations.is_empty();
     is_plain && matches!(request.to, TxKind::Call(callee) if state.code(&callee).is_empty())
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use imbl::Vector;
 use revm::{bytecode::Bytecode, state::EvmState};
 
@@ -18,15 +18,18 @@ pub(super) struct Touch {
     /// All slots may have changed: the account was created, destroyed or loaded.
     pub(super) whole: bool,
     pub(super) slots: Box<[U256]>,
+    /// A code that became known. It stays known even if the account soon drops it (EIP-7702), so a store
+    /// has to learn of it here and now.
+    pub(super) code: Option<B256>,
 }
 
 impl Touch {
     pub(super) fn whole(address: Address) -> Self {
-        Self { address, whole: true, slots: Box::default() }
+        Self { address, whole: true, slots: Box::default(), code: None }
     }
 
     fn slots(address: Address, slots: impl Iterator<Item = U256>) -> Self {
-        Self { address, whole: false, slots: slots.collect() }
+        Self { address, whole: false, slots: slots.collect(), code: None }
     }
 }
 
@@ -35,6 +38,7 @@ impl Touch {
 pub(super) struct Touched {
     pub(super) whole: bool,
     pub(super) slots: BTreeSet<U256>,
+    pub(super) codes: BTreeSet<B256>,
 }
 
 /// Joins the touches of many writes by address.
@@ -44,6 +48,7 @@ pub(super) fn merge(writes: &Vector<Arc<[Touch]>>) -> BTreeMap<Address, Touched>
         let touched = merged.entry(touch.address).or_default();
         touched.whole |= touch.whole;
         touched.slots.extend(touch.slots.iter().copied());
+        touched.codes.extend(touch.code);
     }
     merged
 }
@@ -67,18 +72,21 @@ impl State {
                 continue;
             }
             let is_created = change.is_created();
-            let written = || change.storage.iter().filter(|(_, slot)| is_created || slot.is_changed());
-            touches.push(if is_created {
+            let written =
+                || change.storage.iter().filter(|(_, slot)| is_created || slot.is_changed());
+            let mut touch = if is_created {
                 Touch::whole(address)
             } else {
                 Touch::slots(address, written().map(|(slot, _)| *slot))
-            });
+            };
             if account.code_hash != KECCAK256_EMPTY
                 && let Some(code) = &change.info.code
                 && !self.codes.contains_key(&account.code_hash)
             {
                 self.codes.insert(account.code_hash, code.clone());
+                touch.code = Some(account.code_hash);
             }
+            touches.push(touch);
             let entry = self.entries.entry(address).or_default();
             entry.account = account;
             if is_created {
@@ -124,11 +132,12 @@ impl State {
     }
 
     /// Makes a code known and gives its hash.
-    pub(crate) fn add_code(&mut self, code: Bytes) -> alloy_primitives::B256 {
+    pub(crate) fn add_code(&mut self, code: Bytes) -> B256 {
         if code.is_empty() {
             return KECCAK256_EMPTY;
         }
-        let code = Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code));
+        let code =
+            Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code));
         let hash = code.hash_slow();
         self.codes.insert(hash, code);
         hash

@@ -2,12 +2,7 @@
 
 use alloy_eips::eip2935::{HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use revm::{
-    Database,
-    bytecode::Bytecode,
-    database_interface::DBErrorMarker,
-    state::AccountInfo,
-};
+use revm::{Database, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo};
 
 use super::State;
 use crate::ExecutionError;
@@ -41,7 +36,7 @@ impl Database for State {
     /// The history contract of EIP-2935 holds the hash of every block since genesis within its window,
     /// which is wider than the 256 blocks that `BLOCKHASH` may ask for.
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {
-        let slot = U256::from(number) % U256::from(HISTORY_SERVE_WINDOW);
+        let slot = U256::from(number.checked_rem(HISTORY_SERVE_WINDOW as u64).unwrap_or_default());
         Ok(Self::storage(self, &HISTORY_STORAGE_ADDRESS, &slot).into())
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use revm::bytecode::Bytecode;
 
 use super::{Account, Entry, Slots, State, commit};
 
@@ -63,9 +62,15 @@ impl State {
     pub(crate) fn diff_since(&self, parent: &Self) -> StateDiff {
         let mut diff = StateDiff::default();
         for (address, touched) in commit::merge(&self.touched) {
+            for hash in &touched.codes {
+                if let Some(code) = self.codes.get(hash) {
+                    diff.codes.insert(*hash, code.original_bytes());
+                }
+            }
             let (old, new) = (parent.entries.get(&address), self.entries.get(&address));
             let none = Slots::new();
-            let slots_of = |entry: Option<&Entry>| entry.map_or_else(|| none.clone(), |e| e.slots.clone());
+            let slots_of =
+                |entry: Option<&Entry>| entry.map_or_else(|| none.clone(), |e| e.slots.clone());
             let (old_slots, new_slots) = (slots_of(old), slots_of(new));
             let mut candidates = touched.slots;
             if touched.whole {
@@ -80,12 +85,6 @@ impl State {
             let account = new.map(|entry| entry.account);
             if slots.is_empty() && account == old.map(|entry| entry.account) {
                 continue;
-            }
-            if let Some(Account { code_hash, .. }) = account
-                && !parent.codes.contains_key(&code_hash)
-                && let Some(code) = self.codes.get(&code_hash)
-            {
-                diff.codes.insert(code_hash, Bytecode::original_bytes(code));
             }
             diff.accounts.insert(address, AccountChange { account, slots });
         }

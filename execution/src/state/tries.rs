@@ -60,7 +60,6 @@ impl Tries {
                         balance: account.balance,
                         storage_root,
                         code_hash: account.code_hash,
-                        ..TrieAccount::default()
                     }
                     .encode(&mut leaf);
                     self.accounts.insert(key, &leaf);
@@ -69,7 +68,12 @@ impl Tries {
         }
     }
 
-    fn catch_up_storage(&mut self, address: Address, entry: Option<&Entry>, touched: &Touched) -> B256 {
+    fn catch_up_storage(
+        &mut self,
+        address: Address,
+        entry: Option<&Entry>,
+        touched: &Touched,
+    ) -> B256 {
         let mut trie = match (touched.whole, self.storage.get(&address)) {
             (false, Some(trie)) => trie.clone(),
             _ => Trie::default(),
@@ -83,7 +87,9 @@ impl Tries {
             }
         };
         match entry {
-            Some(entry) if touched.whole => entry.slots.iter().for_each(|(slot, value)| put(slot, *value)),
+            Some(entry) if touched.whole => {
+                entry.slots.iter().for_each(|(slot, value)| put(slot, *value))
+            }
             Some(entry) => {
                 for slot in &touched.slots {
                     put(slot, entry.slots.get(slot).copied().unwrap_or_default());

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 
-use super::node::{Children, KEY_NIBBLES, Kind, Link, Node, leaf, nibble, shared_until, with_nibble};
+use super::node::{
+    Children, KEY_NIBBLES, Kind, Link, Node, leaf, nibble, shared_until, with_nibble,
+};
 
 /// Puts a value below `link`, which stands at `depth`.
 pub(super) fn insert(link: &mut Link, depth: usize, key: &B256, value: &[u8]) {
@@ -15,7 +17,7 @@ pub(super) fn insert(link: &mut Link, depth: usize, key: &B256, value: &[u8]) {
     };
     let fork = shared_until(&own, key, depth, end);
     if fork < end {
-        *link = split(link, depth, fork, leaf(*key, value), &own, key);
+        *link = split(link, depth, fork, leaf(*key, value), key);
         return;
     }
     match Arc::make_mut(link).kind_mut() {
@@ -55,12 +57,14 @@ pub(super) fn remove(link: &mut Link, depth: usize, key: &B256) -> bool {
 }
 
 /// Replaces a leaf or an extension by a branch at `fork`, with what was there on one side and `added` on the other.
-fn split(old: &Link, depth: usize, fork: usize, added: Link, own: &B256, key: &B256) -> Link {
+fn split(old: &Link, depth: usize, fork: usize, added: Link, key: &B256) -> Link {
     let below = fork.saturating_add(1);
-    let kept = match old.kind() {
+    let (own, kept) = match old.kind() {
         // The extension ends right after the fork: its branch takes its place.
-        Kind::Extension { end, child, .. } if *end == below => child.clone(),
-        _ => moved(old),
+        Kind::Extension { key, end, child } if *end == below => (key, child.clone()),
+        Kind::Extension { key, .. } | Kind::Leaf { key, .. } => (key, moved(old)),
+        // Keys differ nowhere before a branch, so nobody splits one.
+        Kind::Branch(_) => return old.clone(),
     };
     let mut children: Box<Children> = Box::default();
     for (at, child) in [(nibble(own, fork), kept), (nibble(key, fork), added)] {
@@ -77,7 +81,8 @@ fn split(old: &Link, depth: usize, fork: usize, added: Link, own: &B256, key: &B
 
 /// What a branch with a single child left becomes; `None` while it has more.
 fn collapse(children: &Children, depth: usize, removed: &B256) -> Option<Link> {
-    let mut left = children.iter().enumerate().filter_map(|(at, child)| Some((at, child.as_ref()?)));
+    let mut left =
+        children.iter().enumerate().filter_map(|(at, child)| Some((at, child.as_ref()?)));
     let (at, child) = left.next()?;
     if left.next().is_some() {
         return None;

@@ -122,7 +122,11 @@ pub(super) fn with_nibble(key: &B256, depth: usize, value: usize) -> B256 {
     let mut key = *key;
     let low = u8::try_from(value & 0x0f).unwrap_or_default();
     if let Some(byte) = key.get_mut(depth / 2) {
-        *byte = if depth.is_multiple_of(2) { (*byte & 0x0f) | (low << 4) } else { (*byte & 0xf0) | low };
+        *byte = if depth.is_multiple_of(2) {
+            (*byte & 0x0f) | (low << 4)
+        } else {
+            (*byte & 0xf0) | low
+        };
     }
     key
 }
