@@ -10,6 +10,7 @@ mod builder;
 mod carry;
 mod chain;
 mod frame;
+mod intake;
 mod pool;
 mod schedule;
 
@@ -18,5 +19,8 @@ pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
 pub use carry::{BadInit, InitView, Select, StatusBook, check_init, make_init, select};
 pub use chain::{BadFrame, Chain, HeightContext, Link, Rules, Stream};
 pub use frame::{Frame, InvalidFrame};
+pub use intake::{
+    Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,
+};
 pub use pool::FramePool;
 pub use schedule::{Cursor, Schedule};
