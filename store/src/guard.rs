@@ -1,0 +1,219 @@
+//! The sign guard: a locked file that remembers what a key has signed, over restarts and crashes.
+//!
+//! Not for: chain data. The file lies in `sign-state/`, never in the database, and no reset touches it.
+//! Copying it to a second machine that signs with the same key defeats it.
+//! Invariant (I-7): a signature may leave only after `check_and_record` accepted its intent and `sync`
+//! returned; then no later run of the program accepts a contradiction of it.
+
+use crate::{
+    AppendLog, Intent, Refused, StoreError, TornTail, Watermarks, dir::FileLock, log::Opened,
+};
+use alloy_primitives::{Address, B256, hex};
+use rota_types::{Decode, DecodeError, Domain, Encode, Reader, Writer};
+use std::path::Path;
+
+/// Records in the file beyond which opening rewrites it.
+const MAX_RECORDS: usize = 4096;
+/// Bytes in the file beyond which `sync` rewrites it (about 80,000 acks).
+const MAX_BYTES: u64 = 5 * 1024 * 1024;
+const VERSION: u8 = 1;
+
+/// Why the guard did not let a signature through.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// Signing could be slashed. The caller does not sign.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The disk failed. Ours: halt.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How the guard's memory compares to the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardAge {
+    /// It knows signatures up to the chain's head.
+    Current,
+    /// It knows nothing although the chain has run: a new machine, or a lost file.
+    Empty,
+    /// It ends `behind` heights below the head: the node was down, or the disk is an old copy.
+    Old {
+        /// Highest height it knows.
+        newest: u64,
+        /// Heights missing.
+        behind: u64,
+    },
+}
+
+/// What one key has signed, on disk.
+#[derive(Debug)]
+pub struct SignGuard {
+    binding: Binding,
+    marks: Watermarks,
+    log: AppendLog,
+    torn: Option<TornTail>,
+    _lock: FileLock,
+}
+
+/// The first record: which key and which network the file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Binding {
+    voter: Address,
+    generation: u32,
+    ctx: B256,
+}
+
+impl SignGuard {
+    /// Opens or creates the guard of `voter` in `dir`, for the network of `domain`.
+    ///
+    /// A guard of an earlier generation of the same rollup starts afresh: nothing signed before a
+    /// fallback counts after it. Another network, or an earlier generation, is refused.
+    pub fn open(dir: &Path, voter: Address, domain: &Domain) -> Result<Self, StoreError> {
+        let name = hex::encode(voter);
+        let lock = FileLock::take(&dir.join(format!("{name}.lock")))?;
+        let Opened { mut log, records, torn, .. } =
+            AppendLog::open(dir.join(format!("{name}.log")))?;
+        let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
+        let mut marks = Watermarks::default();
+        match records.split_first() {
+            None => log.reset([binding.encode().as_slice()])?,
+            Some((first, rest)) => {
+                let found = Binding::decode(first).map_err(|e| damaged(&log, &e))?;
+                if found == binding {
+                    replay(&mut marks, rest, &log)?;
+                    if rest.len() > MAX_RECORDS {
+                        rewrite(&mut log, &binding, &marks)?;
+                    }
+                } else if found.is_earlier_generation_of(&binding, domain) {
+                    log.reset([binding.encode().as_slice()])?;
+                } else {
+                    return Err(StoreError::OtherNetwork {
+                        path: log.path().to_path_buf(),
+                        found: found.to_string(),
+                        expected: binding.to_string(),
+                    });
+                }
+            }
+        }
+        marks.restarted();
+        Ok(Self { binding, marks, log, torn, _lock: lock })
+    }
+
+    /// Accepts or refuses an intent. Accepted is not yet durable: call `sync` before the signature leaves.
+    pub fn check_and_record(&mut self, intent: Intent) -> Result<(), GuardError> {
+        self.log.usable()?;
+        if self.marks.check_and_record(&intent)? {
+            self.log.append(&intent.encode())?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything accepted so far durable. One `fdatasync` for many intents; free if none is new.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.log.len() > MAX_BYTES && self.log.is_dirty() {
+            return rewrite(&mut self.log, &self.binding, &self.marks);
+        }
+        self.log.sync()
+    }
+
+    /// Whether something accepted is not durable yet.
+    #[must_use]
+    pub const fn is_dirty(&self) -> bool {
+        self.log.is_dirty()
+    }
+    /// Highest height signed for.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.marks.newest()
+    }
+    /// The decisions without the disk.
+    #[must_use]
+    pub const fn watermarks(&self) -> &Watermarks {
+        &self.marks
+    }
+    /// Set if the end of the file was unfinished when it was opened. After a power loss that is an
+    /// unsynced signature, which never left.
+    #[must_use]
+    pub const fn torn(&self) -> Option<TornTail> {
+        self.torn
+    }
+    /// Compares with the chain's head height, so that a node can start without signing when it does not
+    /// know what it signed. A node that signs is at most `slack` heights behind the head.
+    #[must_use]
+    pub fn age(&self, head: u64, slack: u64) -> GuardAge {
+        match self.newest() {
+            None if head == 0 => GuardAge::Current,
+            None => GuardAge::Empty,
+            Some(newest) => match head.saturating_sub(newest) {
+                behind if behind <= slack => GuardAge::Current,
+                behind => GuardAge::Old { newest, behind },
+            },
+        }
+    }
+}
+
+impl Binding {
+    fn is_earlier_generation_of(&self, now: &Self, domain: &Domain) -> bool {
+        let then = Domain::new(
+            domain.l1_chain_id,
+            domain.l2_chain_id,
+            domain.registry,
+            domain.genesis_hash,
+            self.generation,
+        );
+        self.voter == now.voter && self.generation < now.generation && self.ctx == then.ctx()
+    }
+}
+
+impl std::fmt::Display for Binding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "key {} on network {} generation {}", self.voter, self.ctx, self.generation)
+    }
+}
+
+impl Encode for Binding {
+    fn encode_to(&self, w: &mut Writer) {
+        w.u8(VERSION).raw(self.voter.as_slice()).u32(self.generation).hash(&self.ctx);
+    }
+}
+
+impl Decode for Binding {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        if r.u8("guard version")? != VERSION {
+            return Err(DecodeError::Invalid("unknown version of the sign guard"));
+        }
+        Ok(Self {
+            voter: r.address("voter")?,
+            generation: r.u32("generation")?,
+            ctx: r.hash("ctx")?,
+        })
+    }
+}
+
+fn replay(marks: &mut Watermarks, records: &[Vec<u8>], log: &AppendLog) -> Result<(), StoreError> {
+    for record in records {
+        let intent = Intent::decode(record).map_err(|e| damaged(log, &e))?;
+        marks.restarted();
+        marks.check_and_record(&intent).map_err(|e| damaged(log, &e))?;
+    }
+    Ok(())
+}
+
+fn rewrite(log: &mut AppendLog, binding: &Binding, marks: &Watermarks) -> Result<(), StoreError> {
+    let intents = marks.snapshot();
+    let records = std::iter::once(binding.encode()).chain(intents.iter().map(Encode::encode));
+    let records: Vec<Vec<u8>> = records.collect();
+    log.reset(records.iter().map(Vec::as_slice))
+}
+
+/// The guard is not chain data: damage is never answered by starting afresh, so this is not `Corrupt`.
+fn damaged(log: &AppendLog, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Io {
+        what: "read the sign guard",
+        path: log.path().to_path_buf(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
