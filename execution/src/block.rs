@@ -19,7 +19,7 @@ use crate::ExecutionError;
 
 /// Executes a whole block at once: what a follower, a prover or a restarted node does.
 ///
-/// Transactions that cannot be included are skipped, as derivation does. The result equals the block of any
+/// Each transaction comes with the sender recovered from its signature. Those that cannot be included are skipped, as derivation does. The result equals the block of any
 /// other split of the same list into frames.
 ///
 /// # Errors

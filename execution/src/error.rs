@@ -5,8 +5,8 @@ use alloy_primitives::{Address, B256};
 /// Failures of this crate. A transaction that cannot be included is not one of them: it is [`crate::Skip`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExecutionError {
-    /// Us: the caller asked for a block that does not follow its parent.
-    #[error("the block environment does not follow the parent: {0}")]
+    /// Us: the caller put together blocks, states or checkpoints that do not belong together.
+    #[error("the block does not fit: {0}")]
     Environment(&'static str),
     /// Us: the genesis is not one a Prague chain can start from.
     #[error("unusable genesis: {0}")]

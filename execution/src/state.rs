@@ -61,7 +61,8 @@ struct Entry {
 /// A snapshot of the world.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    entries: HashMap<Address, Entry>,
+    // Behind an `Arc` because writing after a snapshot copies map nodes of 32 values.
+    entries: HashMap<Address, Arc<Entry>>,
     codes: HashMap<B256, Bytecode>,
     tries: Tries,
     touched: Vector<Arc<[Touch]>>,
@@ -86,13 +87,13 @@ impl State {
             {
                 return Err(ExecutionError::MissingCode(account.code_hash));
             }
-            state.entries.insert(address, Entry { account, slots: Slots::new() });
+            state.entries.insert(address, Entry { account, slots: Slots::new() }.into());
         }
         for (address, slot, value) in slots {
             let entry =
                 state.entries.get_mut(&address).ok_or(ExecutionError::OrphanStorage(address))?;
             if !value.is_zero() {
-                entry.slots.insert(slot, value);
+                Arc::make_mut(entry).slots.insert(slot, value);
             }
         }
         state

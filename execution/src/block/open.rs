@@ -34,7 +34,10 @@ pub(super) struct Progress {
 
 /// A place in an open block to come back to, taken in O(1). Belongs to the block that made it.
 #[derive(Clone, Debug)]
-pub struct Checkpoint(Progress);
+pub struct Checkpoint {
+    env: Arc<BlockEnv>,
+    progress: Progress,
+}
 
 /// A transaction that is in the block, with all its receipt needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +135,8 @@ impl OpenBlock {
         Ok(block)
     }
 
-    /// Applies one transaction. Several in a row are cheaper through [`Self::run`].
+    /// Applies one transaction, whose `sender` the caller has recovered from the signature.
+    /// Several in a row are cheaper through [`Self::run`].
     ///
     /// # Errors
     /// Only ours: the state is damaged or the EVM failed. The block is then unchanged.
@@ -158,12 +162,19 @@ impl OpenBlock {
     /// A place to come back to, in O(1).
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint(self.progress.clone())
+        Checkpoint { env: self.env.clone(), progress: self.progress.clone() }
     }
 
     /// Forgets everything applied since the checkpoint was taken, or returns to it after going back further.
-    pub fn restore(&mut self, checkpoint: &Checkpoint) {
-        self.progress = checkpoint.0.clone();
+    ///
+    /// # Errors
+    /// [`ExecutionError::Environment`] if the checkpoint is of another block, whatever its number.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), ExecutionError> {
+        if !Arc::ptr_eq(&self.env, &checkpoint.env) {
+            return Err(ExecutionError::Environment("the checkpoint is of another block"));
+        }
+        self.progress = checkpoint.progress.clone();
+        Ok(())
     }
 
     /// What the transactions of this block see.

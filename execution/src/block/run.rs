@@ -42,7 +42,7 @@ impl<'block> Run<'block> {
         }
     }
 
-    /// Applies one transaction.
+    /// Applies one transaction, whose `sender` the caller has recovered from the signature.
     ///
     /// # Errors
     /// Only ours: the state is damaged or the EVM failed. The block is then unchanged.

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use imbl::Vector;
 use revm::{bytecode::Bytecode, state::EvmState};
 
-use super::{Account, Slots, State};
+use super::{Account, Entry, Slots, State};
 
 /// What one write changed at one address.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl State {
                 touch.code = Some(account.code_hash);
             }
             touches.push(touch);
-            let entry = self.entries.entry(address).or_default();
+            let entry = self.entry(address);
             entry.account = account;
             if is_created {
                 entry.slots = Slots::new();
@@ -113,22 +113,26 @@ impl State {
             self.touched.push_back([Touch::whole(address)].into());
             return;
         }
-        self.entries.entry(address).or_default().account = account;
+        self.entry(address).account = account;
         self.touched.push_back([Touch::slots(address, std::iter::empty())].into());
     }
 
     /// Sets one slot; the account is made if need be.
     pub(crate) fn put_slot(&mut self, address: Address, slot: U256, value: U256) {
-        set_slot(&mut self.entries.entry(address).or_default().slots, slot, value);
+        set_slot(&mut self.entry(address).slots, slot, value);
         self.touched.push_back([Touch::slots(address, [slot].into_iter())].into());
     }
 
     /// Forgets all slots of an account.
     pub(crate) fn clear_slots(&mut self, address: Address) {
         if let Some(entry) = self.entries.get_mut(&address) {
-            entry.slots = Slots::new();
+            Arc::make_mut(entry).slots = Slots::new();
             self.touched.push_back([Touch::whole(address)].into());
         }
+    }
+
+    fn entry(&mut self, address: Address) -> &mut Entry {
+        Arc::make_mut(self.entries.entry(address).or_default())
     }
 
     /// Makes a code known and gives its hash.

@@ -1,6 +1,6 @@
 //! What a block changed, flat and in order, for a store to write down.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -69,8 +69,9 @@ impl State {
             }
             let (old, new) = (parent.entries.get(&address), self.entries.get(&address));
             let none = Slots::new();
-            let slots_of =
-                |entry: Option<&Entry>| entry.map_or_else(|| none.clone(), |e| e.slots.clone());
+            let slots_of = |entry: Option<&Arc<Entry>>| {
+                entry.map_or_else(|| none.clone(), |e| e.slots.clone())
+            };
             let (old_slots, new_slots) = (slots_of(old), slots_of(new));
             let mut candidates = touched.slots;
             if touched.whole {

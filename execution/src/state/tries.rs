@@ -48,7 +48,7 @@ impl Tries {
     pub(super) fn catch_up(&mut self, state: &State, touched: &BTreeMap<Address, Touched>) {
         let mut leaf = Vec::new();
         for (address, touched) in touched {
-            let entry = state.entries.get(address);
+            let entry = state.entries.get(address).map(|entry| &**entry);
             let storage_root = self.catch_up_storage(*address, entry, touched);
             let key = keccak256(address);
             match entry {

@@ -353,15 +353,16 @@ fn a_checkpoint_brings_back_everything_even_after_another_history() {
     let early = block.checkpoint();
     include(&mut block, &wallet(1).create(0, deploy(STORE)));
     let late = block.checkpoint();
-    block.restore(&early);
+    block.restore(&early).unwrap();
     assert_eq!((block.included().len(), block.gas_used()), (1, 21_000));
     for nonce in 0..5 {
         include(&mut block, &wallet(2).transfer(nonce, FRIEND, 1));
     }
-    block.restore(&late);
+    block.restore(&late).unwrap();
     include(&mut block, &wallet(1).transfer(1, FRIEND, 1));
 
     let mut straight = open(&parent);
+    assert!(straight.restore(&late).is_err(), "same parent, same environment, but another block");
     include(&mut straight, &wallet(0).transfer(0, FRIEND, 1));
     include(&mut straight, &wallet(1).create(0, deploy(STORE)));
     include(&mut straight, &wallet(1).transfer(1, FRIEND, 1));

@@ -25,7 +25,7 @@ fn framed(parent: &Head, transactions: &[Signed], frames: &[usize]) -> ExecutedB
         for (tx, sender) in rest.iter().rev().chain(rest) {
             block.apply(tx, *sender).unwrap();
         }
-        block.restore(&checkpoint);
+        block.restore(&checkpoint).unwrap();
         let (frame, later) = rest.split_at(size.min(rest.len()));
         let mut run = block.run();
         for (tx, sender) in frame {
@@ -74,6 +74,7 @@ proptest! {
         let (mut traffic, mut shelf) = (Traffic::default(), Shelf::default());
         shelf.apply(&head.state.export());
         for randoms in blocks {
+            traffic.follow(&head.state);
             let transactions: Vec<_> = randoms.into_iter().map(|random| traffic.make(random)).collect();
             let block = whole(&head, &transactions);
             let other = framed(&head, &transactions, &frames);

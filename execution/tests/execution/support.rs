@@ -213,6 +213,11 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// Starts over from the nonces of a state; skipped transactions leave gaps behind them.
+    pub(crate) fn follow(&mut self, state: &State) {
+        self.nonces = (0..WALLETS).map(|seed| (seed, state.nonce(&wallet(seed).address))).collect();
+    }
+
     pub(crate) fn make(&mut self, random: u64) -> Signed {
         let part = |shift: u32, below: u64| (random >> shift) % below;
         let seed = part(0, u64::from(WALLETS)) as u8;

@@ -1,7 +1,7 @@
 //! The committed chains: any Ethereum client computes the same hashes, and so do we, today as yesterday.
 //!
 //! `cargo test -p rota-execution -- --ignored write_vectors` writes the file anew;
-//! `execution/oracle` has EthereumJS re-execute it.
+//! `execution/oracle` has EthereumJS re-execute it. `write_random_chains` makes more of them, for one run only.
 
 use std::{fs, path::PathBuf};
 
@@ -100,13 +100,14 @@ fn special(mut head: Head) -> Vec<ExecutedBlock> {
     blocks
 }
 
-fn traffic(mut head: Head) -> Vec<ExecutedBlock> {
+fn traffic(mut head: Head, seed: u64, length: u64) -> Vec<ExecutedBlock> {
     let mut traffic = Traffic::default();
     let mut blocks = Vec::new();
-    for number in 0..6u64 {
+    for number in 0..length {
+        traffic.follow(&head.state);
         let mut block = open(&head);
         for at in 0..40 {
-            let random = keccak256((number * 1_000 + at).to_be_bytes());
+            let random = keccak256((seed * 1_000_000 + number * 1_000 + at).to_be_bytes());
             let (tx, sender) = traffic.make(u64::from_be_bytes(random[..8].try_into().unwrap()));
             block.apply(&tx, sender).unwrap();
         }
@@ -124,9 +125,20 @@ fn write_vectors() {
     let vectors = Vectors {
         about: "Chains built by rota-execution: a genesis file as stock clients read it, and blocks as RLP.".to_owned(),
         agreed: vec!["@ethereumjs/vm 10.1.3 (execution/oracle/check.mjs)".to_owned()],
-        chains: vec![chain("special", special), chain("traffic", traffic)],
+        chains: vec![chain("special", special), chain("traffic", |head| traffic(head, 0, 6))],
     };
     fs::write(path(), serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
+}
+
+/// More chains than anybody wants in a repository, for a long run of the oracle.
+#[test]
+#[ignore = "writes random chains for execution/oracle"]
+fn write_random_chains() {
+    let chain = |seed| chain(&format!("random {seed}"), |head| traffic(head, seed, 10));
+    let chains = (1..=20).map(chain).collect();
+    let vectors = Vectors { about: String::new(), agreed: Vec::new(), chains };
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("execution_random.json");
+    fs::write(&path, serde_json::to_string(&vectors).unwrap()).unwrap();
 }
 
 #[test]
