@@ -280,6 +280,14 @@ impl Chain {
         (g == base.g && *hash == base.hash) || self.at(g).is_some_and(|f| f.hash == *hash)
     }
 
+    /// Whether `append` would take the frame.
+    pub fn check(&self, frame: &Frame, rules: &Rules) -> Result<(), BadFrame> {
+        self.check_place(&frame.signed.header, rules)?;
+        self.check_open(frame, rules)?;
+        self.check_sums(frame)?;
+        self.check_close(frame, rules).map(drop)
+    }
+
     /// Appends a frame; returns the header and value id if it closes a height.
     pub fn append(
         &mut self,
@@ -316,17 +324,33 @@ impl Chain {
         let dropped = frames.split_off(keep);
         let mut fresh = Self::new(self.base.clone());
         for frame in &frames {
-            // A carried chain may span several terms; each frame was checked when it was accepted.
-            fresh.stream = Stream {
-                term: frame.signed.header.term,
-                leader: frame.signed.header.leader,
-                init_hash: frame.signed.header.init_hash,
-                next_seq: frame.signed.header.seq,
-            };
-            fresh.append(frame, rules).ok()?;
+            fresh.append_carried(frame, rules).ok()?;
         }
         *self = fresh;
         Some(dropped)
+    }
+
+    /// Appends a frame of a chain that is carried over a round change or was decided: it may open the
+    /// term of another round of its height, whose leader the schedule must name.
+    pub fn append_carried(
+        &mut self,
+        frame: &Arc<Frame>,
+        rules: &Rules,
+    ) -> Result<Option<(Header, B256)>, BadFrame> {
+        let h = &frame.signed.header;
+        let context = self.context();
+        if h.term.height == context.height && h.term.round >= 1 && h.seq == 0 {
+            if h.leader != rules.schedule.leader(context.cursor, h.term.round) {
+                return Err(BadFrame::Stream);
+            }
+            self.stream = Stream {
+                term: h.term,
+                leader: h.leader,
+                init_hash: h.init_hash,
+                next_seq: 0,
+            };
+        }
+        self.append(frame, rules)
     }
 
     /// From here on only `stream` may continue (a term opened in a round above 0).

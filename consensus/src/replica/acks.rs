@@ -1,0 +1,105 @@
+//! Giving acks and counting them (`docs/protocol.md`, rules A1-A6).
+
+use super::{Output, Replica, To};
+use rota_preconf::{AckVerdict, Frame};
+use rota_store::Intent;
+use rota_types::{Ack, Flags, SignedAck, VoteKind, wire::Message};
+
+impl Replica {
+    pub(super) fn on_ack(&mut self, signed: &SignedAck, from: u16, out: &mut Vec<Output>) {
+        let ack = &signed.ack;
+        if ack.epoch != self.set.epoch() || ack.g <= self.chain.base().base.g {
+            return;
+        }
+        let own = Some(ack.signer) == self.index() && Some(from) == self.index();
+        let key = self.set.get(ack.signer).map(|v| v.seq_key);
+        let valid = own
+            || key.is_some_and(|key| signed.verify(&key, &self.rules.domain).is_ok());
+        if !valid {
+            out.push(Output::Fault { peer: from, what: "ack signature does not verify".to_owned() });
+            return;
+        }
+        if self.acks.add(signed) == AckVerdict::Conflict {
+            out.push(Output::Misbehaved { validator: ack.signer, what: "two acks for one place" });
+        }
+    }
+
+    /// Tells how far more than two thirds have stored, when that moved.
+    pub(super) fn tally(&mut self, out: &mut Vec<Output>) {
+        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set) else { return };
+        if g <= self.tallied {
+            return;
+        }
+        self.tallied = g;
+        let from = self.certified.max(self.chain.base().base.g).saturating_add(1);
+        let certificate = self.acks.certificate(from, &self.chain, &self.set);
+        if let Some(c) = &certificate {
+            self.certified = c.g;
+        }
+        out.push(Output::Acked { g, weight, certificate });
+    }
+
+    /// Acks the newest frame that the rules let this replica ack.
+    pub(super) fn give_ack(&mut self, out: &mut Vec<Output>) {
+        let Some(keys) = self.keys.clone().filter(|_| self.machine.votes()) else { return };
+        let Some((g, frame_hash)) = self.ackable() else { return };
+        if (self.height, self.round, g) <= self.acked {
+            return;
+        }
+        let (height, round) = (self.height, self.round);
+        let intent = Intent::Ack { height, round, g, hash: frame_hash };
+        match self.guard.check_and_record(&intent) {
+            Ok(true) => out.push(Output::Guard(intent)),
+            Ok(false) => {}
+            Err(refused) => {
+                tracing::debug!(%refused, "ack withheld");
+                self.acked = (height, round, g);
+                return;
+            }
+        }
+        self.acked = (height, round, g);
+        let init_hash = self.accepted.unwrap_or_default();
+        let epoch = self.set.epoch();
+        let ack = Ack { epoch, height, round, signer: keys.index, g, frame_hash, init_hash };
+        let message = Message::Ack(SignedAck::sign(ack, &keys.seq, &self.rules.domain));
+        out.push(Output::Send { to: To::All, message, durable: true });
+    }
+
+    /// The newest ack point that is allowed now.
+    fn ackable(&self) -> Option<(u64, alloy_primitives::B256)> {
+        // A1: in a round above 0 only the chain that this round's TermInit opened.
+        if self.round > 0 && self.accepted.is_none() {
+            return None;
+        }
+        // A4: compatible with everything prevoted at this height.
+        let decided = self.chain.header(self.height);
+        if self.prevoted.iter().any(|id| decided.is_none_or(|(_, own)| own != id)) {
+            return None;
+        }
+        let term = decided.map(|(h, _)| h.close.term);
+        self.chain
+            .frames()
+            .iter()
+            .rev()
+            .find(|f| self.may_ack(f, term))
+            .map(|f| (f.g(), f.hash))
+    }
+
+    fn may_ack(&self, frame: &Frame, closed_in: Option<rota_types::Term>) -> bool {
+        let h = &frame.signed.header;
+        let point = h.tx_count > 0 || h.flags.has(Flags::CLOSE);
+        let speculative = h.height > self.height;
+        // A5, and a next leader's frames count only once its height has begun.
+        let allowed = !speculative || (self.round == 0 && closed_in == Some(h.term));
+        // A6: not for a leader known to have signed two histories.
+        point && allowed && !self.equivocators.contains(&h.leader)
+    }
+
+    pub(super) fn note_vote(&mut self, intent: &Intent) {
+        if let Intent::Vote { kind: VoteKind::Prevote, value_id, .. } = intent
+            && !value_id.is_zero()
+        {
+            self.prevoted.insert(*value_id);
+        }
+    }
+}

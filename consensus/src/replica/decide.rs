@@ -1,0 +1,236 @@
+//! Messages of consensus, offering values, and what follows from a decision.
+
+use super::{Decided, Output, Replica, Retract};
+use crate::machine::{Fatal, Machine, Offer, Setup};
+use rota_types::{CommitCertificate, Header, Millis, SignedProposal, wire::Message};
+use std::sync::Arc;
+
+/// Heights ahead for which messages are kept, and how many in all.
+const AHEAD: u64 = 4;
+const AHEAD_MAX: usize = 1024;
+
+impl Replica {
+    pub(super) fn on_message(
+        &mut self,
+        now: Millis,
+        from: u16,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        match message {
+            Message::Ack(ack) => self.on_ack(&ack, from, out),
+            Message::Head(head) => self.on_head(now, from, &head, out),
+            Message::Status(status) => self.on_status(from, status, out),
+            Message::TermInit(init) => self.on_init(now, from, Arc::new(init), out),
+            Message::Proposal(_)
+            | Message::Vote(_)
+            | Message::Polka(_)
+            | Message::RoundCertificate(_) => return self.on_consensus(now, from, message, out),
+            // Frames come as `Input::Frame`; certificates of acks are built from acks here; transactions
+            // are not the replica's.
+            Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) => {}
+        }
+        Ok(())
+    }
+
+    fn on_consensus(
+        &mut self,
+        now: Millis,
+        from: u16,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        let height = match &message {
+            Message::Proposal(p) => p.proposal.height,
+            Message::Vote(v) => v.vote.height,
+            Message::Polka(c) => c.height,
+            Message::RoundCertificate(c) => c.height,
+            _ => return Ok(()),
+        };
+        if height < self.height {
+            return Ok(());
+        }
+        if height > self.height {
+            self.sync.ahead(now, from, height);
+            let kept: usize = self.future.values().map(Vec::len).sum();
+            if height <= self.height.saturating_add(AHEAD) && kept < AHEAD_MAX {
+                self.future.entry(height).or_default().push((from, message));
+            }
+            return Ok(());
+        }
+        if let Message::Proposal(proposal) = message {
+            return self.on_proposal(now, from, *proposal, out);
+        }
+        self.feed(now, message, out)
+    }
+
+    /// Hands a message to the machine.
+    pub(super) fn feed(
+        &mut self,
+        now: Millis,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        let mut acts = Vec::new();
+        self.machine.message(message, &mut self.guard, &mut acts)?;
+        self.perform(now, acts, out)
+    }
+
+    /// Gives the machine the value that the accepted chain closes the height with.
+    pub(super) fn offer(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<bool, Fatal> {
+        let Some((header, id)) = self.chain.header(self.height) else { return Ok(false) };
+        if !self.offered.insert(*id) {
+            return Ok(false);
+        }
+        let header = Arc::new(header.clone());
+        self.offer_value(now, header, self.round, false, out)?;
+        Ok(true)
+    }
+
+    pub(super) fn offer_value(
+        &mut self,
+        now: Millis,
+        header: Arc<Header>,
+        round: u32,
+        synced: bool,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        let proposer = self.rules.schedule.leader(self.chain.base().cursor, round);
+        let offer = Offer { height: self.height, round, proposer, header, synced };
+        let mut acts = Vec::new();
+        self.machine.value(offer, &mut self.guard, &mut acts)?;
+        self.perform(now, acts, out)
+    }
+
+    /// Proposes when the machine asked for a value and the chain has one.
+    pub(super) fn propose(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<bool, Fatal> {
+        if self.need_value != Some(self.round) || (self.round > 0 && self.init.is_none()) {
+            return Ok(false);
+        }
+        let Some((header, _)) = self.chain.header(self.height) else { return Ok(false) };
+        let header = Arc::new(header.clone());
+        let init = self.init.clone().filter(|_| self.round > 0);
+        self.need_value = None;
+        let mut acts = Vec::new();
+        let place = (self.height, self.round);
+        self.machine.propose(place, header, init, &mut self.guard, &mut acts)?;
+        self.perform(now, acts, out)?;
+        Ok(true)
+    }
+
+    pub(super) fn on_decided(
+        &mut self,
+        certificate: CommitCertificate,
+        header: Option<Arc<Header>>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        let header = header.ok_or_else(|| Fatal::Core("decided without a value".to_owned()))?;
+        let value_id = certificate.value_id;
+        let ours = self.chain.header(self.height).map(|(_, id)| *id);
+        if ours != Some(value_id) {
+            let base = self.chain.base().base.hash;
+            let path = self
+                .pool
+                .path(&base, &header.last_frame_hash)
+                .map_err(|_| Fatal::Core("decided a value whose frames are missing".to_owned()))?;
+            self.switch(&path, Retract::Decided, out)
+                .map_err(|e| Fatal::Core(format!("decided frames do not chain: {e}")))?;
+        }
+        let frames = self.chain.pop_decided();
+        let next = self.chain.base().clone();
+        if next.parent_id != value_id {
+            return Err(Fatal::Core("the decided header is not what its frames give".to_owned()));
+        }
+        let header = (*header).clone();
+        let decided = Decided { header, value_id, certificate, frames, next };
+        out.push(Output::Decided(Box::new(decided)));
+        Ok(())
+    }
+
+    /// Starts the next height once the last one is over.
+    pub(super) fn begin_next(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<bool, Fatal> {
+        if !std::mem::take(&mut self.finished) {
+            return Ok(false);
+        }
+        let base = self.chain.base().clone();
+        self.height = base.height;
+        self.round = 0;
+        self.need_value = None;
+        self.offered.clear();
+        self.prevoted.clear();
+        self.accepted = None;
+        self.best = (0, Default::default());
+        self.init = None;
+        self.own_status = None;
+        self.later.clear();
+        self.waiting.clear();
+        self.asked.clear();
+        self.acks.prune(base.base.g);
+        self.pool.prune(base.base.g);
+        self.statuses.prune(base.height);
+        self.timers.clear();
+        self.timers.heard(now);
+        self.sync.decided(now);
+        out.push(Output::WalReset);
+        let members = self.members();
+        self.resume_voting(&members);
+        let mut acts = Vec::new();
+        self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
+        self.perform(now, acts, out)?;
+        self.extend(now, true, out);
+        self.future.retain(|h, _| *h >= base.height);
+        for (from, message) in self.future.remove(&base.height).unwrap_or_default() {
+            self.on_message(now, from, message, out)?;
+        }
+        Ok(true)
+    }
+
+    /// A replica that followed because its log was missing votes again above what its key signed.
+    fn resume_voting(&mut self, members: &crate::context::Members) {
+        let Some(keys) = self.keys.as_ref().filter(|_| self.observing) else { return };
+        if self.guard.newest().is_some_and(|newest| newest >= self.height) {
+            return;
+        }
+        self.observing = false;
+        self.machine = Machine::new(
+            self.height,
+            members.clone(),
+            Setup {
+                me: Some(keys.index),
+                set: Arc::clone(&self.set),
+                domain: Arc::new(self.rules.domain.clone()),
+                key: Some(Arc::clone(&keys.vote)),
+            },
+        );
+    }
+
+    fn on_proposal(
+        &mut self,
+        now: Millis,
+        from: u16,
+        proposal: SignedProposal,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        let p = &proposal.proposal;
+        let leader = self.rules.schedule.leader(self.chain.base().cursor, p.round);
+        if p.epoch != self.set.epoch()
+            || p.proposer != leader
+            || p.value_id != proposal.header.value_id(&self.rules.domain)
+        {
+            let what = "proposal names a wrong proposer, epoch or header".to_owned();
+            out.push(Output::Fault { peer: from, what });
+            return Ok(());
+        }
+        if leader == self.leader {
+            self.timers.heard(now);
+        }
+        if p.round > self.round {
+            if self.later.len() < 64 {
+                self.later.push(Message::Proposal(Box::new(proposal)));
+            }
+            return Ok(());
+        }
+        self.waiting.push(proposal);
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Taking frames: into the pool, onto the chain, and asking for what is missing.
+
+use super::{Output, Replica, Retract};
+use alloy_primitives::B256;
+use rota_preconf::{BadFrame, Frame};
+use rota_types::{Millis, wire::Request};
+use std::sync::Arc;
+
+/// Time before the same frame is asked for again.
+const ASK_AGAIN_MS: Millis = 250;
+
+impl Replica {
+    pub(super) fn on_frame(
+        &mut self,
+        now: Millis,
+        frame: Arc<Frame>,
+        from: u16,
+        out: &mut Vec<Output>,
+    ) {
+        if frame.g() <= self.chain.base().base.g {
+            return;
+        }
+        let leader = frame.signed.header.leader;
+        if leader == self.leader && from == leader {
+            self.timers.heard(now);
+        }
+        let (hash, prev) = (frame.hash, frame.prev());
+        if let Some(other) = self.pool.insert(frame) {
+            self.equivocators.insert(leader);
+            tracing::warn!(leader, a = %hash, b = %other.hash, "leader signed two frames for one place");
+            out.push(Output::Misbehaved { validator: leader, what: "two frames for one place" });
+        }
+        let known = self.pool.get(&prev).is_some() || prev == self.chain.base().base.hash;
+        self.extend(now, true, out);
+        if !known && !self.chain.contains(self.chain.tip().g, &hash) {
+            self.ask_frames(now, from, hash, out);
+        }
+    }
+
+    /// Asks `from` for the frames that lead to `tip`.
+    pub(super) fn ask_frames(&mut self, now: Millis, from: u16, tip: B256, out: &mut Vec<Output>) {
+        let due = self.asked.get(&tip).is_none_or(|at| now >= at.saturating_add(ASK_AGAIN_MS));
+        if !due || Some(from) == self.index() {
+            return;
+        }
+        self.asked.insert(tip, now);
+        let from_g = self.chain.base().base.g.saturating_add(1);
+        out.push(Output::Ask { to: from, request: Request::Frames { from_g, tip } });
+    }
+
+    /// Grows the accepted chain with what the pool holds. `store` is false for frames read from disk.
+    pub(super) fn extend(&mut self, now: Millis, store: bool, out: &mut Vec<Output>) {
+        while let Some(frame) = self.next_frame(now, out) {
+            match self.chain.append(&frame, &self.rules) {
+                Ok(closed) => {
+                    if store {
+                        out.push(Output::Store(Arc::clone(&frame)));
+                    }
+                    out.push(Output::Accepted(Arc::clone(&frame)));
+                    if let Some((header, _)) = closed {
+                        tracing::trace!(height = header.height(), "height closed");
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn next_frame(&self, now: Millis, out: &mut Vec<Output>) -> Option<Arc<Frame>> {
+        // In a round above 0 nothing is accepted before the round's TermInit, and nothing after the
+        // height's CLOSE (A5).
+        if self.round > 0
+            && (self.accepted.is_none() || self.chain.header(self.height).is_some())
+        {
+            return None;
+        }
+        if self.chain.context().height > self.height.saturating_add(1) {
+            return None;
+        }
+        let mut probe: Option<Arc<Frame>> = None;
+        for frame in self.pool.children(&self.chain.tip().hash) {
+            if self.early(frame, now) || !self.origin_fits(frame) {
+                continue;
+            }
+            match self.chain.check(frame, &self.rules) {
+                Ok(()) => {
+                    probe = Some(Arc::clone(frame));
+                    break;
+                }
+                Err(BadFrame::Rule(what)) => {
+                    let peer = frame.signed.header.leader;
+                    out.push(Output::Fault { peer, what: what.to_owned() });
+                }
+                Err(_) => {}
+            }
+        }
+        probe
+    }
+
+    /// Whether the frame is too far ahead of this clock; it only waits.
+    fn early(&self, frame: &Frame, now: Millis) -> bool {
+        frame.signed.header.timestamp_ms > now.saturating_add(self.rules.params.clock_lead_ms)
+    }
+
+    /// Whether the frame's L1 origin is one that this node has seen final; else it waits.
+    fn origin_fits(&self, frame: &Frame) -> bool {
+        let Some(env) = &frame.signed.body.env else { return true };
+        let before = self.chain.context().parent_env.as_ref();
+        before.is_some_and(|p| p.l1_number == env.l1_number && p.l1_hash == env.l1_hash)
+            || self.origins.get(&env.l1_number) == Some(&(env.l1_hash, env.prev_randao))
+    }
+
+    /// Replaces the accepted chain by `path`, which starts right above the base.
+    pub(super) fn switch(
+        &mut self,
+        path: &[Arc<Frame>],
+        reason: Retract,
+        out: &mut Vec<Output>,
+    ) -> Result<(), BadFrame> {
+        let same = self.chain.frames().iter().zip(path).take_while(|(a, b)| a.hash == b.hash);
+        let keep = same.count();
+        let base = self.chain.base().base;
+        let last = keep.checked_sub(1).and_then(|i| path.get(i));
+        let (tip, tip_g) = last.map_or((base.hash, base.g), |f| (f.hash, f.g()));
+        let mut chain = self.chain.clone();
+        let dropped = chain.truncate(&tip, &self.rules).unwrap_or_default();
+        for frame in path.iter().skip(keep) {
+            chain.append_carried(frame, &self.rules)?;
+        }
+        self.chain = chain;
+        if !dropped.is_empty() {
+            out.push(Output::Rewound { g: tip_g, reason });
+        }
+        for frame in path.iter().skip(keep) {
+            out.push(Output::Store(Arc::clone(frame)));
+            out.push(Output::Accepted(Arc::clone(frame)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! What goes into a replica and what comes out.
+
+use alloy_primitives::B256;
+use rota_preconf::{Frame, HeightContext};
+use rota_store::Intent;
+use rota_types::{
+    AckCert, CommitCertificate, Env, Header, Tx,
+    wire::{Message, Request},
+};
+use std::sync::Arc;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A verified frame, from a peer or from a request.
+    Frame {
+        /// The frame.
+        frame: Arc<Frame>,
+        /// Who sent it.
+        from: u16,
+    },
+    /// Any other message of a validator.
+    Message {
+        /// Who sent it.
+        from: u16,
+        /// The message.
+        message: Message,
+    },
+    /// Executed transactions for the next frame, as asked for by `Output::TakeTxs`.
+    Txs(Vec<Arc<Tx>>),
+    /// A new L1 origin that may be used (final, or deep enough). `timestamp_s` is ignored.
+    Origin(Env),
+    /// Everything before the `Output::Durable` with this token is on disk.
+    Durable(u64),
+    /// Decided heights from a peer, in order.
+    Synced {
+        /// Who sent them.
+        from: u16,
+        /// The heights with their verified frames.
+        heights: Vec<Synced>,
+    },
+    /// A deadline passed.
+    Tick,
+}
+
+/// A decided height from a peer.
+#[derive(Debug, Clone)]
+pub struct Synced {
+    /// The header.
+    pub header: Header,
+    /// Its certificate, not verified yet.
+    pub certificate: CommitCertificate,
+    /// Its frames, verified by themselves.
+    pub frames: Vec<Arc<Frame>>,
+}
+
+/// Whom to send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// One validator.
+    One(u16),
+    /// All other validators.
+    Others,
+    /// All others, and this replica once it is durable.
+    All,
+}
+
+/// A decided height, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// The header.
+    pub header: Header,
+    /// Its value id.
+    pub value_id: B256,
+    /// The certificate.
+    pub certificate: CommitCertificate,
+    /// The frames, in order.
+    pub frames: Vec<Arc<Frame>>,
+    /// What the next height starts from; stored, so that a restart can go on.
+    pub next: HeightContext,
+}
+
+/// Why frames fell off the accepted chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retract {
+    /// A later round carried a shorter chain.
+    RoundChange,
+    /// The set decided another branch.
+    Decided,
+}
+
+impl Retract {
+    /// The word shown to users.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RoundChange => "round_change",
+            Self::Decided => "decided_otherwise",
+        }
+    }
+}
+
+/// Something to do. The order binds: what is to be persisted comes before the messages that rely on it.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Append to the write-ahead log.
+    Wal(Vec<u8>),
+    /// Empty the write-ahead log: a new height begins.
+    WalReset,
+    /// Append to the sign guard.
+    Guard(Intent),
+    /// Append a frame to the frame log.
+    Store(Arc<Frame>),
+    /// Answer with `Input::Durable` when everything above is on disk.
+    Durable(u64),
+    /// Send a message.
+    Send {
+        /// To whom.
+        to: To,
+        /// What.
+        message: Message,
+        /// Whether everything above must be on disk first.
+        durable: bool,
+    },
+    /// A frame joined the accepted chain.
+    Accepted(Arc<Frame>),
+    /// Frames above `g` fell off the accepted chain.
+    Rewound {
+        /// Position that is still there.
+        g: u64,
+        /// Why.
+        reason: Retract,
+    },
+    /// More than two thirds stored the chain up to here.
+    Acked {
+        /// Position.
+        g: u64,
+        /// Stake, gwei.
+        weight: u64,
+        /// A certificate, if one position has enough acks by itself.
+        certificate: Option<AckCert>,
+    },
+    /// A height is decided.
+    Decided(Box<Decided>),
+    /// Give executed transactions for the next frame as soon as there are some.
+    TakeTxs,
+    /// These were taken and will not be framed here: put them back.
+    ReturnTxs(Vec<Arc<Tx>>),
+    /// This replica began or ceased to lead.
+    Leading(bool),
+    /// Ask a peer.
+    Ask {
+        /// Whom.
+        to: u16,
+        /// What.
+        request: Request,
+    },
+    /// A round began.
+    Round {
+        /// Height.
+        height: u64,
+        /// Round.
+        round: u32,
+        /// Its leader.
+        leader: u16,
+    },
+    /// A peer sent something wrong.
+    Fault {
+        /// Who.
+        peer: u16,
+        /// What was wrong.
+        what: String,
+    },
+    /// A validator signed two things that exclude each other.
+    Misbehaved {
+        /// Who.
+        validator: u16,
+        /// What.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,188 @@
+//! Leading: opening a term once it is on disk, and cutting frames at its pace.
+//!
+//! Invariant: frames are signed only in a term that this process opened (guard intent first, durable
+//! before the first frame); a round change or a restart ends it for good.
+
+use super::{Batch, Output, Replica, To};
+use rota_preconf::{Cut, FrameBuilder, FrameCut};
+use rota_store::Intent;
+use rota_types::{MAX_BODY_BYTES, MAX_FRAME_TXS, Millis, Term, wire::Message};
+use std::sync::Arc;
+
+#[derive(Debug, Default)]
+pub(super) struct Lead {
+    builder: Option<FrameBuilder>,
+    opening: Option<(Term, u64)>,
+    refused: Option<Term>,
+    batch: Batch,
+    asked: bool,
+}
+
+impl Lead {
+    pub(super) const fn builder(&self) -> Option<&FrameBuilder> {
+        self.builder.as_ref()
+    }
+}
+
+impl Replica {
+    /// Opens the term that the chain gives to this replica, in round 0.
+    pub(super) fn open_term(&mut self, out: &mut Vec<Output>) {
+        self.drop_stale_lead(out);
+        let stream = *self.chain.stream();
+        let ours = Some(stream.leader) == self.index() && stream.next_seq == 0;
+        let next = self.chain.context().height;
+        let now_or_next = next == self.height && self.round == 0 || next > self.height;
+        if !ours
+            || !now_or_next
+            || stream.term.round != 0
+            || self.lead.builder.is_some()
+            || self.lead.opening.is_some()
+            || self.lead.refused == Some(stream.term)
+            || !self.machine.votes()
+        {
+            return;
+        }
+        let Term { height, round } = stream.term;
+        let intent = Intent::Term { height, round, init_hash: stream.init_hash };
+        match self.guard.check_and_record(&intent) {
+            Ok(_) => {
+                out.push(Output::Guard(intent));
+                self.open_own(stream.term, out);
+            }
+            Err(refused) => {
+                tracing::info!(%refused, "not leading this term");
+                self.lead.refused = Some(stream.term);
+            }
+        }
+    }
+
+    /// Leads `term` once everything so far is durable.
+    pub(super) fn open_own(&mut self, term: Term, out: &mut Vec<Output>) {
+        let token = self.next_token();
+        self.lead.opening = Some((term, token));
+        out.push(Output::Durable(token));
+    }
+
+    pub(super) fn on_durable(&mut self, now: Millis, token: u64, out: &mut Vec<Output>) {
+        let Some((term, waiting)) = self.lead.opening else { return };
+        if waiting != token {
+            return;
+        }
+        self.lead.opening = None;
+        let stream = *self.chain.stream();
+        let Some(index) = self.index() else { return };
+        if stream.term == term && stream.leader == index && stream.next_seq == 0 {
+            self.lead.builder = Some(FrameBuilder::new(term, index, now));
+            out.push(Output::Leading(true));
+        }
+    }
+
+    /// Ends what this replica leads.
+    pub(super) fn stop_leading(&mut self, out: &mut Vec<Output>) {
+        self.lead.opening = None;
+        if self.lead.builder.take().is_some() {
+            out.push(Output::Leading(false));
+        }
+        if !self.lead.batch.is_empty() {
+            out.push(Output::ReturnTxs(std::mem::take(&mut self.lead.batch)));
+        }
+    }
+
+    fn drop_stale_lead(&mut self, out: &mut Vec<Output>) {
+        let term = self.chain.stream().term;
+        if self.builder().is_some_and(|b| b.term() != term) {
+            self.stop_leading(out);
+        }
+    }
+
+    pub(super) fn on_txs(&mut self, txs: Batch, out: &mut Vec<Output>) {
+        self.lead.asked = false;
+        if self.builder().is_some() {
+            self.lead.batch.extend(txs);
+        } else if !txs.is_empty() {
+            out.push(Output::ReturnTxs(txs));
+        }
+    }
+
+    /// When the next cut may be due.
+    pub(super) fn cut_at(&self, now: Millis) -> Option<Millis> {
+        let builder = self.builder()?;
+        self.origin.as_ref()?;
+        let (may_frame, may_close) = self.may_cut();
+        if !may_frame {
+            return None;
+        }
+        match builder.pacing().decide(now, !self.lead.batch.is_empty(), may_close, &self.rules) {
+            Cut::Wait(until) => Some(until),
+            Cut::Frame | Cut::Close => Some(now),
+        }
+    }
+
+    /// At most one height ahead of what is decided, and none after a CLOSE in a round above 0.
+    fn may_cut(&self) -> (bool, bool) {
+        let open = self.chain.context().height;
+        let ahead = open > self.height;
+        let frame = open <= self.height.saturating_add(1) && !(ahead && self.round > 0);
+        (frame, !ahead)
+    }
+
+    /// Cuts what is due.
+    pub(super) fn cut(&mut self, now: Millis, out: &mut Vec<Output>) {
+        self.drop_stale_lead(out);
+        let Some(keys) = self.keys.clone() else { return };
+        let (may_frame, may_close) = self.may_cut();
+        let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), self.origin.as_ref())
+        else {
+            return;
+        };
+        let ready = !self.lead.batch.is_empty();
+        let mut cut = builder.pacing().decide(now, ready, may_close, &self.rules);
+        // A term opened by a round change closes at once: its height is late already.
+        if builder.term().round > 0 && may_close && builder.term().height == self.height {
+            cut = Cut::Close;
+        }
+        if may_frame && cut == Cut::Frame || cut == Cut::Close {
+            let txs = take(&mut self.lead.batch);
+            let frame_cut = FrameCut {
+                epoch: self.set.epoch(),
+                now,
+                txs: &txs,
+                close: cut == Cut::Close,
+                origin,
+            };
+            if let Some(frame) = builder.build(&self.chain, &frame_cut, &keys.seq, &self.rules) {
+                let frame = Arc::new(frame);
+                let message = Message::Frame((*frame.signed).clone());
+                out.push(Output::Send { to: To::Others, message, durable: false });
+                self.timers.heard(now);
+                self.pool.insert(frame);
+                self.extend(now, true, out);
+            } else {
+                self.lead.batch.splice(0..0, txs);
+            }
+        }
+        self.take_more(now, out);
+    }
+
+    /// Asks for transactions when the next frame could carry them.
+    fn take_more(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let Some(builder) = self.builder() else { return };
+        let due = !matches!(builder.pacing().decide(now, true, false, &self.rules), Cut::Wait(_));
+        if self.lead.batch.is_empty() && !self.lead.asked && (due || self.lead.batch.is_empty()) {
+            self.lead.asked = true;
+            out.push(Output::TakeTxs);
+        }
+    }
+}
+
+/// As many of the waiting transactions as fit into one frame.
+fn take(batch: &mut Batch) -> Batch {
+    let mut bytes = 0usize;
+    let fit = batch.iter().take(MAX_FRAME_TXS).take_while(|tx| {
+        bytes = bytes.saturating_add(tx.raw.len());
+        bytes <= MAX_BODY_BYTES
+    });
+    let count = fit.count();
+    let rest = batch.split_off(count.min(batch.len()));
+    std::mem::replace(batch, rest)
+}

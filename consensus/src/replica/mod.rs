@@ -1,0 +1,357 @@
+//! The deciding part of a sequencer: consensus, frames, acks and round changes in one sans-IO machine.
+//!
+//! Not for: verifying frames (they come verified), executing them, or touching disk and network.
+//! Invariants: an output that needs durability says so; nothing is signed without the guard's consent; the
+//! accepted chain at a height and round is the chain of one leader (`docs/protocol.md`, "Rules").
+
+mod acks;
+mod decide;
+mod frames;
+mod io;
+mod lead;
+mod rounds;
+mod sync;
+mod timers;
+
+pub use io::{Decided, Input, Output, Retract, Synced, To};
+
+use crate::machine::{Act, Fatal, Machine, Setup};
+use alloy_primitives::B256;
+use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
+use rota_store::Watermarks;
+use rota_types::{
+    Env, Millis, SeqKey, SignedProposal, SignedTermInit, Tx, ValidatorSet, VoteKey, wire::Message,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use timers::Timers;
+
+/// Who this replica is. Without keys it follows and never signs.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Index in the set.
+    pub index: u16,
+    /// Frames, acks, term openings.
+    pub seq: Arc<SeqKey>,
+    /// Votes, Status.
+    pub vote: Arc<VoteKey>,
+}
+
+/// What a replica starts from.
+#[derive(Debug)]
+pub struct Restored {
+    /// The height to decide next.
+    pub context: HeightContext,
+    /// What this key has signed, with `restarted` called.
+    pub guard: Watermarks,
+    /// Entries of the write-ahead log.
+    pub wal: Vec<Vec<u8>>,
+    /// Frames of the frame log, verified.
+    pub frames: Vec<Arc<rota_preconf::Frame>>,
+}
+
+/// The state machine.
+pub struct Replica {
+    keys: Option<Keys>,
+    set: Arc<ValidatorSet>,
+    rules: Arc<Rules>,
+    machine: Machine,
+    guard: Watermarks,
+    chain: Chain,
+    pool: FramePool,
+    acks: AckTally,
+    statuses: StatusBook,
+    timers: Timers,
+    height: u64,
+    round: u32,
+    leader: u16,
+    finished: bool,
+    need_value: Option<u32>,
+    offered: BTreeSet<B256>,
+    prevoted: BTreeSet<B256>,
+    accepted: Option<B256>,
+    best: (i32, B256),
+    init: Option<Arc<SignedTermInit>>,
+    own_status: Option<Message>,
+    later: Vec<Message>,
+    waiting: Vec<SignedProposal>,
+    future: BTreeMap<u64, Vec<(u16, Message)>>,
+    origins: BTreeMap<u64, (B256, B256)>,
+    origin: Option<Env>,
+    equivocators: BTreeSet<u16>,
+    lead: lead::Lead,
+    asked: BTreeMap<B256, Millis>,
+    sync: sync::Sync,
+    acked: (u64, u32, u64),
+    certified: u64,
+    tallied: u64,
+    tokens: u64,
+    observing: bool,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica")
+            .field("index", &self.index())
+            .field("height", &self.height)
+            .field("round", &self.round)
+            .field("tip", &self.chain.tip().g)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Replica {
+    /// A replica that has not started.
+    #[must_use]
+    pub fn new(
+        keys: Option<Keys>,
+        set: Arc<ValidatorSet>,
+        rules: Arc<Rules>,
+        restored: &Restored,
+    ) -> Self {
+        let height = restored.context.height;
+        let domain = Arc::new(rules.domain.clone());
+        // A key that signed at this height, or above, may only go on with the log of what it did: without
+        // the log the replica follows until the height is behind it.
+        let signed = restored.guard.newest().is_some_and(|newest| newest >= height);
+        let observing = signed && restored.wal.is_empty();
+        let voter = keys.as_ref().filter(|_| !observing);
+        let machine = Machine::new(
+            height,
+            crate::context::Members::new(&set, &rules.schedule, restored.context.cursor),
+            Setup {
+                me: voter.map(|k| k.index),
+                set: Arc::clone(&set),
+                domain,
+                key: voter.map(|k| Arc::clone(&k.vote)),
+            },
+        );
+        let mut pool = FramePool::default();
+        for frame in &restored.frames {
+            pool.insert(Arc::clone(frame));
+        }
+        Self {
+            keys,
+            set,
+            rules,
+            machine,
+            guard: restored.guard.clone(),
+            chain: Chain::new(restored.context.clone()),
+            pool,
+            acks: AckTally::default(),
+            statuses: StatusBook::default(),
+            timers: Timers::default(),
+            height,
+            round: 0,
+            leader: 0,
+            finished: false,
+            need_value: None,
+            offered: BTreeSet::new(),
+            prevoted: BTreeSet::new(),
+            accepted: None,
+            best: (0, B256::ZERO),
+            init: None,
+            own_status: None,
+            later: Vec::new(),
+            waiting: Vec::new(),
+            future: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            origin: None,
+            equivocators: BTreeSet::new(),
+            lead: lead::Lead::default(),
+            asked: BTreeMap::new(),
+            sync: sync::Sync::default(),
+            acked: (0, 0, 0),
+            certified: 0,
+            tallied: 0,
+            tokens: 0,
+            observing,
+        }
+    }
+
+    /// This replica's index, if it signs.
+    #[must_use]
+    pub fn index(&self) -> Option<u16> {
+        self.keys.as_ref().map(|k| k.index)
+    }
+    /// Height and round being decided.
+    #[must_use]
+    pub const fn place(&self) -> (u64, u32) {
+        (self.height, self.round)
+    }
+    /// Leader of the current round.
+    #[must_use]
+    pub const fn leader(&self) -> u16 {
+        self.leader
+    }
+    /// The accepted chain.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+    /// What this replica's keys have signed.
+    #[must_use]
+    pub const fn guard(&self) -> &Watermarks {
+        &self.guard
+    }
+    /// Whether it follows only, because its log of this height is missing.
+    #[must_use]
+    pub const fn observing(&self) -> bool {
+        self.observing
+    }
+    /// Frames held above the last decided height.
+    #[must_use]
+    pub fn pooled(&self) -> usize {
+        self.pool.len()
+    }
+    /// A frame held above the last decided height.
+    #[must_use]
+    pub fn frame(&self, hash: &B256) -> Option<&Arc<rota_preconf::Frame>> {
+        self.pool.get(hash)
+    }
+    /// The frames from `from_g` to the frame `tip`, if all are here.
+    #[must_use]
+    pub fn frames_to(&self, from_g: u64, tip: &B256) -> Vec<Arc<rota_preconf::Frame>> {
+        let mut out = Vec::new();
+        let mut at = *tip;
+        while let Some(frame) = self.pool.get(&at).filter(|f| f.g() >= from_g) {
+            at = frame.prev();
+            out.push(Arc::clone(frame));
+        }
+        out.reverse();
+        out
+    }
+
+    /// Starts, or goes on after a restart from the log.
+    pub fn start(
+        &mut self,
+        now: Millis,
+        wal: &[Vec<u8>],
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        self.extend(now, false, out);
+        self.timers.heard(now);
+        let members = self.members();
+        let height = self.height;
+        let mut acts = Vec::new();
+        if wal.is_empty() || self.observing {
+            self.machine.start(height, members, &mut self.guard, &mut acts)?;
+        } else {
+            self.machine.replay(height, members, wal, &mut self.guard, &mut acts)?;
+        }
+        self.perform(now, acts, out)?;
+        self.settle(now, out)
+    }
+
+    /// Takes one input. Call `flush` after a group of inputs.
+    pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        match input {
+            Input::Frame { frame, from } => self.on_frame(now, frame, from, out),
+            Input::Message { from, message } => self.on_message(now, from, message, out)?,
+            Input::Txs(txs) => self.on_txs(txs, out),
+            Input::Origin(env) => self.on_origin(now, env, out),
+            Input::Durable(token) => self.on_durable(now, token, out),
+            Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
+            Input::Tick => {}
+        }
+        self.tick(now, out)?;
+        self.settle(now, out)
+    }
+
+    /// Cuts frames and gives acks for everything taken since the last flush.
+    pub fn flush(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        self.cut(now, out);
+        self.settle(now, out)?;
+        self.give_ack(out);
+        self.tally(out);
+        Ok(())
+    }
+
+    /// When `Input::Tick` is due.
+    #[must_use]
+    pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        [self.timers.next(), self.cut_at(now), self.sync.deadline()].into_iter().flatten().min()
+    }
+
+    fn members(&self) -> crate::context::Members {
+        crate::context::Members::new(&self.set, &self.rules.schedule, self.chain.base().cursor)
+    }
+
+    /// Does what follows from the state until nothing does.
+    fn settle(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        loop {
+            let moved = self.begin_next(now, out)?
+                || self.offer(now, out)?
+                || self.try_init(now, out)?
+                || self.propose(now, out)?
+                || self.retry_proposals(now, out)?;
+            if !moved {
+                break;
+            }
+        }
+        self.open_term(out);
+        Ok(())
+    }
+
+    /// Carries out what the machine wants.
+    fn perform(&mut self, now: Millis, acts: Vec<Act>, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        for act in acts {
+            match act {
+                Act::Wal(bytes) => out.push(Output::Wal(bytes)),
+                Act::Guard(intent) => {
+                    self.note_vote(&intent);
+                    out.push(Output::Guard(intent));
+                }
+                Act::Say(message) => {
+                    self.say_again(&message, out);
+                    out.push(Output::Send { to: To::Others, message, durable: true });
+                }
+                Act::Timer(timeout) => self.timers.set(now, timeout, &self.rules.params),
+                Act::Cancel(timeout) => self.timers.cancel(timeout),
+                Act::CancelAll => self.timers.clear(),
+                Act::Round { round, proposer } => self.on_round(now, round, proposer, out),
+                Act::NeedValue { round } => self.need_value = Some(round),
+                Act::Decided { certificate, header } => {
+                    self.on_decided(certificate, header, out)?;
+                }
+                Act::Finalized { misbehaved } => {
+                    self.finished = true;
+                    for validator in misbehaved {
+                        out.push(Output::Misbehaved { validator, what: "two votes or proposals" });
+                    }
+                }
+                Act::SyncVerified(certificate) => self.on_sync_verified(now, &certificate, out)?,
+                Act::SyncRejected(what) => {
+                    out.push(Output::Fault { peer: self.sync.peer(), what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_origin(&mut self, now: Millis, env: Env, out: &mut Vec<Output>) {
+        const KEEP: usize = 4096;
+        self.origins.insert(env.l1_number, (env.l1_hash, env.prev_randao));
+        while self.origins.len() > KEEP {
+            self.origins.pop_first();
+        }
+        if self.origin.as_ref().is_none_or(|o| o.l1_number < env.l1_number) {
+            self.origin = Some(env);
+        }
+        self.extend(now, true, out);
+    }
+
+    fn next_token(&mut self) -> u64 {
+        self.tokens = self.tokens.wrapping_add(1);
+        self.tokens
+    }
+
+    const fn builder(&self) -> Option<&FrameBuilder> {
+        self.lead.builder()
+    }
+}
+
+/// Transactions waiting to be framed.
+pub(crate) type Batch = Vec<Arc<Tx>>;
