@@ -5,21 +5,18 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::AtomicUsize,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _, stream::select_all};
 use libp2p::{PeerId, Stream};
 use libp2p_stream::IncomingStreams;
+use rota_types::wire::Lane;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
     time::timeout,
 };
-use rota_types::wire::Lane;
 
 use crate::{
     error::Refusal,
@@ -39,6 +36,8 @@ struct Slot {
     ended: watch::Sender<bool>,
 }
 
+type Slots = BTreeMap<(PeerId, Lane), Arc<Slot>>;
+
 /// Who opened a stream.
 enum Opener {
     Validator(Arc<Link>),
@@ -49,19 +48,14 @@ enum Opener {
 #[derive(Debug, Clone)]
 pub(crate) struct Acceptor {
     hub: Arc<Hub>,
-    slots: Arc<Mutex<BTreeMap<(PeerId, Lane), Arc<Slot>>>>,
+    slots: Arc<Mutex<Slots>>,
     handshakes: Arc<AtomicUsize>,
     observers: Arc<AtomicUsize>,
 }
 
 impl Acceptor {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Self {
-            hub,
-            slots: Arc::default(),
-            handshakes: Arc::default(),
-            observers: Arc::default(),
-        }
+        Self { hub, slots: Arc::default(), handshakes: Arc::default(), observers: Arc::default() }
     }
 
     /// Runs until the network stops; its readers end with it.
@@ -139,6 +133,8 @@ impl Acceptor {
             biased;
             () = slot.stop.notified() => "replaced by a newer stream",
             () = until_set(&mut closed) => "no longer in the set",
+            // A stream of a connection that this side closed is not woken: watch the connection too.
+            () = self.hub.until_departed(&peer) => "disconnected",
             reason = Reader::new(&self.hub, from, lane).run(stream) => reason,
         }
     }
@@ -189,7 +185,7 @@ impl Acceptor {
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<(PeerId, Lane), Arc<Slot>>> {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

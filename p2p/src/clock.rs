@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 pub(crate) struct Clock(Instant);
 
 impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the network is an adapter: here its time begins"
+    )]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
@@ -20,6 +24,10 @@ impl Clock {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "every task of the crate starts here and watches `Hub::stop`"
+)]
 /// Starts a task that ends when the network is shut down.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task)

@@ -11,6 +11,7 @@ use libp2p::{Multiaddr, PeerId};
 struct Target {
     addrs: Vec<Multiaddr>,
     connections: u32,
+    since_ms: u64,
     attempts: u32,
     next_ms: u64,
 }
@@ -75,8 +76,13 @@ impl Dialer {
     /// The number of connections to `peer` changed.
     pub(crate) fn on_connections(&mut self, now_ms: u64, peer: &PeerId, connections: u32) {
         let Some(target) = self.targets.get_mut(peer) else { return };
-        if connections == 0 && target.connections > 0 {
-            // A peer that was there a moment ago is probably restarting: try soon, then back off.
+        if connections > 0 && target.connections == 0 {
+            target.since_ms = now_ms;
+        }
+        // A peer that was there for a while is probably restarting: try soon, then back off. One that
+        // closes at once does not want us, and is asked less and less often.
+        let lasted = now_ms.saturating_sub(target.since_ms) >= millis(self.backoff.1);
+        if connections == 0 && target.connections > 0 && lasted {
             target.attempts = 0;
             target.next_ms = now_ms.saturating_add(millis(self.backoff.0));
         }
@@ -118,6 +124,20 @@ mod tests {
         dialer.on_connections(50_000, &peer, 0);
         assert!(dialer.due(50_099, |_| false).is_empty());
         assert_eq!(dialer.due(50_100, |_| false).len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_hangs_up_at_once_is_not_pestered() {
+        let (mut dialer, peer) = dialer();
+        let mut attempts = 0;
+        for ms in 0..20_000 {
+            if !dialer.due(ms, |_| false).is_empty() {
+                attempts += 1;
+                dialer.on_connections(ms, &peer, 1);
+                dialer.on_connections(ms, &peer, 0);
+            }
+        }
+        assert!((13..=15).contains(&attempts), "{attempts}");
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl Directory {
         let mut links = BTreeMap::new();
         for entry in entries.iter().filter(|e| e.peer != own) {
             let kept = old.links.get(&entry.index).filter(|l| l.peer == entry.peer && old.me == me);
-            let link = kept.cloned().unwrap_or_else(|| {
-                Arc::new(Link::new(me, entry.index, entry.peer, limits))
-            });
+            let link = kept
+                .cloned()
+                .unwrap_or_else(|| Arc::new(Link::new(me, entry.index, entry.peer, limits)));
             links.insert(entry.index, link);
         }
         let by_peer = entries.iter().map(|e| (e.peer, e.index)).collect();

@@ -47,12 +47,28 @@ const TICK: Duration = Duration::from_millis(50);
 /// What the node asks of the driver.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Publish { topic: Topic, data: Vec<u8> },
-    Judge { id: GossipId, judgement: Judgement },
-    Request { peer: PeerId, request: Vec<u8>, reply: Answered },
-    Respond { channel: ResponseChannel<Reply>, reply: Option<Reply> },
+    Publish {
+        topic: Topic,
+        data: Vec<u8>,
+    },
+    Judge {
+        id: GossipId,
+        judgement: Judgement,
+    },
+    Request {
+        peer: PeerId,
+        request: Vec<u8>,
+        reply: Answered,
+    },
+    Respond {
+        channel: ResponseChannel<Reply>,
+        reply: Option<Reply>,
+    },
     /// The addresses of a peer, resolved.
-    Dial { peer: PeerId, addrs: Vec<Multiaddr> },
+    Dial {
+        peer: PeerId,
+        addrs: Vec<Multiaddr>,
+    },
 }
 
 /// A link and whether the node was told that it is up.
@@ -115,9 +131,13 @@ impl Driver {
     /// Binds every address and waits until each is bound.
     pub(crate) async fn listen(&mut self, addrs: &[Multiaddr]) -> Result<(), P2pError> {
         let mut open: Vec<(ListenerId, &Multiaddr)> = Vec::new();
-        let failed = |addr: &Multiaddr, reason: String| P2pError::Listen { address: addr.to_string(), reason };
+        let failed = |addr: &Multiaddr, reason: String| P2pError::Listen {
+            address: addr.to_string(),
+            reason,
+        };
         for addr in addrs {
-            let id = self.swarm.listen_on(addr.clone()).map_err(|e| failed(addr, e.to_string()))?;
+            let id =
+                self.swarm.listen_on(addr.clone()).map_err(|e| failed(addr, format!("{e:?}")))?;
             open.push((id, addr));
         }
         while let Some((_, addr)) = open.first() {
@@ -365,6 +385,9 @@ impl Driver {
             });
             entry.connections = connections;
         });
+        if connections == 0 {
+            self.hub.departed();
+        }
     }
 
     pub(crate) fn close(&mut self, connection: ConnectionId) {

@@ -140,7 +140,11 @@ mod tests {
                 deframer.extend(&chunk);
                 let mut got = Vec::new();
                 if drain(&mut deframer, &mut got).is_err() { break; }
-                prop_assert!(got.iter().all(|p| match p { Piece::Message(m) => m.len() <= bound, Piece::Gap => true }));
+                let fits = |piece: &Piece| match piece {
+                    Piece::Message(payload) => payload.len() <= bound,
+                    Piece::Gap => true,
+                };
+                prop_assert!(got.iter().all(fits));
                 prop_assert!(deframer.held() < bound + PREFIX);
             }
         }
@@ -150,10 +154,7 @@ mod tests {
     fn a_length_above_the_bound_is_refused_before_its_payload_arrives() {
         let mut deframer = Deframer::new(1_000);
         deframer.extend(&u32::MAX.to_be_bytes());
-        assert_eq!(
-            deframer.next_piece(),
-            Err(Oversized { length: 0xffff_ffff, bound: 1_000 })
-        );
+        assert_eq!(deframer.next_piece(), Err(Oversized { length: 0xffff_ffff, bound: 1_000 }));
         assert_eq!(deframer.held(), PREFIX);
     }
 }

@@ -69,7 +69,11 @@ pub struct Handle {
 ///
 /// # Errors
 /// [`P2pError`] if an address cannot be bound or the set is contradictory.
-pub async fn start(config: Config, sink: Sink, handler: RequestHandler) -> Result<Handle, P2pError> {
+pub async fn start(
+    config: Config,
+    sink: Sink,
+    handler: RequestHandler,
+) -> Result<Handle, P2pError> {
     let network = (config.ctx, config.version);
     let (own, limits) = (config.identity.peer_id(), config.limits.clone());
     let hub = Arc::new(Hub::new(own, network, limits, SinkBox(sink), Directory::empty()));

@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn every_answer_round_trips() {
         for tag in 0..=255_u8 {
-            let mut bytes = HelloAck { version: 1, ctx: Ctx([9; 32]), answer: Answer::Full }.encode();
+            let mut bytes =
+                HelloAck { version: 1, ctx: Ctx([9; 32]), answer: Answer::Full }.encode();
             bytes[ACK_LEN - 1] = tag;
             match HelloAck::decode(&bytes) {
                 Ok(ack) => assert_eq!(ack.encode(), bytes),

@@ -76,6 +76,8 @@ pub(crate) struct Hub {
     /// Wakes the driver: a link changed or a peer was banned.
     pub(crate) attention: Notify,
     pub(crate) stop: watch::Sender<bool>,
+    /// Counts lost peers, so that whoever waits for a peer looks whether it is still there.
+    departures: watch::Sender<u64>,
     sink: SinkBox,
     directory: RwLock<Arc<Directory>>,
     scores: Mutex<ScoreBook>,
@@ -107,6 +109,7 @@ impl Hub {
             counters: Counters::default(),
             attention: Notify::new(),
             stop: watch::Sender::new(false),
+            departures: watch::Sender::new(0),
             sink,
             directory: RwLock::new(Arc::new(directory)),
             scores: Mutex::new(ScoreBook::new(limits.score.clone())),
@@ -248,6 +251,22 @@ impl Hub {
 
     pub(crate) fn take_wanted_set(&self) -> Option<Vec<PeerEntry>> {
         lock(&self.wanted_set).take()
+    }
+
+    /// The last connection to a peer closed.
+    pub(crate) fn departed(&self) {
+        self.departures.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Waits until `peer` has no connection.
+    pub(crate) async fn until_departed(&self, peer: &PeerId) {
+        let mut departures = self.departures.subscribe();
+        // The sender lives as long as the hub.
+        while departures.changed().await.is_ok() {
+            if !self.with_peers(|peers| peers.contains_key(peer)) {
+                return;
+            }
+        }
     }
 
     pub(crate) fn add_listening(&self, addr: Multiaddr) {

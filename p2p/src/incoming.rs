@@ -31,7 +31,7 @@ pub enum Incoming {
         /// The authenticated sender.
         from: Peer,
         /// The decoded message; its content is not validated.
-        message: Message,
+        message: Box<Message>,
     },
     /// Messages of this lane were lost here: ask for what is missing.
     Gap {

@@ -125,6 +125,11 @@ impl Link {
     }
 }
 
+/// Waits until `flag` is false; a dropped sender counts as false.
+pub(crate) async fn until_cleared(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|set| !*set).await);
+}
+
 /// Waits until `flag` is true; a dropped sender counts as true.
 pub(crate) async fn until_set(flag: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which ends the waiting task just as well.

@@ -80,7 +80,8 @@ impl Driver {
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message { propagation_source: from, message_id, message } = event else {
+        let gossipsub::Event::Message { propagation_source: from, message_id, message } = event
+        else {
             return;
         };
         let id = GossipId { message: message_id, from };
@@ -120,7 +121,8 @@ impl Driver {
                 self.server.on_failure(peer, request_id, &error);
             }
             Event::InboundFailure { peer, error, .. } => {
-                if matches!(&error, request_response::InboundFailure::Io(io) if crate::request::is_oversized(io)) {
+                if matches!(&error, request_response::InboundFailure::Io(io) if crate::request::is_oversized(io))
+                {
                     self.hub.report(peer, PeerFault::Oversized);
                 }
                 tracing::debug!(%peer, %error, "failed serving a request");

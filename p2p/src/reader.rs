@@ -8,8 +8,11 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::AsyncReadExt as _;
 use libp2p::Stream;
+use rota_types::{
+    Decode as _,
+    wire::{Lane, Message},
+};
 use tokio::time::sleep;
-use rota_types::{Decode as _, wire::{Lane, Message}};
 
 use crate::{
     framing::{Deframer, Piece},
@@ -81,6 +84,7 @@ impl<'a> Reader<'a> {
 
     fn decode(&self, payload: &Bytes) -> Result<Incoming, PeerFault> {
         let message = Message::decode(payload).map_err(|_| PeerFault::Garbage)?;
+        let message = Box::new(message);
         if message.lane() != self.lane {
             return Err(PeerFault::Garbage);
         }

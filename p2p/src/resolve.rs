@@ -7,9 +7,12 @@ use std::net::IpAddr;
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
-fn host_of(addr: &Multiaddr) -> Option<(String, fn(&IpAddr) -> bool)> {
+/// Which of the found addresses are wanted.
+type Fits = fn(&IpAddr) -> bool;
+
+fn host_of(addr: &Multiaddr) -> Option<(String, Fits)> {
     addr.iter().find_map(|part| match part {
-        Protocol::Dns(name) => Some((name.into_owned(), (|_| true) as fn(&IpAddr) -> bool)),
+        Protocol::Dns(name) => Some((name.into_owned(), (|_| true) as Fits)),
         Protocol::Dns4(name) => Some((name.into_owned(), IpAddr::is_ipv4)),
         Protocol::Dns6(name) => Some((name.into_owned(), IpAddr::is_ipv6)),
         _ => None,

@@ -134,7 +134,12 @@ impl Server {
         self.finish(id, result);
     }
 
-    pub(crate) fn on_failure(&mut self, peer: PeerId, id: OutboundRequestId, error: &OutboundFailure) {
+    pub(crate) fn on_failure(
+        &mut self,
+        peer: PeerId,
+        id: OutboundRequestId,
+        error: &OutboundFailure,
+    ) {
         let (error, fault) = match error {
             OutboundFailure::Timeout => (RequestError::Timeout, Some(PeerFault::Timeout)),
             OutboundFailure::UnsupportedProtocols => (RequestError::Unsupported, None),

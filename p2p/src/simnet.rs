@@ -56,7 +56,7 @@ impl Dice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parcel {
     /// A message on a direct stream.
-    Message(Message),
+    Message(Box<Message>),
     /// A gossiped message.
     Gossip {
         /// Its topic.
@@ -184,7 +184,7 @@ impl SimNet {
 
     /// Sends a message at `now_us`.
     pub fn send(&mut self, now_us: u64, from: u16, to: u16, message: &Message) {
-        self.send_parcel(now_us, from, to, Parcel::Message(message.clone()));
+        self.send_parcel(now_us, from, to, Parcel::Message(Box::new(message.clone())));
     }
 
     /// Sends anything at `now_us`.
@@ -275,7 +275,7 @@ impl Network for SimHandle {
     }
 
     fn broadcast(&self, message: &Message) -> Result<usize, SendError> {
-        Ok(self.to_all(&Parcel::Message(message.clone())))
+        Ok(self.to_all(&Parcel::Message(Box::new(message.clone()))))
     }
 
     fn publish(&self, topic: Topic, data: Vec<u8>) -> Result<(), SendError> {

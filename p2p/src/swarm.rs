@@ -56,13 +56,14 @@ pub(crate) fn ctx_of_line(line: &str) -> Option<Ctx> {
     Some(Ctx(ctx))
 }
 
-fn requests(limits: &Limits, ctx: &Ctx) -> Result<request_response::Behaviour<BoundedCodec>, P2pError> {
+fn requests(
+    limits: &Limits,
+    ctx: &Ctx,
+) -> Result<request_response::Behaviour<BoundedCodec>, P2pError> {
     let name = StreamProtocol::try_from_owned(format!("/rota/{}/request/1", ctx.short()))
         .map_err(|error| P2pError::Build(error.to_string()))?;
-    let codec = BoundedCodec {
-        request_bytes: limits.request_bytes,
-        response_bytes: limits.response_bytes,
-    };
+    let codec =
+        BoundedCodec { request_bytes: limits.request_bytes, response_bytes: limits.response_bytes };
     let config = request_response::Config::default()
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(STREAMS / 4);
@@ -133,7 +134,9 @@ mod tests {
     fn the_identity_line_is_read_back_whatever_the_version() {
         let ctx = Ctx([0xa7; 32]);
         assert_eq!(ctx_of_line(&identity_line(900, &ctx)), Some(ctx));
-        for line in ["", "rota/1/0x", "ipfs/0.1.0", "rota/1/0xzz", &format!("rota/1/0x{}", "é".repeat(32))] {
+        for line in
+            ["", "rota/1/0x", "ipfs/0.1.0", "rota/1/0xzz", &format!("rota/1/0x{}", "é".repeat(32))]
+        {
             assert_eq!(ctx_of_line(line), None);
         }
     }

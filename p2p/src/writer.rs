@@ -10,18 +10,20 @@ use bytes::BytesMut;
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::{Stream, StreamProtocol};
 use libp2p_stream::Control;
-use tokio::time::{sleep, timeout};
 use rota_types::wire::Lane;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     dialer::pause,
     error::Refusal,
     hello::{ACK_LEN, Answer, BadHello, HelloAck, Role},
     hub::Hub,
-    link::{Direction, Link, until_set},
+    link::{Direction, Link, until_cleared, until_set},
     score::PeerFault,
 };
 
+/// Pause after a refusal, at least.
+const REFUSED: Duration = Duration::from_secs(1);
 /// Bytes collected for one write.
 const WRITE_BUDGET: usize = 64 << 10;
 
@@ -42,6 +44,8 @@ enum Ended {
     Open(#[from] libp2p_stream::OpenStreamError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("disconnected")]
+    Disconnected,
     #[error("closed by the peer")]
     ClosedByPeer,
     #[error("no acknowledgement within the deadline")]
@@ -89,7 +93,11 @@ impl Writer {
                 Ok(mut stream) => {
                     attempt = 0;
                     self.up();
-                    let ended = self.pump(&mut stream).await;
+                    // A stream of a connection that this side closed is not woken: watch the connection too.
+                    let ended = tokio::select! {
+                        ended = self.pump(&mut stream) => ended,
+                        () = until_cleared(&mut connected) => Ended::Disconnected,
+                    };
                     self.down(&ended);
                     ended
                 }
@@ -98,7 +106,7 @@ impl Writer {
             tracing::debug!(peer = self.link.index, lane = self.lane.name(), %ended, "ended stream");
             let refused = matches!(ended, Ended::Refused(_));
             // A refusal does not heal by asking again at once: the set or the program has to change.
-            let floor = if refused { self.hub.limits.backoff.1 / 4 } else { Duration::ZERO };
+            let floor = if refused { REFUSED } else { Duration::ZERO };
             sleep(pause(self.hub.limits.backoff, attempt).max(floor)).await;
             attempt = attempt.saturating_add(1);
         }
