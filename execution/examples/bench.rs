@@ -79,6 +79,16 @@ fn block(parent: &Head, frame: usize) -> Head {
     sealed.head
 }
 
+fn empty_frames(parent: &Head) {
+    let mut block = OpenBlock::open(parent, env(parent), CHAIN_ID).unwrap();
+    let start = Instant::now();
+    for _ in 0..TRANSFERS {
+        let _run = block.run();
+    }
+    let per_run = start.elapsed().as_secs_f64() * 1e6 / f64::from(TRANSFERS);
+    println!("opening an EVM for a frame: {per_run:.2} us");
+}
+
 fn leaf(balance: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let account = TrieAccount {
@@ -136,5 +146,6 @@ fn main() {
     for frame in [1, 10, 100, 1_000, 1, 10, 100, 1_000] {
         head = block(&head, frame);
     }
+    empty_frames(&head);
     roots();
 }

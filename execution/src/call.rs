@@ -4,7 +4,7 @@
 
 mod estimate;
 
-pub use estimate::{estimate_gas, list_accesses};
+pub use estimate::{Estimate, estimate_gas, list_accesses};
 
 use std::collections::BTreeMap;
 

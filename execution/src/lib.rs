@@ -29,7 +29,8 @@ pub use block::{
     Skip, execute_block,
 };
 pub use call::{
-    AccountOverride, CallRequest, CallResult, CallStatus, call, estimate_gas, list_accesses,
+    AccountOverride, CallRequest, CallResult, CallStatus, Estimate, call, estimate_gas,
+    list_accesses,
 };
 pub use error::ExecutionError;
 pub use genesis::{genesis, prague_genesis, system_contracts};

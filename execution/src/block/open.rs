@@ -208,8 +208,7 @@ impl OpenBlock {
     }
 
     /// The transactions in the block so far, in order.
-    #[must_use]
-    pub const fn included(&self) -> &Vector<Arc<Included>> {
-        &self.progress.included
+    pub fn included(&self) -> impl ExactSizeIterator<Item = &Arc<Included>> + DoubleEndedIterator {
+        self.progress.included.iter()
     }
 }

@@ -16,10 +16,16 @@ const PRECISION: u64 = 64;
 /// Accesses may depend on the list itself; it has settled after a few rounds or never will.
 const MAX_LIST_ROUNDS: usize = 8;
 
-/// The smallest gas limit, to about 1.5 %, with which the request succeeds.
-///
-/// `Ok(Err(result))` is the failed run at the highest limit: it fails for another reason than gas, or for want
-/// of more gas than the cap allows.
+/// The answer to how much gas a request needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Estimate {
+    /// It succeeds with this gas limit, and fails with one about 1.5 % lower.
+    Enough(u64),
+    /// It fails even with the highest limit allowed, as this run shows.
+    Never(CallResult),
+}
+
+/// Finds the smallest gas limit with which the request succeeds.
 ///
 /// # Errors
 /// [`ExecutionError::Call`] if it cannot start at all; others are ours.
@@ -28,7 +34,7 @@ pub fn estimate_gas(
     context: &BlockContext,
     request: &CallRequest,
     gas_cap: u64,
-) -> Result<Result<u64, CallResult>, ExecutionError> {
+) -> Result<Estimate, ExecutionError> {
     let mut highest = request.gas.unwrap_or(context.gas_limit).min(gas_cap);
     if let Some(price) = request.max_fee_per_gas.filter(|price| *price > 0) {
         let spendable = state.balance(&request.from).saturating_sub(request.value);
@@ -41,11 +47,11 @@ pub fn estimate_gas(
         && let Ok((result, _)) = simulation.run(TRANSFER_GAS)
         && result.is_success()
     {
-        return Ok(Ok(TRANSFER_GAS));
+        return Ok(Estimate::Enough(TRANSFER_GAS));
     }
     let (result, _) = simulation.run(highest)?;
     if !result.is_success() {
-        return Ok(Err(result.into()));
+        return Ok(Estimate::Never(result.into()));
     }
     let mut lowest = result.tx_gas_used().saturating_sub(1);
     // Enough for almost everything: what it spent before refunds, and the 1/64 that each call holds back.
@@ -62,7 +68,7 @@ pub fn estimate_gas(
         }
         guess = middle(lowest, highest).min(lowest.saturating_mul(2).max(1));
     }
-    Ok(Ok(highest))
+    Ok(Estimate::Enough(highest))
 }
 
 /// The accounts and slots the request reaches beyond those that are free anyway (EIP-2930), and the run with

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use rota_execution::{
-    AccountOverride, BlockContext, CallRequest, CallStatus, ExecutionError, call, estimate_gas,
-    list_accesses,
+    AccountOverride, BlockContext, CallRequest, CallStatus, Estimate, ExecutionError, call,
+    estimate_gas, list_accesses,
 };
 
 use crate::support::*;
@@ -91,12 +91,12 @@ fn an_estimate_is_enough_and_not_much_more() {
     let context = BlockContext::of(&parent.header, CHAIN_ID);
     let estimate =
         |request: &CallRequest| estimate_gas(&parent.state, &context, request, CAP).unwrap();
-    assert_eq!(estimate(&request(wallet(1).address, vec![])), Ok(21_000));
+    assert_eq!(estimate(&request(wallet(1).address, vec![])), Estimate::Enough(21_000));
     let creation = CallRequest { to: TxKind::Create, ..request(Address::ZERO, deploy(STORE)) };
     let nested = request(Address::repeat_byte(0x15), deploy(LOAD));
     for request in [request(STORED, words(&[1, 2])), request(LOADED, words(&[7])), creation, nested]
     {
-        let gas = estimate(&request).unwrap();
+        let Estimate::Enough(gas) = estimate(&request) else { panic!("no estimate") };
         let with = |gas| {
             let request = CallRequest { gas: Some(gas), ..request.clone() };
             call(&parent.state, &context, &request, CAP).map(|result| result.status)
@@ -104,8 +104,8 @@ fn an_estimate_is_enough_and_not_much_more() {
         assert_eq!(with(gas), Ok(CallStatus::Success));
         assert_ne!(with(gas - gas / 30), Ok(CallStatus::Success));
     }
-    let failed = estimate(&request(REVERTING, vec![])).unwrap_err();
-    assert_eq!(failed.status, CallStatus::Revert);
+    let failed = estimate(&request(REVERTING, vec![]));
+    assert!(matches!(failed, Estimate::Never(result) if result.status == CallStatus::Revert));
     let poor = CallRequest {
         from: wallet(100).address,
         max_fee_per_gas: Some(GWEI),
