@@ -144,6 +144,6 @@ fn state_of(genesis: &Genesis) -> State {
             state.put_slot(*address, (*slot).into(), (*value).into());
         }
     }
-    state.settle();
+    state.start_over();
     state
 }

@@ -4,8 +4,9 @@
 //! done and a reader is served: a `State` in somebody's hand never changes. It is not a database (it lives
 //! in memory) and it does not know blocks.
 //!
-//! Invariant: `tries` plus `touched` describe the same accounts and slots as the maps. The EVM reads and
-//! writes the maps only; the tries catch up when a root or a proof is asked for, once per block.
+//! Invariant: `tries`, brought forward by the writes in `touched` that they have not seen, describe the same
+//! accounts and slots as the maps. The EVM reads and writes the maps only; the tries catch up when a root or a
+//! proof is asked for, once per block, or earlier on somebody else's thread.
 
 mod commit;
 mod database;
@@ -65,6 +66,9 @@ pub struct State {
     entries: HashMap<Address, Arc<Entry>>,
     codes: HashMap<B256, Bytecode>,
     tries: Tries,
+    /// How many of the writes the tries have seen.
+    seen: usize,
+    /// Every write since the last block, each an allocation of its own: that is its identity.
     touched: Vector<Arc<[Touch]>>,
 }
 
@@ -99,7 +103,7 @@ impl State {
         state
             .touched
             .push_back(state.entries.keys().map(|address| Touch::whole(*address)).collect());
-        state.settle();
+        state.start_over();
         Ok(state)
     }
 
@@ -164,16 +168,49 @@ impl State {
         self.settled_tries().proof(self, address, slots)
     }
 
-    /// Brings the tries up to date, so that roots and proofs cost nothing from here on.
-    pub(crate) fn settle(&mut self) {
-        self.tries = self.settled_tries();
+    /// The same state with its tries up to date and hashed: roots and proofs on it are free.
+    ///
+    /// Meant for another thread than the one that executes: hand the result to [`crate::OpenBlock::adopt`],
+    /// and the end of the block has only the last writes left to hash.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        let mut state = self.clone();
+        state.settle();
+        state
+    }
+
+    /// Takes over the tries of `settled` if it is this state at an earlier moment, however far it has come.
+    pub(crate) fn adopt(&mut self, settled: &Self) -> bool {
+        let last = settled.seen.checked_sub(1);
+        let is_ours = last.is_some_and(|last| {
+            let (ours, theirs) = (self.touched.get(last), settled.touched.get(last));
+            ours.zip(theirs).is_some_and(|(ours, theirs)| Arc::ptr_eq(ours, theirs))
+        });
+        let is_news = is_ours && settled.seen > self.seen;
+        if is_news {
+            self.tries = settled.tries.clone();
+            self.seen = settled.seen;
+        }
+        is_news
+    }
+
+    /// Settles and forgets what was written: the next block starts here.
+    pub(crate) fn start_over(&mut self) {
+        self.settle();
         self.touched = Vector::new();
+        self.seen = 0;
+    }
+
+    fn settle(&mut self) {
+        self.tries = self.settled_tries();
+        self.seen = self.touched.len();
+        let _hashed = self.tries.accounts.root();
     }
 
     fn settled_tries(&self) -> Tries {
         let mut tries = self.tries.clone();
-        if !self.touched.is_empty() {
-            tries.catch_up(self, &commit::merge(&self.touched));
+        if self.seen < self.touched.len() {
+            tries.catch_up(self, &commit::merge(self.touched.iter().skip(self.seen)));
         }
         tries
     }

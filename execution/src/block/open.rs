@@ -159,6 +159,12 @@ impl OpenBlock {
         self.progress.state.clone()
     }
 
+    /// Takes over the trie work that [`State::settled`] did on a snapshot of this block, so that [`Self::seal`]
+    /// need not repeat it. False, and harmless, if the snapshot is of a history that was rolled back.
+    pub fn adopt(&mut self, settled: &State) -> bool {
+        self.progress.state.adopt(settled)
+    }
+
     /// A place to come back to, in O(1).
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {

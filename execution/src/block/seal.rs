@@ -64,7 +64,7 @@ impl OpenBlock {
         let Self { parent, env, context, progress } = self;
         let mut state = progress.state;
         let diff = state.diff_since(&parent.state);
-        state.settle();
+        state.start_over();
         let included: Vec<_> = progress.included.into_iter().collect();
         let header = Header {
             parent_hash: parent.hash,

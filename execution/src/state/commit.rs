@@ -6,7 +6,6 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use imbl::Vector;
 use revm::{bytecode::Bytecode, state::EvmState};
 
 use super::{Account, Entry, Slots, State};
@@ -42,9 +41,11 @@ pub(super) struct Touched {
 }
 
 /// Joins the touches of many writes by address.
-pub(super) fn merge(writes: &Vector<Arc<[Touch]>>) -> BTreeMap<Address, Touched> {
+pub(super) fn merge<'a>(
+    writes: impl Iterator<Item = &'a Arc<[Touch]>>,
+) -> BTreeMap<Address, Touched> {
     let mut merged = BTreeMap::<Address, Touched>::new();
-    for touch in writes.iter().flat_map(|write| write.iter()) {
+    for touch in writes.flat_map(|write| write.iter()) {
         let touched = merged.entry(touch.address).or_default();
         touched.whole |= touch.whole;
         touched.slots.extend(touch.slots.iter().copied());

@@ -54,14 +54,14 @@ impl State {
                 }
             }
         }
-        state.settle();
+        state.start_over();
         state
     }
 
-    /// What changed since `parent`, the settled state this one grew from. Call before settling.
+    /// What changed since `parent`, the state this one grew from. Call before starting over.
     pub(crate) fn diff_since(&self, parent: &Self) -> StateDiff {
         let mut diff = StateDiff::default();
-        for (address, touched) in commit::merge(&self.touched) {
+        for (address, touched) in commit::merge(self.touched.iter()) {
             for hash in &touched.codes {
                 if let Some(code) = self.codes.get(hash) {
                     diff.codes.insert(*hash, code.original_bytes());

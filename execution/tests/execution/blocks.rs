@@ -372,6 +372,29 @@ fn a_checkpoint_brings_back_everything_even_after_another_history() {
 }
 
 #[test]
+fn trie_work_is_adopted_from_the_own_past_only() {
+    let parent = first();
+    let mut block = open(&parent);
+    assert!(!block.adopt(&parent.state.settled()), "there is nothing to gain yet");
+    let start = block.checkpoint();
+    include(&mut block, &wallet(0).transfer(0, FRIEND, 1));
+    let abandoned = block.snapshot().settled();
+    block.restore(&start).unwrap();
+    include(&mut block, &wallet(1).transfer(0, FRIEND, 2));
+    let unsettled = block.snapshot();
+    let settled = unsettled.settled();
+    include(&mut block, &wallet(1).transfer(1, FRIEND, 3));
+    assert!(!block.adopt(&abandoned));
+    assert!(!block.adopt(&unsettled));
+    assert!(block.adopt(&settled));
+    assert!(!block.adopt(&settled), "the second time brings nothing");
+    let mut plain = open(&parent);
+    include(&mut plain, &wallet(1).transfer(0, FRIEND, 2));
+    include(&mut plain, &wallet(1).transfer(1, FRIEND, 3));
+    assert_eq!(seal(block).hash(), seal(plain).hash());
+}
+
+#[test]
 fn an_environment_that_does_not_follow_is_refused() {
     let parent = first();
     let refused = |env: BlockEnv| {

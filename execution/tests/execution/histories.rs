@@ -16,7 +16,7 @@ fn whole(parent: &Head, transactions: &[Signed]) -> ExecutedBlock {
 /// Frame by frame, with detours: every frame is first applied with others behind it, then rolled back.
 fn framed(parent: &Head, transactions: &[Signed], frames: &[usize]) -> ExecutedBlock {
     let mut block = open(parent);
-    let mut rest = transactions;
+    let (mut rest, mut ahead) = (transactions, None);
     for size in frames.iter().copied().cycle() {
         if rest.is_empty() {
             break;
@@ -25,6 +25,7 @@ fn framed(parent: &Head, transactions: &[Signed], frames: &[usize]) -> ExecutedB
         for (tx, sender) in rest.iter().rev().chain(rest) {
             block.apply(tx, *sender).unwrap();
         }
+        let abandoned = block.snapshot().settled();
         block.restore(&checkpoint).unwrap();
         let (frame, later) = rest.split_at(size.min(rest.len()));
         let mut run = block.run();
@@ -32,7 +33,12 @@ fn framed(parent: &Head, transactions: &[Signed], frames: &[usize]) -> ExecutedB
             run.apply(tx, *sender).unwrap();
         }
         drop(run);
-        let _reader = block.snapshot();
+        if rest.len().is_multiple_of(3) {
+            block.adopt(&abandoned);
+            ahead = Some(block.snapshot().settled());
+        } else if let Some(earlier) = &ahead {
+            block.adopt(earlier);
+        }
         rest = later;
     }
     seal(block)
