@@ -1,0 +1,31 @@
+//! The contracts as Rust types, from the artifacts that `contracts/artifacts.mjs` writes.
+//!
+//! Not for: anything by hand. Invariant: CI checks that the artifacts are what the Solidity sources give.
+
+use alloy::sol;
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Registry,
+    "../contracts/abi/Registry.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Inbox,
+    "../contracts/abi/Inbox.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    EcdsaCertificateVerifier,
+    "../contracts/abi/EcdsaCertificateVerifier.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    Ed25519Verifier,
+    "../contracts/abi/Ed25519Verifier.json"
+);

@@ -1,0 +1,92 @@
+//! What may be asked of L1.
+//!
+//! Invariant: every answer is of one named block. Log filters do not report what a reorganisation took away, so callers
+//! that follow the chain compare parent hashes themselves.
+
+use crate::{BatchPost, L1Error};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use futures::future::BoxFuture;
+use rota_types::{CommitCertificate, Header, Validator, ValidatorSet};
+
+/// Which block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// The newest.
+    Latest,
+    /// The newest that L1 has finalised.
+    Finalized,
+    /// By number.
+    Number(u64),
+}
+
+/// One L1 block, as far as Rota reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct L1Block {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Hash of the block before.
+    pub parent_hash: B256,
+    /// Seconds since the Unix epoch.
+    pub timestamp: u64,
+    /// Randomness of the beacon chain.
+    pub prev_randao: B256,
+}
+
+/// A batch that the inbox accepted, with everything its calldata holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostedBatch {
+    /// The L1 block.
+    pub block: L1Block,
+    /// Position of the event in the block.
+    pub log_index: u64,
+    /// The transaction.
+    pub tx_hash: B256,
+    /// First height.
+    pub from_height: u64,
+    /// Last height.
+    pub to_height: u64,
+    /// Whether the poster meant to post known heights again.
+    pub repost: bool,
+    /// Header of the last height, as certified.
+    pub header: Header,
+    /// Its certificate.
+    pub certificate: CommitCertificate,
+    /// Versioned hashes of the blobs, in order.
+    pub blob_hashes: Vec<B256>,
+}
+
+/// The reading side of L1.
+pub trait L1: Send + Sync {
+    /// A block, or none if it does not exist yet.
+    fn block(&self, at: At) -> BoxFuture<'_, Result<Option<L1Block>, L1Error>>;
+
+    /// Every registered operator in registration order, as of a block.
+    fn operators(&self, block: u64) -> BoxFuture<'_, Result<Vec<Validator>, L1Error>>;
+
+    /// The frozen set of an epoch as of a block, checked against the set hash on L1; none if it is not frozen there.
+    fn validator_set(
+        &self,
+        epoch: u64,
+        block: u64,
+    ) -> BoxFuture<'_, Result<Option<ValidatorSet>, L1Error>>;
+
+    /// Batches accepted in the blocks `from..=to.number`, in L1 order. Fails with `NotCanonical` unless `to` is on the
+    /// chain that the answer comes from, so an endpoint that lags is never taken for a chain without batches.
+    fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>>;
+
+    /// The data of a batch: its blobs, checked against the versioned hashes and decoded.
+    fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>>;
+
+    /// Whether the inbox would accept this batch on top of the newest block; `Refused` names the reason. Costs nothing: a
+    /// poster asks first, since anyone else may have posted the same heights.
+    fn preflight<'a>(
+        &'a self,
+        post: &'a BatchPost,
+        from: Address,
+    ) -> BoxFuture<'a, Result<(), L1Error>>;
+
+    /// Balance of an account in the newest block, wei.
+    fn balance(&self, account: Address) -> BoxFuture<'_, Result<U256, L1Error>>;
+}

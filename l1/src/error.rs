@@ -1,0 +1,170 @@
+//! What can go wrong with L1, and whose fault it is.
+//!
+//! Invariant: texts name an endpoint by scheme, host and port only; paths and queries may hold API keys.
+
+use crate::bindings::Inbox::InboxErrors;
+use crate::bindings::Registry::RegistryErrors;
+use alloy_primitives::B256;
+use alloy_sol_types::SolInterface;
+
+/// Why a read or a write on L1 failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum L1Error {
+    /// No endpoint answered; each is named with its reason. The endpoints' fault: try again later.
+    #[error("no L1 endpoint answered: {0}")]
+    Unavailable(String),
+    /// An endpoint answered something that cannot be. That endpoint's fault.
+    #[error("L1 endpoint {endpoint} answered nonsense: {what}")]
+    Nonsense {
+        /// The endpoint.
+        endpoint: String,
+        /// What does not fit.
+        what: String,
+    },
+    /// The block is not on the chain that the endpoints follow (they lag, or L1 reorganised). Nobody's fault.
+    #[error("L1 block {number} with hash {hash} is not on the chain that the endpoints follow")]
+    NotCanonical {
+        /// Its number.
+        number: u64,
+        /// Its hash.
+        hash: B256,
+    },
+    /// No such block yet. Nobody's fault.
+    #[error("L1 has no block {0} yet")]
+    NoBlock(u64),
+    /// A contract refused. The sender's fault.
+    #[error("refused on L1: {0}")]
+    Refused(Refusal),
+    /// A contract reverted without one of our errors. The sender's fault, or a wrong address in our configuration.
+    #[error("reverted on L1: {0}")]
+    Reverted(String),
+    /// The blobs are not to be had anywhere (expired, or the sources fail). Look at another source or an archive.
+    #[error("blobs of L1 block {block} are not available: {why}")]
+    Blobs {
+        /// The L1 block.
+        block: u64,
+        /// Each source with its reason.
+        why: String,
+    },
+    /// The blobs are there and hold no payload. The poster's fault: skip the batch.
+    #[error("the blobs of the batch hold no payload")]
+    Payload,
+    /// Too much data for one transaction. Our fault: split the batch.
+    #[error("payload of {got} bytes, at most {max} fit one transaction")]
+    TooLarge {
+        /// Bytes given.
+        got: usize,
+        /// Bytes that fit.
+        max: usize,
+    },
+    /// A configuration that cannot work. Our fault.
+    #[error("L1 configuration: {0}")]
+    Config(String),
+    /// Local cryptography or encoding failed. Our fault.
+    #[error("building an L1 transaction: {0}")]
+    Build(String),
+}
+
+/// Why a contract refused. The names are those of the contracts' errors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The header has the wrong length.
+    #[error("Inbox_HeaderLength({0})")]
+    HeaderLength(u64),
+    /// Signed before or after a fallback.
+    #[error("Inbox_WrongGeneration({0})")]
+    WrongGeneration(u32),
+    /// The header is of this height, or the range is empty.
+    #[error("Inbox_WrongHeight({0})")]
+    WrongHeight(u64),
+    /// Heights are missing; this one comes next.
+    #[error("Inbox_Gap({0})")]
+    Gap(u64),
+    /// The heights were posted already; this is the tip.
+    #[error("Inbox_Stale({0})")]
+    Stale(u64),
+    /// The origin is older than the tip's.
+    #[error("Inbox_OriginBackwards({0})")]
+    OriginBackwards(u64),
+    /// The epoch is older than the tip's.
+    #[error("Inbox_EpochBackwards({0})")]
+    EpochBackwards(u64),
+    /// No blob in the transaction.
+    #[error("Inbox_NoBlob()")]
+    NoBlob,
+    /// No set is frozen for the epoch.
+    #[error("Inbox_UnknownEpoch({0})")]
+    UnknownEpoch(u64),
+    /// Bitmap and signatures do not fit each other or the set.
+    #[error("Inbox_SignatureCount()")]
+    SignatureCount,
+    /// The signature of this signer is bad.
+    #[error("Inbox_BadSignature({0})")]
+    BadSignature(u64),
+    /// Not more than two thirds of the stake.
+    #[error("Inbox_Quorum({weight}, {total})")]
+    Quorum {
+        /// Stake that signed, gwei.
+        weight: u64,
+        /// Stake of the set, gwei.
+        total: u64,
+    },
+    /// An error of the registry, by name.
+    #[error("{0}()")]
+    Registry(&'static str),
+}
+
+impl Refusal {
+    /// Reads the data of a revert.
+    #[must_use]
+    pub fn decode(data: &[u8]) -> Option<Self> {
+        InboxErrors::abi_decode(data)
+            .ok()
+            .map(Self::from)
+            .or_else(|| RegistryErrors::abi_decode(data).ok().map(|e| Self::Registry(registry_name(&e))))
+    }
+}
+
+impl From<InboxErrors> for Refusal {
+    fn from(e: InboxErrors) -> Self {
+        use InboxErrors as E;
+        match e {
+            E::Inbox_HeaderLength(e) => Self::HeaderLength(e.length.saturating_to()),
+            E::Inbox_WrongGeneration(e) => Self::WrongGeneration(e.generation),
+            E::Inbox_WrongHeight(e) => Self::WrongHeight(e.height),
+            E::Inbox_Gap(e) => Self::Gap(e.expected),
+            E::Inbox_Stale(e) => Self::Stale(e.tip),
+            E::Inbox_OriginBackwards(e) => Self::OriginBackwards(e.tipOrigin),
+            E::Inbox_EpochBackwards(e) => Self::EpochBackwards(e.tipEpoch),
+            E::Inbox_NoBlob(_) => Self::NoBlob,
+            E::Inbox_UnknownEpoch(e) => Self::UnknownEpoch(e.epoch),
+            E::Inbox_SignatureCount(_) => Self::SignatureCount,
+            E::Inbox_BadSignature(e) => Self::BadSignature(e.index.saturating_to()),
+            E::Inbox_Quorum(e) => {
+                Self::Quorum { weight: e.weight.saturating_to(), total: e.total.saturating_to() }
+            }
+        }
+    }
+}
+
+fn registry_name(e: &RegistryErrors) -> &'static str {
+    RegistryErrors::name_by_selector(e.selector()).unwrap_or("Registry_?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::{Inbox, Registry};
+    use alloy_primitives::U256;
+    use alloy_sol_types::SolError;
+
+    #[test]
+    fn revert_data_becomes_a_named_refusal() {
+        let quorum = Inbox::Inbox_Quorum { weight: U256::from(2), total: U256::from(4) }.abi_encode();
+        assert_eq!(Refusal::decode(&quorum), Some(Refusal::Quorum { weight: 2, total: 4 }));
+        let low = Registry::Registry_StakeTooLow {}.abi_encode();
+        assert_eq!(Refusal::decode(&low), Some(Refusal::Registry("Registry_StakeTooLow")));
+        assert_eq!(Refusal::Registry("Registry_StakeTooLow").to_string(), "Registry_StakeTooLow()");
+        assert_eq!(Refusal::decode(b"????"), None);
+    }
+}

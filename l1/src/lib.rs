@@ -1,0 +1,42 @@
+//! Ethereum as the rest of Rota sees it: blocks, the operator set, certified batches and their blobs, and one way to get
+//! a transaction in.
+//!
+//! Not for: deciding what to post or when (`node`), nor for rebuilding blocks from batches (`derive`).
+//! Two implementations answer the same traits: `RpcL1`/`RpcSender` (alloy, several endpoints) and `MemoryL1`
+//! (deterministic, for simulation). Invariant: nothing read here is trusted beyond what L1 itself says; blobs are checked
+//! against their versioned hashes, and a batch counts only if it was sent to the inbox directly.
+
+#[expect(
+    clippy::too_many_arguments,
+    clippy::indexing_slicing,
+    reason = "generated from the contracts' ABI"
+)]
+pub mod bindings;
+
+mod blobs;
+mod chain;
+mod deploy;
+mod endpoints;
+mod error;
+mod memory;
+mod post;
+mod register;
+mod rpc;
+mod sender;
+mod tx;
+
+pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
+pub use chain::{At, L1, L1Block, PostedBatch};
+pub use deploy::{Contracts, DeployParams, deploy};
+pub use endpoints::Endpoints;
+pub use error::{L1Error, Refusal};
+pub use memory::{MemoryL1, MemoryParams, MemorySender};
+pub use post::BatchPost;
+pub use register::{OperatorKeys, freeze_request, register_request, registration};
+pub use rpc::{RpcConfig, RpcL1};
+pub use sender::RpcSender;
+pub use tx::{
+    Action, Attempt, Fees, Inclusion, Journal, JournalError, MemoryJournal, Observation, Outcome,
+    Policy, Record, SendFault, SignedTx, Status, TxChain, TxCore, TxError, TxManager, TxRequest,
+    UnsignedTx,
+};
