@@ -1,6 +1,7 @@
 //! Costs of execution and of the state root, in this build and on this machine.
 //!
-//! `cargo run -p rota-execution --example bench` (no profile change needed: the ratio is what counts)
+//! `cargo run -p rota-execution --example bench` (no profile change needed: the ratio is what
+//! counts)
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
@@ -54,7 +55,8 @@ fn env(parent: &Head) -> BlockEnv {
     }
 }
 
-/// Executes the transfers in frames of `frame`, with a snapshot and a checkpoint after each, and seals.
+/// Executes the transfers in frames of `frame`, with a snapshot and a checkpoint after each, and
+/// seals.
 fn block(parent: &Head, frame: usize) -> Head {
     let transactions = transfers(parent.header.number);
     let mut block = OpenBlock::open(parent, env(parent), CHAIN_ID).unwrap();
@@ -79,7 +81,8 @@ fn block(parent: &Head, frame: usize) -> Head {
     sealed.head
 }
 
-/// As [`block`], with the tries brought forward after every tenth of the block, as another thread would.
+/// As [`block`], with the tries brought forward after every tenth of the block, as another thread
+/// would.
 fn prepared(parent: &Head) {
     let transactions = transfers(parent.header.number);
     let mut block = OpenBlock::open(parent, env(parent), CHAIN_ID).unwrap();

@@ -1,4 +1,5 @@
-//! Blocks: what goes in ([`BlockEnv`]), what is being built ([`OpenBlock`]), what comes out ([`ExecutedBlock`]).
+//! Blocks: what goes in ([`BlockEnv`]), what is being built ([`OpenBlock`]), what comes out
+//! ([`ExecutedBlock`]).
 
 mod context;
 mod open;
@@ -19,8 +20,9 @@ use crate::ExecutionError;
 
 /// Executes a whole block at once: what a follower, a prover or a restarted node does.
 ///
-/// Each transaction comes with the sender recovered from its signature. Those that cannot be included are skipped, as derivation does. The result equals the block of any
-/// other split of the same list into frames.
+/// Each transaction comes with the sender recovered from its signature. Those that cannot be
+/// included are skipped, as derivation does. The result equals the block of any other split of the
+/// same list into frames.
 ///
 /// # Errors
 /// Those of [`OpenBlock::open`], [`OpenBlock::apply`] and [`OpenBlock::seal`].

@@ -1,4 +1,5 @@
-//! Running a call that will never be in a block: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
+//! Running a call that will never be in a block: `eth_call`, `eth_estimateGas`,
+//! `eth_createAccessList`.
 //!
 //! Works on any snapshot, changes nothing, and is bounded by a gas cap that the caller gives.
 
@@ -35,7 +36,8 @@ pub struct CallRequest {
     pub input: Bytes,
     /// Gas limit; the cap if not given, and never more than the cap.
     pub gas: Option<u64>,
-    /// Legacy gas price or EIP-1559 fee cap, in wei. Without it the call is free and sees a base fee of 0.
+    /// Legacy gas price or EIP-1559 fee cap, in wei. Without it the call is free and sees a base
+    /// fee of 0.
     pub max_fee_per_gas: Option<u128>,
     /// EIP-1559 tip in wei.
     pub max_priority_fee_per_gas: Option<u128>,
@@ -111,7 +113,8 @@ impl State {
 /// Runs a call on a state, as part of the block that `context` describes.
 ///
 /// # Errors
-/// [`ExecutionError::Call`] if it cannot start (funds, gas below the intrinsic cost); others are ours.
+/// [`ExecutionError::Call`] if it cannot start (funds, gas below the intrinsic cost); others are
+/// ours.
 pub fn call(
     state: &State,
     context: &BlockContext,

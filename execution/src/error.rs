@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 
-/// Failures of this crate. A transaction that cannot be included is not one of them: it is [`crate::Skip`].
+/// Failures of this crate. A transaction that cannot be included is not one of them: it is
+/// [`crate::Skip`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExecutionError {
     /// Us: the caller put together blocks, states or checkpoints that do not belong together.
@@ -19,10 +20,12 @@ pub enum ExecutionError {
         /// What it answered.
         reason: String,
     },
-    /// Us: an account names code that the state does not hold. The state was loaded from a damaged store.
+    /// Us: an account names code that the state does not hold. The state was loaded from a damaged
+    /// store.
     #[error("the state holds no code with hash {0}")]
     MissingCode(B256),
-    /// Us: storage was given for an account that does not exist. The state was loaded from a damaged store.
+    /// Us: storage was given for an account that does not exist. The state was loaded from a
+    /// damaged store.
     #[error("the state holds storage but no account at {0}")]
     OrphanStorage(Address),
     /// Us: the EVM failed for a reason no valid or invalid transaction should reach.

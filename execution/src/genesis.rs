@@ -1,6 +1,7 @@
 //! The first block: Prague rules from the start, with the system contracts in place.
 //!
-//! The hash is the one `geth init` computes from the same genesis file, so that a stock client can follow.
+//! The hash is the one `geth init` computes from the same genesis file, so that a stock client can
+//! follow.
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use alloy_eips::{
@@ -31,8 +32,8 @@ pub fn system_contracts() -> impl Iterator<Item = (Address, GenesisAccount)> {
     })
 }
 
-/// A genesis file for this chain, in the format stock clients read (serialize it as JSON): every fork up
-/// to Prague at the start, the system contracts, and the given accounts on top of them.
+/// A genesis file for this chain, in the format stock clients read (serialize it as JSON): every
+/// fork up to Prague at the start, the system contracts, and the given accounts on top of them.
 #[must_use]
 pub fn prague_genesis(
     chain_id: u64,
@@ -82,8 +83,8 @@ pub fn prague_genesis(
 /// Computes the genesis block and the state it starts from.
 ///
 /// # Errors
-/// [`ExecutionError::Genesis`] if a system contract is missing, the file starts at another number than 0, or a
-/// number in it is too large.
+/// [`ExecutionError::Genesis`] if a system contract is missing, the file starts at another number
+/// than 0, or a number in it is too large.
 pub fn genesis(genesis: &Genesis) -> Result<Head, ExecutionError> {
     let fault = |what| ExecutionError::Genesis(what);
     if system_contracts().any(|(address, contract)| {

@@ -1,8 +1,10 @@
-//! Applies transactions and blocks to a state and gives the root, so that any Ethereum client would agree.
+//! Applies transactions and blocks to a state and gives the root, so that any Ethereum client would
+//! agree.
 //!
-//! Deterministic and closed: no I/O, no clock, no threads. Blocks are standard Ethereum blocks under Prague
-//! rules; a stock client that imports them computes the same hash. The state is a persistent snapshot: a
-//! clone is O(1) and never changes, so readers need no lock and a rollback is going back to an older clone.
+//! Deterministic and closed: no I/O, no clock, no threads. Blocks are standard Ethereum blocks
+//! under Prague rules; a stock client that imports them computes the same hash. The state is a
+//! persistent snapshot: a clone is O(1) and never changes, so readers need no lock and a rollback
+//! is going back to an older clone.
 //!
 //! | item | what it is for |
 //! |---|---|
@@ -14,8 +16,8 @@
 //! | [`call()`], [`estimate_gas`], [`list_accesses`] | runs that are never in a block |
 //! | [`Trie`] | the persistent Merkle-Patricia trie underneath |
 //!
-//! Ordering never waits for this crate: a transaction that cannot be included is a [`Skip`], not an error,
-//! and leaves no trace. An [`ExecutionError`] means that this node must not go on.
+//! Ordering never waits for this crate: a transaction that cannot be included is a [`Skip`], not an
+//! error, and leaves no trace. An [`ExecutionError`] means that this node must not go on.
 
 mod block;
 mod call;

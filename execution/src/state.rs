@@ -1,12 +1,12 @@
 //! The world state: accounts, storage and code, as an immutable snapshot.
 //!
-//! Everything is a persistent structure, so `clone` is O(1) and is how a snapshot is taken, a rollback is
-//! done and a reader is served: a `State` in somebody's hand never changes. It is not a database (it lives
-//! in memory) and it does not know blocks.
+//! Everything is a persistent structure, so `clone` is O(1) and is how a snapshot is taken, a
+//! rollback is done and a reader is served: a `State` in somebody's hand never changes. It is not a
+//! database (it lives in memory) and it does not know blocks.
 //!
-//! Invariant: `tries`, brought forward by the writes in `touched` that they have not seen, describe the same
-//! accounts and slots as the maps. The EVM reads and writes the maps only; the tries catch up when a root or a
-//! proof is asked for, once per block, or earlier on somebody else's thread.
+//! Invariant: `tries`, brought forward by the writes in `touched` that they have not seen, describe
+//! the same accounts and slots as the maps. The EVM reads and writes the maps only; the tries catch
+//! up when a root or a proof is asked for, once per block, or earlier on somebody else's thread.
 
 mod commit;
 mod database;
@@ -76,7 +76,8 @@ impl State {
     /// Rebuilds a state from what a store kept: accounts, non-zero slots and codes, in any order.
     ///
     /// # Errors
-    /// [`ExecutionError::OrphanStorage`] and [`ExecutionError::MissingCode`] if the parts do not fit together.
+    /// [`ExecutionError::OrphanStorage`] and [`ExecutionError::MissingCode`] if the parts do not
+    /// fit together.
     pub fn from_parts(
         accounts: impl IntoIterator<Item = (Address, Account)>,
         slots: impl IntoIterator<Item = (Address, U256, U256)>,
@@ -155,8 +156,8 @@ impl State {
         self.entries.is_empty()
     }
 
-    /// The state root. Free on a state that came out of a block; on a snapshot of an open block it costs
-    /// a few microseconds for each account touched so far, at every call.
+    /// The state root. Free on a state that came out of a block; on a snapshot of an open block it
+    /// costs a few microseconds for each account touched so far, at every call.
     #[must_use]
     pub fn root(&self) -> B256 {
         self.settled_tries().accounts.root()
@@ -170,8 +171,8 @@ impl State {
 
     /// The same state with its tries up to date and hashed: roots and proofs on it are free.
     ///
-    /// Meant for another thread than the one that executes: hand the result to [`crate::OpenBlock::adopt`],
-    /// and the end of the block has only the last writes left to hash.
+    /// Meant for another thread than the one that executes: hand the result to
+    /// [`crate::OpenBlock::adopt`], and the end of the block has only the last writes left to hash.
     #[must_use]
     pub fn settled(&self) -> Self {
         let mut state = self.clone();
@@ -179,7 +180,8 @@ impl State {
         state
     }
 
-    /// Takes over the tries of `settled` if it is this state at an earlier moment, however far it has come.
+    /// Takes over the tries of `settled` if it is this state at an earlier moment, however far it
+    /// has come.
     pub(crate) fn adopt(&mut self, settled: &Self) -> bool {
         let last = settled.seen.checked_sub(1);
         let is_ours = last.is_some_and(|last| {

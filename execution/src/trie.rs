@@ -1,11 +1,12 @@
-//! A persistent Merkle-Patricia trie with 32-byte keys: Ethereum's commitment to accounts and slots.
+//! A persistent Merkle-Patricia trie with 32-byte keys: Ethereum's commitment to accounts and
+//! slots.
 //!
-//! Nodes are shared between versions and copied only along a changed path, so `clone` is O(1), an old
-//! version stays readable for ever, and a node is hashed at most once in its life. It is not a store
-//! (nothing is read from disk) and not a map for the EVM (values are encoded leaves).
+//! Nodes are shared between versions and copied only along a changed path, so `clone` is O(1), an
+//! old version stays readable for ever, and a node is hashed at most once in its life. It is not a
+//! store (nothing is read from disk) and not a map for the EVM (values are encoded leaves).
 //!
-//! Invariant: the shape is canonical. The same set of pairs gives the same nodes whatever the order of
-//! insertions and deletions, hence the same root as any other Ethereum implementation.
+//! Invariant: the shape is canonical. The same set of pairs gives the same nodes whatever the order
+//! of insertions and deletions, hence the same root as any other Ethereum implementation.
 
 mod edit;
 mod node;
@@ -80,7 +81,8 @@ impl Trie {
         })
     }
 
-    /// The encoded nodes from the root towards `key` (EIP-1186): they show its value, or that it has none.
+    /// The encoded nodes from the root towards `key` (EIP-1186): they show its value, or that it
+    /// has none.
     #[must_use]
     pub fn proof(&self, key: &B256) -> Vec<Bytes> {
         let mut nodes = Vec::new();
@@ -88,7 +90,8 @@ impl Trie {
         let mut depth = 0usize;
         while let Some(link) = next {
             let encoded = link.encoded(depth);
-            // A node shorter than a hash is embedded in its parent; only the root is always named by hash.
+            // A node shorter than a hash is embedded in its parent; only the root is always named
+            // by hash.
             if depth == 0 || encoded.len() >= B256::len_bytes() {
                 nodes.push(encoded.into());
             }

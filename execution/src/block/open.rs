@@ -2,8 +2,9 @@
 //!
 //! Not for deciding order and not for roots: those come once, in [`OpenBlock::seal`].
 //!
-//! Invariant: what has been applied, and nothing else, decides the block. A skipped transaction leaves no
-//! trace, and after [`OpenBlock::restore`] the block is what it was at the checkpoint, bit for bit.
+//! Invariant: what has been applied, and nothing else, decides the block. A skipped transaction
+//! leaves no trace, and after [`OpenBlock::restore`] the block is what it was at the checkpoint,
+//! bit for bit.
 
 use std::sync::Arc;
 
@@ -69,7 +70,8 @@ pub enum Outcome {
     Skipped(Skip),
 }
 
-/// Why a transaction cannot be in the block at this place. The user's fault, or bad luck; never ours.
+/// Why a transaction cannot be in the block at this place. The user's fault, or bad luck; never
+/// ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {
     /// The nonce was used before.
@@ -107,13 +109,15 @@ pub enum Skip {
     /// Blob transactions are not part of this chain.
     #[error("blob transactions are not accepted")]
     BlobTx,
-    /// It can be in no block whatever the state: wrong chain, too little gas for its size and so on.
+    /// It can be in no block whatever the state: wrong chain, too little gas for its size and so
+    /// on.
     #[error("invalid transaction: {0}")]
     Invalid(String),
 }
 
 impl OpenBlock {
-    /// Starts the block after `parent`: stores the parent's hash (EIP-2935) and the L1 origin (EIP-4788).
+    /// Starts the block after `parent`: stores the parent's hash (EIP-2935) and the L1 origin
+    /// (EIP-4788).
     ///
     /// # Errors
     /// [`ExecutionError::Environment`] if `env` does not follow the parent,
@@ -159,8 +163,9 @@ impl OpenBlock {
         self.progress.state.clone()
     }
 
-    /// Takes over the trie work that [`State::settled`] did on a snapshot of this block, so that [`Self::seal`]
-    /// need not repeat it. False, and harmless, if the snapshot is of a history that was rolled back.
+    /// Takes over the trie work that [`State::settled`] did on a snapshot of this block, so that
+    /// [`Self::seal`] need not repeat it. False, and harmless, if the snapshot is of a history that
+    /// was rolled back.
     pub fn adopt(&mut self, settled: &State) -> bool {
         self.progress.state.adopt(settled)
     }
@@ -171,7 +176,8 @@ impl OpenBlock {
         Checkpoint { env: self.env.clone(), progress: self.progress.clone() }
     }
 
-    /// Forgets everything applied since the checkpoint was taken, or returns to it after going back further.
+    /// Forgets everything applied since the checkpoint was taken, or returns to it after going back
+    /// further.
     ///
     /// # Errors
     /// [`ExecutionError::Environment`] if the checkpoint is of another block, whatever its number.

@@ -15,7 +15,8 @@ use revm::{
 use super::{BlockContext, Evm, Included, OpenBlock, Outcome, Skip, evm};
 use crate::{ExecutionError, State};
 
-/// Applies transactions to the open block it was borrowed from. Each is in the block when `apply` returns.
+/// Applies transactions to the open block it was borrowed from. Each is in the block when `apply`
+/// returns.
 pub struct Run<'block> {
     evm: Evm<&'block mut State>,
     context: &'block BlockContext,
@@ -84,7 +85,8 @@ impl<'block> Run<'block> {
         *self.gas_used = self.gas_used.saturating_add(gas_used);
         let contract = result.created_address();
         let status = Eip658Value::Eip658(result.is_success());
-        // A revert takes its logs with it; `into_logs` would also hand out those of before the revert.
+        // A revert takes its logs with it; `into_logs` would also hand out those of before the
+        // revert.
         let logs = if result.is_success() { result.into_logs() } else { Vec::new() };
         let first_log = *self.logs;
         *self.logs = first_log.saturating_add(logs.len() as u64);

@@ -38,7 +38,8 @@ impl ExecutedBlock {
         self.head.hash
     }
 
-    /// The block as Ethereum clients exchange it; RLP-encode it for `debug_getRawBlock` or an Engine API.
+    /// The block as Ethereum clients exchange it; RLP-encode it for `debug_getRawBlock` or an
+    /// Engine API.
     #[must_use]
     pub fn to_block(&self) -> Block<TxEnvelope> {
         let body = BlockBody {
@@ -55,10 +56,12 @@ impl ExecutedBlock {
 }
 
 impl OpenBlock {
-    /// Ends the block: pays the deposits, makes the closing system calls, computes all roots and the hash.
+    /// Ends the block: pays the deposits, makes the closing system calls, computes all roots and
+    /// the hash.
     ///
     /// # Errors
-    /// [`ExecutionError::SystemContract`] if a closing call fails; others only if the state is damaged.
+    /// [`ExecutionError::SystemContract`] if a closing call fails; others only if the state is
+    /// damaged.
     pub fn seal(mut self, extra_data: B256) -> Result<ExecutedBlock, ExecutionError> {
         let requests = system::after_transactions(&mut self)?;
         let Self { parent, env, context, progress } = self;

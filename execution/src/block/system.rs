@@ -25,8 +25,8 @@ pub(super) fn before_transactions(block: &mut OpenBlock) -> Result<(), Execution
     Ok(())
 }
 
-/// EIP-4895, then EIP-7002 and EIP-7251. The deposit requests of EIP-6110 cannot occur: there is no beacon
-/// deposit contract on this chain.
+/// EIP-4895, then EIP-7002 and EIP-7251. The deposit requests of EIP-6110 cannot occur: there is no
+/// beacon deposit contract on this chain.
 pub(super) fn after_transactions(block: &mut OpenBlock) -> Result<Requests, ExecutionError> {
     let env = block.env.clone();
     for withdrawal in &env.withdrawals {

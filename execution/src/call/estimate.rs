@@ -54,7 +54,8 @@ pub fn estimate_gas(
         return Ok(Estimate::Never(result.into()));
     }
     let mut lowest = result.tx_gas_used().saturating_sub(1);
-    // Enough for almost everything: what it spent before refunds, and the 1/64 that each call holds back.
+    // Enough for almost everything: what it spent before refunds, and the 1/64 that each call holds
+    // back.
     let spent =
         result.gas().total_gas_spent().max(result.tx_gas_used()).saturating_add(CALL_STIPEND);
     let likely = spent.saturating_add(spent / 63);
@@ -71,8 +72,8 @@ pub fn estimate_gas(
     Ok(Estimate::Enough(highest))
 }
 
-/// The accounts and slots the request reaches beyond those that are free anyway (EIP-2930), and the run with
-/// that list in place.
+/// The accounts and slots the request reaches beyond those that are free anyway (EIP-2930), and the
+/// run with that list in place.
 ///
 /// # Errors
 /// [`ExecutionError::Call`] if it cannot start; others are ours.

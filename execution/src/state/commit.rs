@@ -17,8 +17,8 @@ pub(super) struct Touch {
     /// All slots may have changed: the account was created, destroyed or loaded.
     pub(super) whole: bool,
     pub(super) slots: Box<[U256]>,
-    /// A code that became known. It stays known even if the account soon drops it (EIP-7702), so a store
-    /// has to learn of it here and now.
+    /// A code that became known. It stays known even if the account soon drops it (EIP-7702), so a
+    /// store has to learn of it here and now.
     pub(super) code: Option<B256>,
 }
 
@@ -55,7 +55,8 @@ pub(super) fn merge<'a>(
 }
 
 impl State {
-    /// Takes over what an EVM run changed, with EIP-161: a touched account that is empty disappears.
+    /// Takes over what an EVM run changed, with EIP-161: a touched account that is empty
+    /// disappears.
     pub(crate) fn commit(&mut self, changes: EvmState) {
         let mut touches = Vec::with_capacity(changes.len());
         for (address, change) in changes {

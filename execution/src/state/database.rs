@@ -33,8 +33,8 @@ impl Database for State {
         Ok(Self::storage(self, &address, &slot))
     }
 
-    /// The history contract of EIP-2935 holds the hash of every block since genesis within its window,
-    /// which is wider than the 256 blocks that `BLOCKHASH` may ask for.
+    /// The history contract of EIP-2935 holds the hash of every block since genesis within its
+    /// window, which is wider than the 256 blocks that `BLOCKHASH` may ask for.
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {
         let slot = U256::from(number.checked_rem(HISTORY_SERVE_WINDOW as u64).unwrap_or_default());
         Ok(Self::storage(self, &HISTORY_STORAGE_ADDRESS, &slot).into())

@@ -25,7 +25,8 @@ pub struct AccountChange {
 }
 
 impl State {
-    /// Everything in this state, as the change from nothing: what a state snapshot or a genesis stores.
+    /// Everything in this state, as the change from nothing: what a state snapshot or a genesis
+    /// stores.
     #[must_use]
     pub fn export(&self) -> StateDiff {
         let accounts = self.entries.iter().map(|(address, entry)| {

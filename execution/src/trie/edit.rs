@@ -56,7 +56,8 @@ pub(super) fn remove(link: &mut Link, depth: usize, key: &B256) -> bool {
     false
 }
 
-/// Replaces a leaf or an extension by a branch at `fork`, with what was there on one side and `added` on the other.
+/// Replaces a leaf or an extension by a branch at `fork`, with what was there on one side and
+/// `added` on the other.
 fn split(old: &Link, depth: usize, fork: usize, added: Link, key: &B256) -> Link {
     let below = fork.saturating_add(1);
     let (own, kept) = match old.kind() {

@@ -1,7 +1,7 @@
 //! The three kinds of trie node, their RLP and their cached references.
 //!
-//! A node does not store its own path: it holds a whole key and the caller knows the depth. Moving a
-//! leaf up or down then changes nothing but its reference, and no paths are sliced or joined.
+//! A node does not store its own path: it holds a whole key and the caller knows the depth. Moving
+//! a leaf up or down then changes nothing but its reference, and no paths are sliced or joined.
 
 use std::sync::{Arc, OnceLock};
 

@@ -188,6 +188,33 @@ fn an_address_can_be_used_again_after_destruction() {
 }
 
 #[test]
+fn a_contract_created_and_destroyed_in_one_transaction_leaves_only_its_wei() {
+    let mut block = open(&first());
+    let mayfly = Address::repeat_byte(0x18);
+    for nonce in 0..2 {
+        let input = deploy(SHORT_LIVED).into();
+        let value = U256::from(5);
+        let tx = TxEip1559 { gas_limit: 250_000, value, input, ..fees(nonce, mayfly) };
+        assert!(include(&mut block, &wallet(0).eip1559(tx)).receipt.status());
+        let child = Address::from_word(block.snapshot().storage(&mayfly, &U256::ZERO).into());
+        assert_ne!(child, Address::ZERO);
+        assert_eq!(block.snapshot().account(&child), None);
+    }
+    assert_eq!(block.snapshot().balance(&mayfly), U256::from(10));
+}
+
+#[test]
+fn a_failed_inner_call_takes_only_its_own_changes_back() {
+    let mut block = open(&first());
+    let nest = Address::repeat_byte(0x19);
+    let included = include(&mut block, &wallet(0).call(0, nest, words(&[1, 2])));
+    assert_eq!(included.receipt.logs().len(), 1);
+    let state = block.snapshot();
+    assert_eq!(state.storage(&Address::repeat_byte(0x11), &U256::from(1)), U256::from(2));
+    assert_eq!(state.storage(&Address::repeat_byte(0x13), &U256::ZERO), U256::ZERO);
+}
+
+#[test]
 fn empty_accounts_do_not_exist() {
     let parent = first();
     let env = BlockEnv {

@@ -13,7 +13,8 @@ fn whole(parent: &Head, transactions: &[Signed]) -> ExecutedBlock {
     execute_block(parent, env(parent), CHAIN_ID, transactions, B256::repeat_byte(0x77)).unwrap()
 }
 
-/// Frame by frame, with detours: every frame is first applied with others behind it, then rolled back.
+/// Frame by frame, with detours: every frame is first applied with others behind it, then rolled
+/// back.
 fn framed(parent: &Head, transactions: &[Signed], frames: &[usize]) -> ExecutedBlock {
     let mut block = open(parent);
     let (mut rest, mut ahead) = (transactions, None);

@@ -138,6 +138,18 @@ pub(crate) const LOOP: &[u8] = &hex!("5b600056");
 /// CREATE2 of the calldata with the value sent; keeps the address in slot 0.
 pub(crate) const FACTORY: &[u8] = &hex!("366000600037600036600034f560005500");
 
+/// CREATE2 of the calldata with the value sent, and a call of what it created; the address in slot 0.
+pub(crate) const MAYFLY: &[u8] =
+    &hex!("366000600037600036600034f560006000600060006000855af15060005500");
+/// Stores, then pays out and is gone if it was created in the same transaction.
+pub(crate) const SHORT_LIVED: &[u8] = &hex!("600160015533ff");
+/// Calls `STORE` with the calldata, then `REVERT`, and goes on.
+pub(crate) const NEST: &[u8] = &hex!(
+    "366000600037"
+    "6000600036600060007311111111111111111111111111111111111111115af150"
+    "6000600036600060007313131313131313131313131313131313131313135af15000"
+);
+
 pub(crate) fn words(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| U256::from(*word).to_be_bytes::<32>()).collect()
 }
@@ -154,7 +166,7 @@ pub(crate) fn genesis_file() -> Genesis {
         let account = GenesisAccount::default().with_nonce(Some(1));
         (Address::repeat_byte(at), account.with_code(Some(Bytes::from_static(code))))
     };
-    let codes = [STORE, PAY_OUT, REVERT, LOOP, FACTORY, HASHES, SEE];
+    let codes = [STORE, PAY_OUT, REVERT, LOOP, FACTORY, HASHES, SEE, MAYFLY, NEST];
     let accounts = (0..WALLETS).map(rich).chain([(Address::repeat_byte(0x10), loaded)]);
     let accounts = accounts.chain((0x11..).zip(codes).map(code));
     prague_genesis(CHAIN_ID, 1_700_000_000, GAS_LIMIT, accounts)
@@ -236,12 +248,13 @@ impl Traffic {
                 from.eip1559(TxEip1559 { gas_limit: 90_000, value, ..fees(nonce, contract(2)) })
             }
             6 => from.call(nonce, contract(3 + part(11, 2)), vec![]),
-            7 => from.call(
-                nonce,
-                contract(5),
-                if part(11, 2) == 0 { deploy(LOAD) } else { STILLBORN.to_vec() },
-            ),
-            8 => from.call(nonce, contract(6), words(&[part(11, 12)])),
+            7 => {
+                let init = [deploy(LOAD), STILLBORN.to_vec(), deploy(SHORT_LIVED)];
+                let input = init[part(11, 3) as usize].clone().into();
+                let (value, to) = (U256::from(part(13, 3)), contract([5, 8][part(15, 2) as usize]));
+                from.eip1559(TxEip1559 { gas_limit: 250_000, value, input, ..fees(nonce, to) })
+            }
+            8 => from.call(nonce, contract(6 + 3 * part(11, 2)), words(&[part(12, 12), 7])),
             9 => from.call(nonce, contract(7), vec![]),
             10 => self.delegation(seed, nonce, random),
             _ => from.call(

@@ -1,7 +1,9 @@
-//! The committed chains: any Ethereum client computes the same hashes, and so do we, today as yesterday.
+//! The committed chains: any Ethereum client computes the same hashes, and so do we, today as
+//! yesterday.
 //!
 //! `cargo test -p rota-execution -- --ignored write_vectors` writes the file anew;
-//! `execution/oracle` has go-ethereum and EthereumJS import it. `write_random_chains` makes more of them, for one run only.
+//! `execution/oracle` has go-ethereum and EthereumJS import it. `write_random_chains` makes more of
+//! them, for one run only.
 
 use std::{fs, path::PathBuf};
 
@@ -123,7 +125,8 @@ fn traffic(mut head: Head, seed: u64, length: u64) -> Vec<ExecutedBlock> {
 #[ignore = "writes the committed file"]
 fn write_vectors() {
     let vectors = Vectors {
-        about: "Chains built by rota-execution: a genesis file as stock clients read it, and blocks as RLP.".to_owned(),
+        about: "A genesis file as stock clients read it, and the blocks after it as RLP."
+            .to_owned(),
         agreed: vec![
             "go-ethereum 1.17.10 (execution/oracle/geth)".to_owned(),
             "EthereumJS 10.1.3 (execution/oracle/check.mjs)".to_owned(),
