@@ -14,6 +14,9 @@ pub const MAX_BATCH_HEIGHTS: usize = 8192;
 pub const MAX_BATCH_RAW: usize = 16 * 1024 * 1024;
 const BATCH_VERSION: u8 = 1;
 
+/// Largest window that a compressed batch may ask the reader to hold: `MAX_BATCH_RAW`.
+const WINDOW_LOG: u32 = 24;
+
 /// Why the data of a batch was refused. The poster is at fault; anyone can post it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
@@ -42,8 +45,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The bytes for the blobs.
+    /// The bytes for the blobs. A batch above the bounds of `decompress` is refused.
     pub fn compress(&self) -> Result<Vec<u8>, BatchError> {
+        bound("batch heights", self.heights.len(), MAX_BATCH_HEIGHTS)?;
         let mut w = Writer::default();
         w.u32(u32::try_from(self.heights.len()).unwrap_or(u32::MAX));
         for h in &self.heights {
@@ -57,8 +61,9 @@ impl Batch {
                 w.bytes(tx);
             }
         }
-        let packed =
-            zstd::bulk::compress(&w.finish(), 6).map_err(|e| BatchError::Zstd(e.to_string()))?;
+        let raw = w.finish();
+        bound("batch", raw.len(), MAX_BATCH_RAW)?;
+        let packed = zstd::bulk::compress(&raw, 6).map_err(|e| BatchError::Zstd(e.to_string()))?;
         let mut out = vec![BATCH_VERSION];
         out.extend_from_slice(&packed);
         Ok(out)
@@ -72,13 +77,10 @@ impl Batch {
         let limit = u64::try_from(MAX_BATCH_RAW).unwrap_or(u64::MAX);
         let mut raw = Vec::new();
         zstd::stream::read::Decoder::new(packed)
+            .and_then(|mut d| d.window_log_max(WINDOW_LOG).map(|()| d))
             .and_then(|d| d.take(limit.saturating_add(1)).read_to_end(&mut raw))
             .map_err(|e| BatchError::Zstd(e.to_string()))?;
-        if raw.len() > MAX_BATCH_RAW {
-            return Err(
-                DecodeError::Bound { what: "batch", max: MAX_BATCH_RAW, got: raw.len() }.into()
-            );
-        }
+        bound("batch", raw.len(), MAX_BATCH_RAW)?;
         let mut r = Reader::new(&raw);
         let count = r.count("batch heights", MAX_BATCH_HEIGHTS)?;
         let mut heights = Vec::new();
@@ -88,6 +90,10 @@ impl Batch {
         r.end()?;
         Ok(Self { heights })
     }
+}
+
+const fn bound(what: &'static str, got: usize, max: usize) -> Result<(), DecodeError> {
+    if got > max { Err(DecodeError::Bound { what, max, got }) } else { Ok(()) }
 }
 
 fn read_height(r: &mut Reader<'_>) -> Result<BatchHeight, DecodeError> {

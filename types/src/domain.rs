@@ -111,6 +111,7 @@ impl Domain {
 
     /// The digest that both keys sign to prove possession at registration.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "the fields of one signed message")]
     pub fn possession(
         &self,
         owner: Address,

@@ -158,7 +158,7 @@ impl FrameBody {
     /// `tx_root` of this body.
     #[must_use]
     pub fn root(&self) -> B256 {
-        let hashes: Vec<B256> = self.txs.iter().map(|t| keccak256(t)).collect();
+        let hashes: Vec<B256> = self.txs.iter().map(keccak256).collect();
         tx_root(&hashes, &self.insured)
     }
     /// Sum of the transactions' bytes.

@@ -142,6 +142,7 @@ fn top(count: u32, hash: &B256) -> B256 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may overflow and panic")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -17,6 +17,14 @@ pub enum ReceiptError {
     /// A part does not decode.
     #[error("{0} does not decode")]
     Decode(&'static str),
+    /// The frame is of another epoch than the set given: its leader index means someone else.
+    #[error("frame of epoch {frame}, set of epoch {set}")]
+    Epoch {
+        /// Epoch of the frame.
+        frame: u64,
+        /// Epoch of the set.
+        set: u64,
+    },
     /// The leader is not in the set.
     #[error("leader {0} is not in the set")]
     Leader(u16),
@@ -97,6 +105,9 @@ impl Receipt {
             return Err(ReceiptError::Decode("context of this network"));
         }
         let frame = FrameHeader::decode(&self.frame).map_err(|_| ReceiptError::Decode("frame"))?;
+        if frame.epoch != set.epoch() {
+            return Err(ReceiptError::Epoch { frame: frame.epoch, set: set.epoch() });
+        }
         let hash = frame.hash(domain);
         let leader = set.get(frame.leader).ok_or(ReceiptError::Leader(frame.leader))?;
         let signature: SeqSignature =

@@ -71,6 +71,7 @@ pub struct Head {
 
 /// A message between validators.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "frames are the hot path; no allocation for each")]
 pub enum Message {
     /// A frame from its leader, or passed on.
     Frame(SignedFrame),
