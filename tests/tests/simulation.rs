@@ -1,0 +1,57 @@
+//! Whole sets under the virtual clock. Each seed runs twice and both traces must be equal.
+
+use rota_tests::sim::{Event, Plan, Report, World};
+
+fn run(plan: Plan) -> Report {
+    let first = World::run(plan.clone()).unwrap_or_else(|v| panic!("seed {}: {v:?}", plan.seed));
+    let again = World::run(plan.clone()).unwrap_or_else(|v| panic!("seed {}: {v:?}", plan.seed));
+    assert_eq!(first, again, "seed {} is not deterministic", plan.seed);
+    first
+}
+
+#[test]
+fn a_quiet_set_decides_every_transaction_in_round_zero() {
+    for (n, seed) in [(4, 1), (7, 2)] {
+        let report = run(Plan::quiet(n, seed, 12_000));
+        assert!(report.heights.0 >= 35, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+        assert_eq!((report.top_round, report.rewinds), (0, 0), "{report:?}");
+    }
+}
+
+#[test]
+fn a_dead_leader_is_replaced_and_nothing_acked_is_lost() {
+    for (n, seed) in [(4, 10), (4, 11), (7, 12), (7, 13)] {
+        let mut plan = Plan::quiet(n, seed, 15_000);
+        plan.events = vec![(4_130, Event::KillLeader)];
+        let report = run(plan);
+        assert!(report.heights.0 >= 30, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+        assert!(report.top_round >= 1, "{report:?}");
+    }
+}
+
+#[test]
+fn lossy_links_slow_a_set_down_but_never_split_it() {
+    for (n, seed) in [(4, 20), (7, 21)] {
+        let mut plan = Plan::quiet(n, seed, 15_000);
+        plan.link.loss_permille = 20;
+        plan.link.duplicate_permille = 10;
+        plan.link.jitter_us = 15_000;
+        let report = run(plan);
+        assert!(report.heights.0 >= 20, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+    }
+}
+
+#[test]
+fn a_killed_sequencer_comes_back_and_catches_up() {
+    for seed in 30..34 {
+        let mut plan = Plan::quiet(4, seed, 15_000);
+        plan.events = vec![(3_000 + seed * 7, Event::KillLeader), (7_000, Event::StartAll)];
+        let report = run(plan);
+        assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
+        assert!(report.heights.0 >= 30, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+    }
+}
