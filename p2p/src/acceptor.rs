@@ -65,6 +65,7 @@ impl Acceptor {
             streams.map(move |(peer, stream)| (lane, peer, stream)).boxed()
         }));
         let mut readers = JoinSet::new();
+        let mut of_peers: BTreeMap<PeerId, Arc<AtomicUsize>> = BTreeMap::new();
         loop {
             tokio::select! {
                 biased;
@@ -72,9 +73,14 @@ impl Acceptor {
                 Some(_) = readers.join_next(), if !readers.is_empty() => {}
                 next = all.next() => {
                     let Some((lane, peer, stream)) = next else { return };
-                    match Place::take(&self.handshakes, self.hub.limits.handshakes) {
-                        Some(place) => {
-                            readers.spawn(self.clone().serve(lane, peer, stream, place));
+                    // A counter that only this map holds counts nothing.
+                    of_peers.retain(|_, counter| Arc::strong_count(counter) > 1);
+                    let (of_peer, of_all) = self.hub.limits.handshakes;
+                    let places = Place::take(of_peers.entry(peer).or_default(), of_peer)
+                        .zip(Place::take(&self.handshakes, of_all));
+                    match places {
+                        Some(places) => {
+                            readers.spawn(self.clone().serve(lane, peer, stream, places));
                         }
                         // The opener gets no acknowledgement and tries again later.
                         None => self.hub.report(peer, PeerFault::Flood),
@@ -85,11 +91,15 @@ impl Acceptor {
     }
 
     /// The whole life of one inbound stream.
-    async fn serve(self, lane: Lane, peer: PeerId, mut stream: Stream, place: Place) {
+    async fn serve(self, lane: Lane, peer: PeerId, mut stream: Stream, places: (Place, Place)) {
         let deadline = self.hub.limits.handshake;
         let greeted = timeout(deadline, self.greet(lane, peer, &mut stream)).await;
-        drop(place);
-        let Ok(Some(opener)) = greeted else { return };
+        drop(places);
+        let opener = match greeted {
+            Ok(Some(opener)) => opener,
+            Ok(None) => return,
+            Err(_) => return self.hub.report(peer, PeerFault::Timeout),
+        };
         let (slot, older) = self.take_slot(lane, peer);
         if let Some(older) = older {
             older.stop.notify_one();

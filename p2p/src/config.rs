@@ -115,8 +115,8 @@ pub struct Limits {
     pub connections_per_peer: u32,
     /// Observers that may hold a bulk stream.
     pub observers: usize,
-    /// Inbound streams whose hello is awaited.
-    pub handshakes: usize,
+    /// Inbound streams whose hello is awaited: of one peer, of all.
+    pub handshakes: (usize, usize),
     /// Largest gossip message in bytes.
     pub gossip_bytes: usize,
     /// Gossip messages per second and peer.
@@ -175,7 +175,7 @@ impl Default for Limits {
             connections: 256,
             connections_per_peer: 4,
             observers: 64,
-            handshakes: 128,
+            handshakes: (8, 128),
             gossip_bytes: 1 << 20,
             gossip_per_second: 1_000,
             request_bytes: 4 << 10,

@@ -17,7 +17,6 @@ use libp2p::{
     },
 };
 use libp2p_stream::Control;
-use rota_types::wire::Lane;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -25,20 +24,18 @@ use tokio::{
 
 use crate::{
     clock::spawn,
-    config::PeerEntry,
     dialer::Dialer,
-    directory::{Directory, split_peer},
+    directory::split_peer,
     error::{P2pError, RequestError},
     gossip::{GossipId, Judgement, Topic},
     hub::{ConnectedPeer, Hub},
-    incoming::Incoming,
-    link::{Link, until_set},
+    link::until_set,
+    membership::Told,
     rate::Rate,
     request::Reply,
     resolve::{needs_resolution, resolve},
     server::{Answered, Server},
     swarm::{Behaviour, BehaviourEvent},
-    writer::Writer,
 };
 
 /// Dials, bans and late news are looked at this often.
@@ -71,24 +68,17 @@ pub(crate) enum Command {
     },
 }
 
-/// A link and whether the node was told that it is up.
-#[derive(Debug)]
-struct Told {
-    link: Arc<Link>,
-    up: bool,
-}
-
 /// The task that owns the swarm.
 pub(crate) struct Driver {
     pub(crate) hub: Arc<Hub>,
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) server: Server,
     pub(crate) gossip_rates: BTreeMap<PeerId, Rate>,
-    control: Control,
-    dialer: Dialer,
-    bootnodes: Vec<(PeerId, Vec<Multiaddr>)>,
-    told: BTreeMap<u16, Told>,
-    blocked: Vec<PeerId>,
+    pub(crate) control: Control,
+    pub(crate) dialer: Dialer,
+    pub(crate) bootnodes: Vec<(PeerId, Vec<Multiaddr>)>,
+    pub(crate) told: BTreeMap<u16, Told>,
+    pub(crate) blocked: Vec<PeerId>,
     weak: mpsc::WeakSender<Command>,
     /// Last, so that a closed channel means that the sockets are closed too.
     commands: mpsc::Receiver<Command>,
@@ -193,88 +183,7 @@ impl Driver {
         self.tell_news();
     }
 
-    /// Replaces the set: new links get their writers, old ones end.
-    pub(crate) fn set_peers(&mut self, entries: &[PeerEntry]) -> Result<(), P2pError> {
-        let old = self.hub.directory();
-        let new = Directory::build(self.hub.own, entries, &self.hub.limits, &old)?;
-        let (was, is) = (old.me, new.me);
-        let links = new.links.clone();
-        self.hub.replace_directory(new);
-        self.told.retain(|index, told| {
-            let kept = links.get(index).is_some_and(|link| Arc::ptr_eq(link, &told.link));
-            if !kept {
-                told.link.close();
-                self.swarm.behaviour_mut().limits.remove_peer_id(&told.link.peer);
-                if told.up {
-                    let reason = "no longer in the set".to_owned();
-                    self.hub.tell_or_drop(Incoming::PeerDown { index: *index, reason });
-                }
-            }
-            kept
-        });
-        for (index, link) in links {
-            if !self.told.contains_key(&index) {
-                self.start_link(link);
-            }
-        }
-        let validators = entries.iter().filter(|e| e.peer != self.hub.own);
-        let plain = |addrs: &[Multiaddr]| addrs.iter().map(|addr| split_peer(addr).0).collect();
-        let mut wanted: Vec<_> = validators.map(|e| (e.peer, plain(&e.addrs))).collect();
-        wanted.extend(self.bootnodes.iter().filter(|(peer, _)| *peer != self.hub.own).cloned());
-        self.dialer.set_targets(wanted);
-        if was != is {
-            self.hub.tell_or_drop(Incoming::RoleChanged { role: is });
-        }
-        self.dial();
-        Ok(())
-    }
-
-    fn start_link(&mut self, link: Arc<Link>) {
-        self.swarm.behaviour_mut().limits.bypass_peer_id(&link.peer);
-        link.set_connected(self.swarm.is_connected(&link.peer));
-        for lane in Lane::ALL.into_iter().filter(|lane| link.lanes.contains(lane)) {
-            let writer = Writer {
-                hub: Arc::clone(&self.hub),
-                link: Arc::clone(&link),
-                lane,
-                control: self.control.clone(),
-            };
-            spawn(writer.run());
-        }
-        self.told.insert(link.index, Told { link, up: false });
-    }
-
-    fn enforce_bans(&mut self) {
-        let banned = self.hub.banned();
-        let blocked = &mut self.swarm.behaviour_mut().blocked;
-        for peer in self.blocked.iter().filter(|peer| !banned.contains(peer)) {
-            blocked.unblock_peer(*peer);
-        }
-        for peer in banned.iter().filter(|peer| !self.blocked.contains(peer)) {
-            blocked.block_peer(*peer);
-        }
-        self.blocked = banned;
-    }
-
-    /// Tells which links came up or went down. What a busy node does not take is told at the next tick.
-    fn tell_news(&mut self) {
-        for (index, told) in &mut self.told {
-            let (index, up) = (*index, told.link.is_up());
-            if up == told.up {
-                continue;
-            }
-            let news = if up {
-                Incoming::PeerUp { index }
-            } else {
-                Incoming::PeerDown { index, reason: told.link.down_reason() }
-            };
-            if self.hub.tell(news).is_ok() {
-                told.up = up;
-            }
-        }
-    }
-
-    fn dial(&mut self) {
+    pub(crate) fn dial(&mut self) {
         let now_ms = self.hub.clock.now_ms();
         let hub = Arc::clone(&self.hub);
         for (peer, addrs) in self.dialer.due(now_ms, |peer| hub.is_shunned(peer)) {
@@ -343,7 +252,17 @@ impl Driver {
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.hub.add_listening(address.with(Protocol::P2p(self.hub.own)));
             }
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                num_established,
+                ..
+            } => {
+                // Validators pass the limits of the swarm, but not this one.
+                if num_established.get() > self.hub.limits.connections_per_peer {
+                    self.close(connection_id);
+                }
                 let address = endpoint.get_remote_address().clone();
                 self.on_connections(peer_id, num_established.get(), Some(address));
             }

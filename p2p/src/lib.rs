@@ -25,6 +25,7 @@ mod hello;
 mod hub;
 mod incoming;
 mod link;
+mod membership;
 mod network;
 mod protocols;
 mod queue;

@@ -140,7 +140,7 @@ mod tests {
             prop_assert_eq!(written.is_ok(), payload.len() <= 50);
             io.set_position(0);
             if written.is_ok() {
-                prop_assert_eq!(block_on(codec.read_request(&NAME, &mut io))?, payload.clone());
+                prop_assert_eq!(&block_on(codec.read_request(&NAME, &mut io))?, &payload);
             }
             let mut io = Cursor::new(Vec::new());
             let written = block_on(codec.write_response(&NAME, &mut io, Reply::Done(payload.clone())));

@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows has found something")]
+
 use rota_types::{RoundCertificate, wire::Lane};
 
 use super::*;

@@ -190,6 +190,25 @@ async fn a_stalled_reader_blocks_neither_other_lanes_nor_other_peers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_slowed_down_and_scored_and_loses_nothing() {
+    let base = Limits::default();
+    let acks = LaneLimits { messages_per_second: 100, burst: 10, ..base.acks };
+    let limits = Limits { acks, ..base };
+    let mut nodes = strangers(1, Transport::Tcp).await;
+    nodes.push(Node::start(Config { limits, ..config(2, Transport::Tcp.any_port()) }).await);
+    connect(&mut nodes).await;
+    for number in 0..40 {
+        nodes[0].handle.send(1, &message(Lane::Acks, number, 0)).expect("queued");
+    }
+    for number in 0..40 {
+        assert_eq!(nodes[1].next_message().await, (Some(0), Lane::Acks, Some(number)));
+    }
+    let points: u32 = nodes[1].handle.peers().iter().map(|peer| peer.points).sum();
+    assert!((1..=10).contains(&points), "{points}");
+    shutdown(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_set_can_change_while_running() {
     let mut nodes = strangers(3, Transport::Tcp).await;
     connect(&mut nodes[..2]).await;
