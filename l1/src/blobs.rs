@@ -5,8 +5,10 @@
 //! commitment takes 10 ms and the cell proofs of one blob 0.3 s, so both run on the blocking pool.
 
 use crate::{L1Block, L1Error};
-use alloy::consensus::{BlobTransactionSidecarEip7594, EnvKzgSettings, SidecarBuilder, SimpleCoder};
 use alloy::consensus::SidecarCoder;
+use alloy::consensus::{
+    BlobTransactionSidecarEip7594, EnvKzgSettings, SidecarBuilder, SimpleCoder,
+};
 use alloy::eips::eip4844::{AsCkzg, Blob, kzg_to_versioned_hash};
 use alloy::rpc::types::beacon::sidecar::GetBlobsResponse;
 use alloy_primitives::{B256, Bytes};
@@ -153,12 +155,8 @@ async fn in_order(blobs: Vec<Blob>, hashes: Vec<B256>) -> Result<Option<Vec<Blob
         let settings = EnvKzgSettings::Default;
         let mut by_hash = BTreeMap::new();
         for blob in blobs {
-            let commitment = settings
-                .get()
-                .blob_to_kzg_commitment(blob.as_ckzg())
-                .map_err(|e| L1Error::Build(format!("blob commitment: {e}")));
-            // A source may send field elements out of range; that is its fault, not ours.
-            if let Ok(commitment) = commitment {
+            // A source may send field elements out of range: then there is no commitment, and the blob is not the one.
+            if let Ok(commitment) = settings.get().blob_to_kzg_commitment(blob.as_ckzg()) {
                 by_hash.insert(kzg_to_versioned_hash(commitment.as_slice()), blob);
             }
         }
@@ -194,7 +192,8 @@ mod tests {
         let anvil = BlobSource::Execution { url: "http://a:1/".into() };
         assert_eq!(anvil.address(&block()).unwrap(), "http://a:1/eth/v1/beacon/blobs/21");
         let beacon = |genesis_time, slot_seconds| {
-            BlobSource::Beacon { url: "http://b".into(), genesis_time, slot_seconds }.address(&block())
+            BlobSource::Beacon { url: "http://b".into(), genesis_time, slot_seconds }
+                .address(&block())
         };
         assert_eq!(beacon(1_000_000, 12).unwrap(), "http://b/eth/v1/beacon/blobs/10");
         assert!(beacon(2_000_000, 12).is_err(), "genesis after the block");
@@ -203,13 +202,29 @@ mod tests {
 
     #[test]
     fn the_largest_payload_fills_the_blobs_of_one_transaction() {
-        let payload: Vec<u8> = (0..MAX_PAYLOAD).map(|i| (i % 251) as u8).collect();
+        let payload: Vec<u8> = (0..=250).cycle().take(MAX_PAYLOAD).collect();
         let blobs = SidecarBuilder::<SimpleCoder>::from_slice(&payload).take();
         assert_eq!(blobs.len(), MAX_BLOBS_PER_TX);
         assert_eq!(decode(&blobs).unwrap(), payload);
         let more = vec![1u8; MAX_PAYLOAD + 1];
         let blobs = SidecarBuilder::<SimpleCoder>::from_slice(&more).take();
         assert_eq!(blobs.len(), MAX_BLOBS_PER_TX + 1);
+    }
+
+    #[tokio::test]
+    async fn only_the_blobs_that_l1_names_are_taken_and_in_its_order() {
+        let payload = Bytes::from(vec![9; 31 * 4096 + 5]);
+        let sidecar = encode(payload.clone()).await.unwrap();
+        let hashes: Vec<B256> = sidecar.versioned_hashes().collect();
+        let [first, second] = sidecar.blobs[..] else { panic!("two blobs") };
+        let given = in_order(vec![second, first], hashes.clone()).await.unwrap().unwrap();
+        assert_eq!(decode(&given).unwrap(), payload);
+        let mut forged = second;
+        forged.0[40] ^= 1;
+        assert_eq!(in_order(vec![first, forged], hashes.clone()).await, Ok(None));
+        assert_eq!(in_order(vec![first], hashes.clone()).await, Ok(None));
+        // Not even field elements: the source's fault, and no error of ours.
+        assert_eq!(in_order(vec![first, Blob::repeat_byte(0xff)], hashes).await, Ok(None));
     }
 
     #[test]

@@ -38,7 +38,10 @@ pub struct Contracts {
 }
 
 /// Deploys the contracts with a provider that fills in nonce, gas and fees and signs. Four transactions, each awaited.
-pub async fn deploy<P: Provider>(provider: &P, params: &DeployParams) -> Result<Contracts, L1Error> {
+pub async fn deploy<P: Provider>(
+    provider: &P,
+    params: &DeployParams,
+) -> Result<Contracts, L1Error> {
     let block = provider.get_block_number().await.map_err(|e| failed("block number", &e))?;
     let ed = Ed25519Verifier::deploy(provider).await.map_err(|e| failed("Ed25519Verifier", &e))?;
     let registry = Registry::deploy(

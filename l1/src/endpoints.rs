@@ -147,6 +147,14 @@ impl Endpoints {
         futures::future::join_all(each).await
     }
 
+    /// Prefers the next endpoint. For a caller who sees that the answers are old: an endpoint that stopped following the
+    /// chain still answers.
+    pub fn rotate(&self) {
+        let next = self.preferred.load(Ordering::Relaxed).saturating_add(1);
+        let next = next.checked_rem(self.list.len()).unwrap_or(0);
+        self.preferred.store(next, Ordering::Relaxed);
+    }
+
     fn from(&self, first: usize) -> impl Iterator<Item = (usize, &Endpoint)> {
         let all = || self.list.iter().enumerate();
         all().skip(first).chain(all().take(first))
@@ -157,7 +165,11 @@ impl Endpoint {
     /// The reason with the endpoint's name, and without its address: that may hold a key.
     fn named(&self, why: &str) -> String {
         let bare = self.url.trim_end_matches('/');
-        format!("{}: {}", self.label, why.replace(&self.url, &self.label).replace(bare, &self.label))
+        format!(
+            "{}: {}",
+            self.label,
+            why.replace(&self.url, &self.label).replace(bare, &self.label)
+        )
     }
 }
 
@@ -184,7 +196,10 @@ mod tests {
 
     #[test]
     fn a_label_holds_no_secret() {
-        assert_eq!(label("https://user:pw@rpc.example:8545/v3/KEY?k=KEY#KEY"), "https://rpc.example:8545");
+        assert_eq!(
+            label("https://user:pw@rpc.example:8545/v3/KEY?k=KEY#KEY"),
+            "https://rpc.example:8545"
+        );
         assert_eq!(label("https://rpc.example?k=KEY"), "https://rpc.example");
         assert_eq!(label("KEY"), "(no scheme)");
     }
@@ -195,7 +210,10 @@ mod tests {
         let endpoints = Endpoints::new(&urls, Duration::from_secs(2)).unwrap();
         let asked = endpoints.ask(|p| async move { Ok(p.get_chain_id().await?) }).await;
         let Err(L1Error::Unavailable(why)) = asked else { panic!("{asked:?}") };
-        assert!(why.contains("http://127.0.0.1:1:") && why.contains("http://127.0.0.1:2:"), "{why}");
+        assert!(
+            why.contains("http://127.0.0.1:1:") && why.contains("http://127.0.0.1:2:"),
+            "{why}"
+        );
         assert!(!why.contains("KEY"), "{why}");
     }
 
@@ -219,6 +237,18 @@ mod tests {
             .await;
         assert_eq!(refused, Err(L1Error::Refused(Refusal::NoBlob)));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn rotation_passes_over_an_endpoint_that_answers() {
+        let urls: Vec<String> = (1..3).map(|p| format!("http://127.0.0.1:{p}")).collect();
+        let endpoints = Endpoints::new(&urls, Duration::from_secs(2)).unwrap();
+        let asked = async || endpoints.ask(|p| async move { Ok(p.client().is_local()) }).await;
+        for expected in [0, 1, 0] {
+            asked().await.unwrap();
+            assert_eq!(endpoints.preferred.load(Ordering::Relaxed), expected);
+            endpoints.rotate();
+        }
     }
 
     #[tokio::test]

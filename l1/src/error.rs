@@ -118,10 +118,9 @@ impl Refusal {
     /// Reads the data of a revert.
     #[must_use]
     pub fn decode(data: &[u8]) -> Option<Self> {
-        InboxErrors::abi_decode(data)
-            .ok()
-            .map(Self::from)
-            .or_else(|| RegistryErrors::abi_decode(data).ok().map(|e| Self::Registry(registry_name(&e))))
+        InboxErrors::abi_decode(data).ok().map(Self::from).or_else(|| {
+            RegistryErrors::abi_decode(data).ok().map(|e| Self::Registry(registry_name(&e)))
+        })
     }
 }
 
@@ -160,7 +159,8 @@ mod tests {
 
     #[test]
     fn revert_data_becomes_a_named_refusal() {
-        let quorum = Inbox::Inbox_Quorum { weight: U256::from(2), total: U256::from(4) }.abi_encode();
+        let quorum =
+            Inbox::Inbox_Quorum { weight: U256::from(2), total: U256::from(4) }.abi_encode();
         assert_eq!(Refusal::decode(&quorum), Some(Refusal::Quorum { weight: 2, total: 4 }));
         let low = Registry::Registry_StakeTooLow {}.abi_encode();
         assert_eq!(Refusal::decode(&low), Some(Refusal::Registry("Registry_StakeTooLow")));

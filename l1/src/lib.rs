@@ -6,11 +6,7 @@
 //! (deterministic, for simulation). Invariant: nothing read here is trusted beyond what L1 itself says; blobs are checked
 //! against their versioned hashes, and a batch counts only if it was sent to the inbox directly.
 
-#[expect(
-    clippy::too_many_arguments,
-    clippy::indexing_slicing,
-    reason = "generated from the contracts' ABI"
-)]
+#[expect(clippy::too_many_arguments, reason = "generated from the contracts' ABI")]
 pub mod bindings;
 
 mod blobs;

@@ -6,9 +6,10 @@ use crate::bindings::Inbox;
 use crate::{L1Error, MAX_PAYLOAD, TxRequest};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
-use rota_types::{Bitmap, CommitCertificate, Decode, Encode, Header, VoteSignature};
+use rota_types::{Bitmap, CommitCertificate, Decode, Encode, Header};
 
-/// Gas of a batch without its signatures (measured 76,000 when the tip moves on, 93,000 for the first) and per signature.
+/// Gas of a batch without its signatures, and per signature. Measured with three: 79,300 when the tip moves on, 114,600 for
+/// the first.
 const GAS_BASE: u64 = 130_000;
 const GAS_PER_SIGNATURE: u64 = 8_000;
 
@@ -89,7 +90,7 @@ impl Submitted {
             round: self.call.b.round,
             value_id,
             signers,
-            signatures: signatures.iter().map(|s| -> VoteSignature { *s }).collect(),
+            signatures: signatures.to_vec(),
         })
     }
 }

@@ -141,7 +141,9 @@ impl RpcL1 {
         if set.hash() == hash {
             Ok(Some(set))
         } else {
-            Err(Fault::Endpoint(format!("operators of epoch {epoch} do not hash to the frozen set")))
+            Err(Fault::Endpoint(format!(
+                "operators of epoch {epoch} do not hash to the frozen set"
+            )))
         }
     }
 
@@ -198,7 +200,8 @@ impl RpcL1 {
         if log.block_hash != Some(block.hash) {
             return Err(Fault::View(L1Error::NotCanonical { number, hash: block.hash }));
         }
-        let tx = p.get_transaction_by_hash(tx_hash).await?.ok_or_else(|| nonsense("its transaction"))?;
+        let tx =
+            p.get_transaction_by_hash(tx_hash).await?.ok_or_else(|| nonsense("its transaction"))?;
         if tx.to() != Some(inbox) {
             return Ok(None);
         }
@@ -213,7 +216,8 @@ fn assemble(
     submitted: &Submitted,
 ) -> Option<PostedBatch> {
     let b = &submitted.call.b;
-    let same = (b.fromHeight, b.toHeight, b.round) == (event.fromHeight, event.toHeight, event.round);
+    let same =
+        (b.fromHeight, b.toHeight, b.round) == (event.fromHeight, event.toHeight, event.round);
     same.then_some(())?;
     Some(PostedBatch {
         block,

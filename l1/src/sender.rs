@@ -152,7 +152,14 @@ fn classify(fault: &Fault, named: &str) -> Option<SendFault> {
         SendFault::FeeTooLow
     } else if has(&["insufficient funds", "insufficientfunds"]) {
         SendFault::Funds(named.to_string())
-    } else if has(&["limit exceeded", "rate limit", "too many requests", "timeout", "already reserved", "txpool is full"]) {
+    } else if has(&[
+        "limit exceeded",
+        "rate limit",
+        "too many requests",
+        "timeout",
+        "already reserved",
+        "txpool is full",
+    ]) {
         SendFault::Endpoint(named.to_string())
     } else {
         SendFault::Rejected(named.to_string())

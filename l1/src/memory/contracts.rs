@@ -12,8 +12,7 @@ use crate::{L1Error, Refusal};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use rota_types::{
-    Domain, HEADER_LEN, Header, Validator, ValidatorSet, VoteSignature, recover_vote,
-    verify_seq,
+    Domain, HEADER_LEN, Header, Validator, ValidatorSet, VoteSignature, recover_vote, verify_seq,
 };
 use std::collections::BTreeMap;
 
@@ -135,16 +134,21 @@ impl World {
         stake: U256,
     ) -> Result<(), L1Error> {
         let known = |same: &dyn Fn(&Validator) -> bool| self.operators.iter().any(same);
-        refuse("Registry_StakeTooLow", stake < params.min_stake || stake < U256::from(1_000_000_000u64))?;
+        refuse(
+            "Registry_StakeTooLow",
+            stake < params.min_stake || stake < U256::from(1_000_000_000u64),
+        )?;
         refuse("Registry_StakeTooHigh", stake.bit_len() > 88)?;
         refuse("Registry_ZeroVoteKey", r.voteKey.is_zero())?;
         refuse("Registry_ZeroFeeRecipient", r.feeRecipient.is_zero())?;
         refuse("Registry_PeerTooLong", r.peer.len() > MAX_PEER_LENGTH)?;
         refuse("Registry_SeqKeyUsed", known(&|v| v.seq_key == r.seqKey.0))?;
         refuse("Registry_VoteKeyUsed", known(&|v| v.vote_key == r.voteKey))?;
-        let digest = params.domain.possession(owner, r.voteKey, &r.seqKey.0, r.feeRecipient, &r.peer);
+        let digest =
+            params.domain.possession(owner, r.voteKey, &r.seqKey.0, r.feeRecipient, &r.peer);
         let typed = params.domain.possession_vote(digest);
         let vote_sig: Option<VoteSignature> = r.voteSig.as_ref().try_into().ok();
+        refuse("Registry_HighS", vote_sig.as_ref().is_some_and(is_high_s))?;
         let signer = vote_sig.and_then(|s| recover_vote(&typed, &s).ok());
         refuse("Registry_BadVoteProof", signer != Some(r.voteKey))?;
         let seq_sig = [r.seqR.0, r.seqS.0].concat().try_into().unwrap_or([0; 64]);
@@ -239,7 +243,8 @@ impl World {
         let epoch = s.header.close.epoch;
         let set = self.sets.get(&epoch).ok_or(Refusal::UnknownEpoch(epoch))?;
         let fits = s.call.bitmap.len() <= set.len().div_ceil(8);
-        let certificate = s.certificate(value_id).filter(|_| fits).ok_or(Refusal::SignatureCount)?;
+        let certificate =
+            s.certificate(value_id).filter(|_| fits).ok_or(Refusal::SignatureCount)?;
         let last = certificate.signers.iter().last();
         if last.is_some_and(|i| usize::from(i) >= set.len()) {
             return Err(Refusal::SignatureCount);
@@ -285,6 +290,17 @@ fn check_place(b: &Inbox::Batch, header: &Header, tip: Tip, conflict: bool) -> R
         return Err(Refusal::EpochBackwards(tip.epoch));
     }
     Ok(())
+}
+
+/// Whether s lies in the upper half of the curve's order.
+fn is_high_s(sig: &VoteSignature) -> bool {
+    const HALF_ORDER: U256 = U256::from_limbs([
+        0xdfe9_2f46_681b_20a0,
+        0x5d57_6e73_57a4_501d,
+        0xffff_ffff_ffff_ffff,
+        0x7fff_ffff_ffff_ffff,
+    ]);
+    sig.get(32..64).is_some_and(|s| U256::from_be_slice(s) > HALF_ORDER)
 }
 
 fn refuse(name: &'static str, when: bool) -> Result<(), L1Error> {

@@ -264,7 +264,8 @@ impl State {
         let mut world = self.world();
         let (mut batches, mut inclusions) = (Vec::new(), BTreeMap::new());
         while let Some(tx) = self.pool.take_ready(&world, self.params.fees) {
-            let hashes = tx.unsigned.request.payload.as_ref().map_or_else(Vec::new, versioned_hashes);
+            let hashes =
+                tx.unsigned.request.payload.as_ref().map_or_else(Vec::new, versioned_hashes);
             let w = Arc::make_mut(&mut world);
             let effect = w.execute(&self.params, tx.account, &tx.unsigned, &hashes);
             let inclusion = Inclusion {
@@ -361,7 +362,8 @@ impl L1 for MemoryL1 {
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>> {
         now(self.read(|s| {
             let found = batch.blob_hashes.first().and_then(|h| s.payloads.get(h)).cloned();
-            let gone = || L1Error::Blobs { block: batch.block.number, why: "memory: expired".into() };
+            let gone =
+                || L1Error::Blobs { block: batch.block.number, why: "memory: expired".into() };
             found.ok_or_else(gone)
         }))
     }

@@ -62,7 +62,8 @@ impl Pool {
         self.0.retain(|(account, nonce), _| *nonce >= world.nonce(*account));
         let ready = |place: &(Address, u64), tx: &PoolTx| {
             let fees = tx.unsigned.fees;
-            let pays = fees.max_fee >= base.max_fee.saturating_add(base.tip) && fees.tip >= base.tip;
+            let pays =
+                fees.max_fee >= base.max_fee.saturating_add(base.tip) && fees.tip >= base.tip;
             let blobs = tx.unsigned.request.payload.is_none() || fees.blob_fee >= base.blob_fee;
             place.1 == world.nonce(place.0) && pays && blobs
         };

@@ -4,8 +4,8 @@ use super::{MemoryL1, MemoryParams};
 use crate::BatchPost;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_types::{
-    Bitmap, Close, CommitCertificate, Domain, Env, Header, SeqKey, SignedVote, Term, Validator, Vote,
-    VoteKey, VoteKind,
+    Bitmap, Close, CommitCertificate, Domain, Env, Header, SeqKey, SignedVote, Term, Validator,
+    Vote, VoteKey, VoteKind,
 };
 
 pub(crate) const INBOX: Address = Address::repeat_byte(0x1b);
@@ -47,7 +47,13 @@ impl World {
     }
 
     /// Heights `from..=header.height()`, certified by the first `signers`.
-    pub(crate) fn post_of(&self, from: u64, header: Header, round: u32, signers: usize) -> BatchPost {
+    pub(crate) fn post_of(
+        &self,
+        from: u64,
+        header: Header,
+        round: u32,
+        signers: usize,
+    ) -> BatchPost {
         let vote = Vote {
             epoch: header.close.epoch,
             height: header.height(),
@@ -55,9 +61,10 @@ impl World {
             kind: VoteKind::Precommit,
             value_id: header.value_id(&self.domain),
         };
-        let signatures = (0u16..).zip(&self.votes).take(signers).map(|(i, key)| {
-            SignedVote::sign(vote.clone(), i, key, &self.domain).signature
-        });
+        let signatures = (0u16..)
+            .zip(&self.votes)
+            .take(signers)
+            .map(|(i, key)| SignedVote::sign(vote.clone(), i, key, &self.domain).signature);
         let certificate = CommitCertificate {
             epoch: vote.epoch,
             height: vote.height,
@@ -74,8 +81,8 @@ impl World {
 pub(crate) fn header(height: u64) -> Header {
     Header {
         env: Env {
-            timestamp_s: 1_700_000_000 + height,
-            l1_number: 1000 + height,
+            timestamp_s: 1_700_000_000u64.saturating_add(height),
+            l1_number: 1000u64.saturating_add(height),
             l1_hash: keccak256(height.to_be_bytes()),
             gas_limit: 30_000_000,
             prev_randao: B256::repeat_byte(3),

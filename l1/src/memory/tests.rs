@@ -52,7 +52,8 @@ async fn the_same_history_gives_the_same_hashes_and_a_reorganisation_others() {
 #[tokio::test]
 async fn finality_follows_at_its_depth() {
     let keys = Keys::new(1);
-    let params = MemoryParams { finality_depth: 3, ..MemoryParams::new(keys.domain.clone(), INBOX) };
+    let params =
+        MemoryParams { finality_depth: 3, ..MemoryParams::new(keys.domain.clone(), INBOX) };
     let l1 = MemoryL1::new(params, keys.validators());
     let last = l1.mine_until(1_700_000_000 + 5 * 12);
     assert_eq!(last.number, 5);
@@ -84,7 +85,10 @@ async fn every_refusal_of_the_inbox_has_its_name() {
     let l1 = keys.l1();
     let refused = |p: &BatchPost, why| assert_eq!(verdict(&l1, p), Err(L1Error::Refused(why)));
     refused(&keys.post(2, 2, 0), Refusal::Gap(1));
-    refused(&keys.post_of(1, header(1), 0, 2), Refusal::Quorum { weight: 2_000_000_000, total: 4_000_000_000 });
+    refused(
+        &keys.post_of(1, header(1), 0, 2),
+        Refusal::Quorum { weight: 2_000_000_000, total: 4_000_000_000 },
+    );
     let mut wrong = keys.post(1, 1, 0);
     wrong.certificate.signatures.swap(0, 1);
     refused(&wrong, Refusal::BadSignature(0));
@@ -144,8 +148,14 @@ async fn operators_join_with_proofs_and_the_set_freezes_once() {
     let owner = |i: u8| Address::repeat_byte(0xc0 + i);
     assert!(!send(&l1, POSTER, freeze_request(registry, 0)).await, "too few");
     assert!(send(&l1, owner(0), register_request(registry, join(0, owner(0)), ether)).await);
-    assert!(!send(&l1, owner(0), register_request(registry, join(0, owner(0)), ether)).await, "used");
-    assert!(!send(&l1, owner(2), register_request(registry, join(1, owner(1)), ether)).await, "copied");
+    assert!(
+        !send(&l1, owner(0), register_request(registry, join(0, owner(0)), ether)).await,
+        "used"
+    );
+    assert!(
+        !send(&l1, owner(2), register_request(registry, join(1, owner(1)), ether)).await,
+        "copied"
+    );
     let low = register_request(registry, join(1, owner(1)), U256::from(1u64));
     assert!(!send(&l1, owner(1), low).await, "stake");
     assert!(send(&l1, owner(1), register_request(registry, join(1, owner(1)), ether)).await);

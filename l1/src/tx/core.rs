@@ -3,9 +3,9 @@
 //! Invariants: all attempts share one nonce until it is seen used by another transaction; a replacement at least doubles
 //! all three fees; nothing exceeds the policy's cap.
 
+use super::Status;
 use super::journal::Record;
 use super::types::{Attempt, Fees, Inclusion, Observation, Outcome, SendFault, TxRequest};
-use super::Status;
 use alloy_primitives::B256;
 
 /// How a transaction is pushed.
@@ -63,6 +63,8 @@ pub struct TxCore {
     policy: Policy,
     record: Option<Record>,
     bump_now: bool,
+    /// After a restart: what the pool holds is unknown, and sending the same again is harmless.
+    resend: bool,
     at_cap: bool,
 }
 
@@ -70,7 +72,7 @@ impl TxCore {
     /// A core that takes up `record`.
     #[must_use]
     pub const fn new(policy: Policy, record: Option<Record>) -> Self {
-        Self { policy, record, bump_now: false, at_cap: false }
+        Self { policy, record, bump_now: false, resend: true, at_cap: false }
     }
 
     /// The transaction under way.
@@ -85,6 +87,7 @@ impl TxCore {
         if free {
             self.record = Some(Record::new(request));
             self.bump_now = false;
+            self.resend = false;
             self.at_cap = false;
         }
         free
@@ -124,7 +127,7 @@ impl TxCore {
             return self.nonce_off(seen, market);
         }
         record.nonce_off_since = None;
-        if reorganised {
+        if std::mem::take(&mut self.resend) || reorganised {
             return Action::Sign { nonce, fees: last.fees };
         }
         let due = seen.block >= last.block.saturating_add(self.policy.bump_after);

@@ -150,7 +150,8 @@ impl<C: TxChain, J: Journal> TxManager<C, J> {
             Err(SendFault::Funds(why)) => Err(TxError::Funds(why)),
             Err(SendFault::Rejected(why)) => Err(TxError::Rejected(why)),
             Err(SendFault::Endpoint(why)) => Err(L1Error::Unavailable(why).into()),
-            Ok(()) | Err(SendFault::NonceTooLow | SendFault::Underpriced | SendFault::FeeTooLow) => {
+            Ok(())
+            | Err(SendFault::NonceTooLow | SendFault::Underpriced | SendFault::FeeTooLow) => {
                 Ok(self.core.status())
             }
         }

@@ -5,9 +5,9 @@ use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_l1::{
-    BatchPost, BlobSource, Contracts, DeployParams, Fees, L1, MemoryJournal, MemoryL1, MemoryParams, OperatorKeys, Outcome,
-    Policy, RpcConfig, RpcL1, RpcSender, TxManager, TxRequest, deploy, freeze_request,
-    register_request, registration,
+    BatchPost, BlobSource, Contracts, DeployParams, Fees, L1, MemoryJournal, MemoryL1,
+    MemoryParams, OperatorKeys, Outcome, Policy, RpcConfig, RpcL1, RpcSender, TxManager, TxRequest,
+    deploy, freeze_request, register_request, registration,
 };
 use rota_types::{
     Bitmap, Close, CommitCertificate, Domain, Env, Header, SeqKey, SignedVote, Term, Vote, VoteKey,
@@ -17,21 +17,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub const L1_CHAIN: u64 = 31_337;
-pub const L2_CHAIN: u64 = 70_700;
-pub const GENESIS: B256 = B256::repeat_byte(0x6e);
-pub const OPERATORS: usize = 4;
+pub(crate) const L1_CHAIN: u64 = 31_337;
+pub(crate) const L2_CHAIN: u64 = 70_700;
+pub(crate) const GENESIS: B256 = B256::repeat_byte(0x6e);
+pub(crate) const OPERATORS: usize = 4;
 
 /// A running anvil; ends with the value.
-pub struct Anvil {
+pub(crate) struct Anvil {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     log: PathBuf,
 }
 
 impl Anvil {
     /// None, with a message, if the binary is not installed.
-    pub async fn start(name: &str) -> Option<Self> {
+    pub(crate) async fn start(name: &str) -> Option<Self> {
         let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
             ("macos", "aarch64") => "darwin-arm64",
             ("macos", _) => "darwin-amd64",
@@ -71,16 +71,16 @@ impl Anvil {
         tokio::time::timeout(Duration::from_secs(60), said).await.expect("anvil does not listen")
     }
 
-    pub fn provider(&self) -> impl Provider + Clone + use<> {
+    pub(crate) fn provider(&self) -> impl Provider + Clone + use<> {
         let wallet = EthereumWallet::from(account(0));
         ProviderBuilder::new().wallet(wallet).connect_http(self.url.parse().unwrap())
     }
 
-    pub async fn mine(&self, blocks: u64) {
+    pub(crate) async fn mine(&self, blocks: u64) {
         let _: () = self.provider().raw_request("anvil_mine".into(), (blocks,)).await.unwrap();
     }
 
-    pub async fn reorg(&self, depth: u64) {
+    pub(crate) async fn reorg(&self, depth: u64) {
         let none: Vec<()> = Vec::new();
         let _: () = self.provider().raw_request("anvil_reorg".into(), (depth, none)).await.unwrap();
     }
@@ -94,7 +94,7 @@ impl Drop for Anvil {
 }
 
 /// The dev accounts of anvil, by their well-known keys.
-pub fn account(i: usize) -> PrivateKeySigner {
+pub(crate) fn account(i: usize) -> PrivateKeySigner {
     const KEYS: [&str; 6] = [
         "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
         "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
@@ -106,18 +106,18 @@ pub fn account(i: usize) -> PrivateKeySigner {
     KEYS[i].parse().unwrap()
 }
 
-pub fn ether() -> U256 {
+pub(crate) fn ether() -> U256 {
     U256::from(10u64).pow(U256::from(18u64))
 }
 
 /// The hot keys of the operators.
-pub struct Keys {
-    pub votes: Vec<VoteKey>,
-    pub seqs: Vec<SeqKey>,
+pub(crate) struct Keys {
+    pub(crate) votes: Vec<VoteKey>,
+    pub(crate) seqs: Vec<SeqKey>,
 }
 
 impl Keys {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seeds = 1..=u8::try_from(OPERATORS + 1).unwrap();
         Self {
             votes: seeds.clone().map(|i| VoteKey::from_secret(&[i; 32]).unwrap()).collect(),
@@ -126,14 +126,24 @@ impl Keys {
     }
 
     /// The registration of dev account `i`, with the keys of the same place.
-    pub fn registration(&self, domain: &Domain, i: usize) -> rota_l1::bindings::Registry::Registration {
+    pub(crate) fn registration(
+        &self,
+        domain: &Domain,
+        i: usize,
+    ) -> rota_l1::bindings::Registry::Registration {
         let owner = account(i).address();
         let keys = OperatorKeys { seq: &self.seqs[i - 1], vote: &self.votes[i - 1] };
         registration(domain, owner, keys, owner, "/ip4/127.0.0.1/udp/9000/quic-v1")
     }
 
     /// Heights `from..=header.height()`, certified by the first `signers`.
-    pub fn post(&self, domain: &Domain, from: u64, header: Header, signers: usize) -> BatchPost {
+    pub(crate) fn post(
+        &self,
+        domain: &Domain,
+        from: u64,
+        header: Header,
+        signers: usize,
+    ) -> BatchPost {
         let vote = Vote {
             epoch: header.close.epoch,
             height: header.height(),
@@ -155,7 +165,7 @@ impl Keys {
     }
 }
 
-pub fn header(height: u64) -> Header {
+pub(crate) fn header(height: u64) -> Header {
     let hash = |label: &str| keccak256(format!("{label} {height}"));
     Header {
         env: Env {
@@ -192,17 +202,17 @@ pub fn header(height: u64) -> Header {
 }
 
 /// The contracts on a real chain.
-pub struct Net {
-    pub anvil: Anvil,
-    pub contracts: Contracts,
-    pub domain: Domain,
-    pub keys: Keys,
-    pub l1: RpcL1,
+pub(crate) struct Net {
+    pub(crate) anvil: Anvil,
+    pub(crate) contracts: Contracts,
+    pub(crate) domain: Domain,
+    pub(crate) keys: Keys,
+    pub(crate) l1: RpcL1,
 }
 
 impl Net {
     /// Contracts, but no operators. Two endpoints, the first of which is dead.
-    pub async fn deployed(name: &str) -> Option<Self> {
+    pub(crate) async fn deployed(name: &str) -> Option<Self> {
         let anvil = Anvil::start(name).await?;
         let params = DeployParams {
             l2_chain_id: L2_CHAIN,
@@ -227,7 +237,7 @@ impl Net {
     }
 
     /// Contracts with four operators and the frozen set.
-    pub async fn running(name: &str) -> Option<Self> {
+    pub(crate) async fn running(name: &str) -> Option<Self> {
         let net = Self::deployed(name).await?;
         for i in 1..=OPERATORS {
             let r = net.keys.registration(&net.domain, i);
@@ -239,13 +249,18 @@ impl Net {
         Some(net)
     }
 
-    pub fn manager(&self, i: usize, journal: MemoryJournal, policy: Policy) -> TxManager<RpcSender, MemoryJournal> {
+    pub(crate) fn manager(
+        &self,
+        i: usize,
+        journal: MemoryJournal,
+        policy: Policy,
+    ) -> TxManager<RpcSender, MemoryJournal> {
         let sender = RpcSender::new(self.l1.endpoints(), account(i), L1_CHAIN);
         TxManager::open(sender, journal, policy).unwrap()
     }
 
     /// Sends from dev account `i` and takes the first inclusion.
-    pub async fn send(&self, i: usize, request: TxRequest) -> Outcome {
+    pub(crate) async fn send(&self, i: usize, request: TxRequest) -> Outcome {
         let policy = Policy { confirmations: 0, ..Policy::default() };
         let mut manager = self.manager(i, MemoryJournal::default(), policy);
         manager.submit(request).unwrap();
@@ -253,12 +268,12 @@ impl Net {
         tokio::time::timeout(Duration::from_secs(120), done).await.expect("not mined").unwrap()
     }
 
-    pub async fn submit(&self, post: &BatchPost) -> Outcome {
+    pub(crate) async fn submit(&self, post: &BatchPost) -> Outcome {
         self.send(5, post.request(self.contracts.inbox).unwrap()).await
     }
 
     /// The chain in memory with the same domain and operators.
-    pub async fn twin(&self) -> MemoryL1 {
+    pub(crate) async fn twin(&self) -> MemoryL1 {
         let head = self.l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
         let mut params = MemoryParams::new(self.domain.clone(), self.contracts.inbox);
         params.fees = Fees { max_fee: 1, tip: 1, blob_fee: 1 };
