@@ -1,0 +1,325 @@
+//! `preconf_*`: how far a transaction is, the promise as a file, and how well promises are kept.
+
+use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
+use crate::view::{Percentiles, ProblemKind, Promises, TxView};
+use alloy_primitives::{Address, B256, Bytes, U64};
+use jsonrpsee::core::RegisterMethodError;
+use rota_types::{Decode, Millis, Stage};
+use serde::Serialize;
+
+/// A frame older than this means that preconfirmations have stopped, ms.
+const STALL_MS: u64 = 3_000;
+
+pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
+    module.register_method("preconf_getTransactionStatus", |p, ctx, _| {
+        let hash: B256 = Args::of(&p)?.need("hash")?;
+        ctx.status(&hash).ok_or_else(|| {
+            let hint = "check the hash, or ask the node it was sent to";
+            error::plain(error::TX_UNKNOWN, "unknown transaction", hint)
+        })
+    })?;
+    for name in ["preconf_getReceipt", "preconf_getPromise"] {
+        module.register_method(name, |p, ctx, _| {
+            let hash: B256 = Args::of(&p)?.need("hash")?;
+            ctx.view.promise(&hash).map_err(error::promise)
+        })?;
+    }
+    module.register_method("preconf_getStats", |_, ctx, _| Answer::Ok(ctx.stats()))?;
+    Ok(())
+}
+
+/// `preconf_getTransactionStatus`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusJson {
+    /// The transaction.
+    pub transaction_hash: B256,
+    /// The highest stage; `null` if it is not even waiting.
+    pub stage: Option<Stage>,
+    /// `success` or `reverted`, once it is in a block.
+    pub execution: Option<&'static str>,
+    /// Number of its block.
+    pub block_number: Option<U64>,
+    /// Hash of its block; the frame hash while the block is open.
+    pub block_hash: Option<B256>,
+    /// Index in the block.
+    pub transaction_index: Option<U64>,
+    /// Its frame.
+    pub frame: Option<LedFrameJson>,
+    /// Each stage reached, with what stands behind it.
+    pub stages: Vec<StageJson>,
+    /// What comes next.
+    pub next: Option<NextJson>,
+    /// What went wrong.
+    pub problem: Option<ProblemJson>,
+}
+
+/// A frame and who leads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedFrameJson {
+    /// The frame.
+    #[serde(flatten)]
+    pub frame: FrameJson,
+    /// Owner of the leader.
+    pub leader: Address,
+    /// Its name.
+    pub moniker: Option<String>,
+}
+
+/// One stage that was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageJson {
+    /// Its name.
+    pub stage: &'static str,
+    /// When this node learned it, ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<Millis>,
+    /// Since the first stage, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_ms: Option<Millis>,
+    /// preconfirmed: the leader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Address>,
+    /// preconfirmed: what the leader loses if it contradicts itself, wei.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stake_at_risk: Option<String>,
+    /// preconfirmed, acked, decided: whether undoing it is slashable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slashable: Option<bool>,
+    /// acked: stake that stored it, of the whole set, gwei.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<String>,
+    /// decided: the height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<U64>,
+    /// decided: the round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<U64>,
+    /// decided: the encoded commit certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Bytes>,
+    /// posted: the L1 transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l1_tx: Option<B256>,
+    /// posted, finalized: the L1 block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l1_block: Option<U64>,
+}
+
+/// The next stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextJson {
+    /// Its name.
+    pub stage: Stage,
+    /// How long it usually takes, ms, if that is known.
+    pub eta_ms: Option<u64>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemJson {
+    /// In one word.
+    pub kind: ProblemKind,
+    /// In a sentence.
+    pub reason: String,
+    /// What took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<B256>,
+}
+
+/// `preconf_getStats`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreconfStats {
+    /// `preconf`, `blocks-only` (frames have stopped, blocks go on) or `stalled`.
+    pub mode: &'static str,
+    /// Mean time between frames, ms.
+    pub frame_interval_ms: u64,
+    /// Age of the newest frame, ms.
+    pub last_frame_age_ms: Option<u64>,
+    /// `preconfirmed` since received; `acked` and `decided` since preconfirmed.
+    pub latency_ms: LatencyJson,
+    /// Counted by transaction since the start of this node.
+    pub promises: Promises,
+    /// Sum of the stakes of the set, wei.
+    pub bonded_stake: String,
+}
+
+/// Latencies by stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LatencyJson {
+    /// Received to preconfirmed.
+    pub preconfirmed: Percentiles,
+    /// Preconfirmed to acked.
+    pub acked: Percentiles,
+    /// Preconfirmed to decided.
+    pub decided: Percentiles,
+}
+
+impl Context {
+    pub(super) fn status(&self, hash: &B256) -> Option<StatusJson> {
+        let view = self.view.tx(hash)?;
+        let block = view.block.as_ref();
+        let stage = view.progress.stage;
+        let succeeded = |ok: bool| if ok { "success" } else { "reverted" };
+        Some(StatusJson {
+            transaction_hash: *hash,
+            stage,
+            execution: block.map(|b| succeeded(b.result.receipt.status())),
+            block_number: block.map(|b| U64::from(b.number)),
+            block_hash: block.map(|b| b.hash),
+            transaction_index: block.map(|b| U64::from(b.result.index)),
+            frame: view.frame.as_ref().map(|(f, _)| LedFrameJson {
+                frame: FrameJson::of(&f.frame.header, f.hash),
+                leader: f.leader,
+                moniker: self.info.moniker(&f.leader),
+            }),
+            stages: self.stages(&view),
+            next: stage.and_then(|s| self.next(s)),
+            problem: view.problem.map(|p| ProblemJson {
+                kind: p.kind,
+                reason: p.reason,
+                replaced_by: p.replaced_by,
+            }),
+        })
+    }
+
+    fn stages(&self, view: &TxView) -> Vec<StageJson> {
+        let progress = &view.progress;
+        let start = progress.received_ms.or(progress.preconfirmed_ms);
+        let at = |stage: Stage, ms: Option<Millis>| StageJson {
+            stage: stage.name(),
+            at_ms: ms,
+            delta_ms: ms.zip(start).map(|(ms, start)| ms.saturating_sub(start)),
+            ..StageJson::default()
+        };
+        let mut out = Vec::new();
+        if progress.received_ms.is_some() {
+            out.push(at(Stage::Received, progress.received_ms));
+        }
+        if let Some((frame, _)) = &view.frame {
+            let header = &frame.frame.header;
+            let set = self.view.set(header.epoch);
+            let stake =
+                set.as_ref().and_then(|s| s.get(header.leader)).map(|v| v.stake.to_string());
+            out.push(StageJson {
+                leader: Some(frame.leader),
+                stake_at_risk: stake,
+                slashable: Some(true),
+                ..at(Stage::Preconfirmed, progress.preconfirmed_ms)
+            });
+        }
+        if let Some(acked) = &progress.acked {
+            out.push(StageJson {
+                power: Some(format!("{}/{}", acked.weight_gwei, acked.total_gwei)),
+                ..at(Stage::Acked, Some(acked.at_ms))
+            });
+        }
+        if let Some(height) = &progress.decided {
+            out.push(StageJson {
+                height: Some(U64::from(height.decision.height)),
+                round: Some(U64::from(height.decision.round)),
+                certificate: Some(height.decision.certificate.clone()),
+                slashable: Some(true),
+                ..at(Stage::Decided, Some(height.at_ms))
+            });
+        }
+        if let Some(posted) = &progress.posted {
+            out.push(StageJson {
+                l1_tx: Some(posted.l1_tx),
+                l1_block: Some(U64::from(posted.l1_block)),
+                ..at(Stage::Posted, Some(posted.at_ms))
+            });
+        }
+        if let Some(last) = &progress.finalized {
+            out.push(StageJson {
+                l1_block: Some(U64::from(last.l1_block)),
+                ..at(Stage::Finalized, Some(last.at_ms))
+            });
+        }
+        out
+    }
+
+    fn next(&self, stage: Stage) -> Option<NextJson> {
+        let next = above(stage)?;
+        let stats = self.view.stats();
+        let usual = match next {
+            Stage::Preconfirmed => Some(stats.preconfirmed),
+            Stage::Acked => Some(stats.acked),
+            Stage::Decided => Some(stats.decided),
+            _ => None,
+        };
+        let known = usual.filter(|p| *p != Percentiles::default());
+        Some(NextJson { stage: next, eta_ms: known.map(|p| p.p50) })
+    }
+
+    fn stats(&self) -> PreconfStats {
+        let stats = self.view.stats();
+        let now = (self.now)();
+        let age = (stats.last_frame_ms > 0).then(|| now.saturating_sub(stats.last_frame_ms));
+        let head_age =
+            now.saturating_sub(self.view.heads().latest.timestamp_s.saturating_mul(1_000));
+        let mode = match age {
+            Some(age) if age <= STALL_MS => "preconf",
+            _ if head_age <= STALL_MS.saturating_mul(2) => "blocks-only",
+            _ => "stalled",
+        };
+        PreconfStats {
+            mode,
+            frame_interval_ms: stats.frame_interval_ms,
+            last_frame_age_ms: age,
+            latency_ms: LatencyJson {
+                preconfirmed: stats.preconfirmed,
+                acked: stats.acked,
+                decided: stats.decided,
+            },
+            promises: stats.promises,
+            bonded_stake: self.info.bonded_stake(),
+        }
+    }
+
+    /// `seq_commitCertificate`.
+    pub(super) fn certificate(&self, height: u64) -> Answer<CertificateJson> {
+        let record = self.view.height(height).ok_or_else(|| {
+            let message = format!("height {height} is not decided, or no longer kept in memory");
+            error::plain(error::HEIGHT_PRUNED, message, "seq_status gives the decided height")
+        })?;
+        let decision = &record.decision;
+        let cert = rota_types::CommitCertificate::decode(&decision.certificate).ok();
+        Ok(CertificateJson {
+            height: U64::from(height),
+            round: U64::from(decision.round),
+            last_g: U64::from(decision.last_g),
+            value_id: cert.as_ref().map(|c| c.value_id),
+            epoch: cert.as_ref().map(|c| U64::from(c.epoch)),
+            signers: cert.map(|c| c.signers.iter().collect()).unwrap_or_default(),
+            header: decision.header.clone(),
+            certificate: decision.certificate.clone(),
+            at_ms: record.at_ms,
+        })
+    }
+}
+
+/// `seq_commitCertificate`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateJson {
+    height: U64,
+    round: U64,
+    last_g: U64,
+    epoch: Option<U64>,
+    value_id: Option<B256>,
+    signers: Vec<u16>,
+    header: Bytes,
+    certificate: Bytes,
+    at_ms: Millis,
+}
+
+/// The stage after this one.
+pub(super) fn above(stage: Stage) -> Option<Stage> {
+    Stage::ALL.into_iter().find(|s| *s > stage)
+}

@@ -1,0 +1,60 @@
+//! The listening server.
+
+use super::{Backend, methods};
+use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
+use std::{io, net::SocketAddr};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+/// A running server. Dropping it stops it; [`RpcServer::stop`] also waits for the last answers.
+#[derive(Debug)]
+pub struct RpcServer {
+    addr: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl RpcServer {
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops taking connections and waits for those that are open to end.
+    pub async fn stop(self) {
+        // Already stopped is as good.
+        let _ = self.handle.stop();
+        self.handle.stopped().await;
+    }
+}
+
+/// Starts the server on `addr`, HTTP and WebSocket on one port. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// The address cannot be used, or (ours) two methods have one name.
+pub async fn serve(addr: SocketAddr, backend: Backend) -> io::Result<RpcServer> {
+    let config = &backend.config;
+    let settings = ServerConfig::builder()
+        .max_request_body_size(config.max_body)
+        .max_response_body_size(config.max_response)
+        .max_connections(config.max_connections)
+        .max_subscriptions_per_connection(config.max_subscriptions)
+        .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
+        .enable_ws_ping(PingConfig::new())
+        .set_tcp_no_delay(true)
+        .build();
+    let middleware = tower::ServiceBuilder::new().layer(cors(&config.cors));
+    let module = methods(backend).map_err(io::Error::other)?;
+    let server =
+        Server::builder().set_config(settings).set_http_middleware(middleware).build(addr).await?;
+    let addr = server.local_addr()?;
+    Ok(RpcServer { addr, handle: server.start(module) })
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let layer = CorsLayer::new().allow_methods(Any).allow_headers(Any);
+    if origins.iter().any(|o| o == "*") {
+        return layer.allow_origin(Any);
+    }
+    let list = origins.iter().filter_map(|o| o.parse().ok());
+    layer.allow_origin(AllowOrigin::list(list))
+}

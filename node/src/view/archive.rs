@@ -1,0 +1,24 @@
+//! What was evicted from memory, as the store gives it back.
+
+use super::BlockView;
+use alloy_primitives::B256;
+use std::sync::Arc;
+
+/// Where an archived transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TxLocation {
+    /// Block number.
+    pub number: u64,
+    /// Index in the block.
+    pub index: u64,
+}
+
+/// Finished blocks on disk. Called on RPC threads, so it may read from disk but must not wait for the writer.
+pub trait Archive: Send + Sync {
+    /// A decided block; `state` may be `None`.
+    fn block(&self, number: u64) -> Option<Arc<BlockView>>;
+    /// The number of a decided block.
+    fn block_number(&self, hash: &B256) -> Option<u64>;
+    /// Where a decided transaction is.
+    fn tx_location(&self, hash: &B256) -> Option<TxLocation>;
+}
