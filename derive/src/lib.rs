@@ -1,1 +1,18 @@
-//! placeholder
+//! From L1 data alone: check the certificates, rebuild the heights and the execution blocks.
+//!
+//! Not for: reading L1 (`l1` hands over what the Inbox accepted), and not for executing blocks.
+//! Invariant (I-10): the blocks depend only on the certified heights, not on how they were cut into
+//! batches, what else was posted in between, or how often. The sequencer groups its decided heights with
+//! the same `Grouping`, so the derived block is the decided block.
+
+mod error;
+mod grouping;
+mod item;
+mod pipeline;
+mod rules;
+
+pub use error::{DeriveError, Skip};
+pub use grouping::{Grouping, Span, spans};
+pub use item::{AcceptedBatch, Derived, DerivedBlock, DerivedHeight, Head, L1Ref, Outcome, Start};
+pub use pipeline::Pipeline;
+pub use rules::{Fault, follows};

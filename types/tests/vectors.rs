@@ -13,12 +13,13 @@
 mod common;
 
 use alloy_primitives::{hex, keccak256};
-use common::{Four, four, seq_seed, vote_secret};
+use common::{
+    Four, four,
+    sample::{EPOCH, HEIGHT, digest_of, frame, header},
+    seq_seed, vote_secret,
+};
 use rota_types::*;
 use serde_json::{Map, Value, json};
-
-const EPOCH: u64 = 5;
-const HEIGHT: u64 = 1234;
 
 #[derive(Default)]
 struct Out(Map<String, Value>);
@@ -35,75 +36,6 @@ impl Out {
     }
     fn hexes<T: AsRef<[u8]>>(&mut self, key: &str, items: impl IntoIterator<Item = T>) {
         self.set(key, items.into_iter().map(hex::encode_prefixed).collect::<Vec<_>>());
-    }
-}
-
-fn digest_of(n: u8) -> B256 {
-    keccak256([n])
-}
-
-fn env() -> Env {
-    Env {
-        timestamp_s: 1_760_000_000,
-        l1_number: 21_000_000,
-        l1_hash: digest_of(1),
-        gas_limit: 60_000_000,
-        prev_randao: digest_of(2),
-        fee_vault: Address::repeat_byte(0xfe),
-    }
-}
-
-fn close() -> Close {
-    Close {
-        generation: 0,
-        epoch: EPOCH,
-        height: HEIGHT,
-        parent_id: digest_of(3),
-        term: Term { height: 1230, round: 2 },
-        closer: 1,
-        cursor: 77,
-        window_left: 20,
-        jailed_bitmap_hash: digest_of(4),
-        evidence_root: digest_of(5),
-        next_set_hash: digest_of(6),
-        insured_total: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10,
-        exec_lag_height: 1200,
-        exec_lag_root: digest_of(7),
-        history_root: digest_of(8),
-    }
-}
-
-fn header() -> Header {
-    Header {
-        env: env(),
-        close: close(),
-        first_g: 900_000,
-        last_g: 900_012,
-        txs_root: digest_of(9),
-        frames_root: digest_of(10),
-        last_frame_hash: digest_of(11),
-    }
-}
-
-fn frame() -> FrameHeader {
-    FrameHeader {
-        epoch: EPOCH,
-        term: Term { height: 1230, round: 2 },
-        leader: 1,
-        g: 900_005,
-        seq: 42,
-        prev_hash: digest_of(12),
-        init_hash: digest_of(13),
-        height: HEIGHT,
-        flags: Flags::OPEN.with(Flags::CLOSE).with(Flags::SEAL),
-        timestamp_ms: 1_760_000_000_123,
-        tx_count: 5,
-        tx_root: digest_of(14),
-        gas_cum: 105_000,
-        exec_commit: digest_of(15),
-        insured_cum: 1_000_000_000_000_000_000,
-        env_hash: keccak256(env().encode()),
-        close_hash: keccak256(close().encode()),
     }
 }
 

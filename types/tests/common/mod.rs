@@ -7,6 +7,8 @@
 )]
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod sample;
+
 use rota_types::{wire::*, *};
 
 /// A stream of pseudo-random values (splitmix64).
