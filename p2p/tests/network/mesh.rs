@@ -26,7 +26,8 @@ async fn all_lanes_carry(nodes: &mut [Node], number: u64) {
         while heard.len() < (count - 1) * Lane::ALL.len() {
             let (from, lane, got) = node.next_message().await;
             let from = from.expect("all are validators");
-            if let Some(got) = got {
+            // What an earlier stream left behind has smaller numbers.
+            if let Some(got) = got.filter(|got| *got >= number) {
                 assert_eq!(got, number + u64::from(from));
                 assert!(from != own && !heard.contains(&(from, lane)));
                 heard.push((from, lane));
@@ -108,9 +109,10 @@ async fn a_restarted_node_gets_its_streams_back_and_a_gap_is_told() {
                 && gauge(&handle, "frames:2").1 > 0
         };
         eventually("drop", dropped).await;
+        // A stream that is still being drained would not let twenty gather.
         let kept = || {
             handle.send(2, &message(Lane::Consensus, 77, 10)) == Ok(())
-                && gauge(&handle, "consensus:2").0 > 0
+                && gauge(&handle, "consensus:2").0 >= 20
         };
         eventually("keeping", kept).await;
 
@@ -137,7 +139,7 @@ async fn a_restarted_node_gets_its_streams_back_and_a_gap_is_told() {
             node.wait_up(vec![2]).await;
         }
         nodes.push(again);
-        all_lanes_carry(&mut nodes, 20).await;
+        all_lanes_carry(&mut nodes, 100).await;
         shutdown(nodes).await;
     }
 }

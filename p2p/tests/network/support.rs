@@ -1,6 +1,7 @@
 //! Nodes for tests: each collects what comes in, in a bounded channel, and can play "busy" per lane.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::{
         Arc, Mutex,
@@ -43,6 +44,7 @@ impl Transport {
 pub(crate) struct Node {
     pub(crate) handle: Handle,
     pub(crate) incoming: mpsc::Receiver<Incoming>,
+    told_up: BTreeSet<u16>,
     /// Bits of the lanes on which the sink says "busy".
     busy: Arc<AtomicU8>,
 }
@@ -90,7 +92,7 @@ impl Node {
             sender.try_send(item).map_err(|error| Busy(Box::new(error.into_inner())))
         });
         let handle = start(config, sink, handler).await.expect("a free port");
-        Self { handle, incoming, busy }
+        Self { handle, incoming, told_up: BTreeSet::new(), busy }
     }
 
     /// Starts on a port that was in use a moment ago: a QUIC socket outlives its node until its connections have
@@ -125,9 +127,15 @@ impl Node {
 
     /// The first thing that `pick` wants.
     pub(crate) async fn wait<T>(&mut self, mut pick: impl FnMut(Incoming) -> Option<T>) -> T {
+        let (incoming, told_up) = (&mut self.incoming, &mut self.told_up);
         let found = async {
             loop {
-                let item = self.incoming.recv().await.expect("the node runs");
+                let item = incoming.recv().await.expect("the node runs");
+                match &item {
+                    Incoming::PeerUp { index } => _ = told_up.insert(*index),
+                    Incoming::PeerDown { index, .. } => _ = told_up.remove(index),
+                    _ => {}
+                }
                 if let Some(wanted) = pick(item) {
                     return wanted;
                 }
@@ -136,13 +144,10 @@ impl Node {
         timeout(DEADLINE, found).await.expect("it did not come in time")
     }
 
-    pub(crate) async fn wait_up(&mut self, mut indices: Vec<u16>) {
-        indices.retain(|index| !self.handle.validators_connected().contains(index));
-        while !indices.is_empty() {
-            let up =
-                self.wait(|i| if let Incoming::PeerUp { index } = i { Some(index) } else { None });
-            let up = up.await;
-            indices.retain(|index| *index != up);
+    /// Waits until this node was told that all of `indices` are up.
+    pub(crate) async fn wait_up(&mut self, indices: Vec<u16>) {
+        while indices.iter().any(|index| !self.told_up.contains(index)) {
+            self.wait(|item| matches!(item, Incoming::PeerUp { .. }).then_some(())).await;
         }
     }
 
