@@ -8,8 +8,9 @@
 //! Not for: judging content. A message that is handed over was sent by the peer that it names and decodes within
 //! its bounds; signatures and rules are the application's, which reports faults back by [`Handle::report`].
 //!
-//! Invariant: every queue has a bound, a name and a policy ([`Limits`], [`Overflow`], [`Gauge`]); a peer can make
-//! this node hold at most one message per stream, and a loss is marked ([`Incoming::Gap`]), never silent.
+//! Invariant: every queue of this crate has a bound, a name and a policy ([`Limits`], [`Overflow`], [`Gauge`]); of
+//! each stream it holds at most one incomplete message and one read; and what a lane loses is marked
+//! ([`Incoming::Gap`]). Below it, yamux and QUIC buffer what is not read yet, within their own receive windows.
 
 mod acceptor;
 mod clock;
