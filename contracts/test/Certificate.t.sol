@@ -2,9 +2,10 @@
 pragma solidity 0.8.37;
 
 import {ICertificateErrors} from "../src/ICertificateVerifier.sol";
+import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Inbox} from "../src/Inbox.sol";
 import {Registry} from "../src/Registry.sol";
-import {Fixture} from "./Fixture.sol";
+import {FixedSet, Fixture} from "./Fixture.sol";
 
 contract CertificateTest is Fixture {
     function _refuse(bytes memory bitmap, bytes memory sigs, bytes memory refusal) private {
@@ -95,6 +96,14 @@ contract CertificateTest is Fixture {
     function test_zeroSignature() public {
         deployWithSet(4);
         _refuse(hex"07", new bytes(3 * 65), _bad(0));
+    }
+
+    /// @dev The registry admits no zero key; were one in a set, a signature that recovers nobody must still not be its.
+    function test_zeroAddressNeverCounts() public {
+        FixedSet set = new FixedSet(abi.encodePacked(address(0), uint96(1)), 1, 0, L2_CHAIN, GENESIS);
+        EcdsaCertificateVerifier alone = new EcdsaCertificateVerifier(address(set));
+        vm.expectRevert(_bad(0));
+        alone.weigh(0, keccak256("digest"), hex"01", new bytes(65));
     }
 
     function test_counts() public {

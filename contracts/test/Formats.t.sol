@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {SSTORE2} from "solady/utils/SSTORE2.sol";
 import {Digests} from "../src/Digests.sol";
 import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
 import {Inbox} from "../src/Inbox.sol";
 import {Registry} from "../src/Registry.sol";
+import {FixedSet} from "./Fixture.sol";
 import {Test} from "./Vm.sol";
-
-/// @dev A registry whose frozen set is given.
-contract FixedSet {
-    address private immutable _pointer;
-    uint256 private immutable _total;
-    uint64 private immutable _epoch;
-    uint64 public immutable l2ChainId;
-    bytes32 public immutable genesisHash;
-
-    constructor(bytes memory records, uint256 total, uint64 epoch, uint64 l2ChainId_, bytes32 genesisHash_) {
-        _pointer = SSTORE2.write(records);
-        _total = total;
-        _epoch = epoch;
-        l2ChainId = l2ChainId_;
-        genesisHash = genesisHash_;
-    }
-
-    function epochSet(uint64 epoch) external view returns (address, uint256) {
-        return epoch == _epoch ? (_pointer, _total) : (address(0), 0);
-    }
-}
 
 /// @dev The bytes that the nodes make, from the file that their tests write: digests, signatures, a header with its certificate.
 contract FormatsTest is Test {
