@@ -48,6 +48,11 @@ pub(crate) fn encode(height: u64, input: &Input<Ctx>, epoch: u64, domain: &Domai
     Some(w.finish())
 }
 
+/// The height of an entry, without decoding it.
+pub(crate) fn height(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk::<8>().map(|b| u64::from_be_bytes(*b))
+}
+
 /// Decodes an entry into its height and input.
 pub(crate) fn decode(bytes: &[u8], domain: &Domain) -> Result<(u64, Input<Ctx>), DecodeError> {
     let mut r = Reader::new(bytes);

@@ -56,10 +56,7 @@ impl Replica {
                     if store {
                         out.push(Output::Store(Arc::clone(&frame)));
                     }
-                    out.push(Output::Accepted(Arc::clone(&frame)));
-                    if let Some((header, _)) = closed {
-                        tracing::trace!(height = header.height(), "height closed");
-                    }
+                    out.push(Output::Accepted { frame, closed: closed.map(|(_, id)| id) });
                 }
                 Err(_) => break,
             }
@@ -124,16 +121,18 @@ impl Replica {
         let (tip, tip_g) = last.map_or((base.hash, base.g), |f| (f.hash, f.g()));
         let mut chain = self.chain.clone();
         let dropped = chain.truncate(&tip, &self.rules).unwrap_or_default();
+        let mut added = Vec::new();
         for frame in path.iter().skip(keep) {
-            chain.append_carried(frame, &self.rules)?;
+            let closed = chain.append_carried(frame, &self.rules)?;
+            added.push((Arc::clone(frame), closed.map(|(_, id)| id)));
         }
         self.chain = chain;
         if !dropped.is_empty() {
             out.push(Output::Rewound { g: tip_g, reason });
         }
-        for frame in path.iter().skip(keep) {
-            out.push(Output::Store(Arc::clone(frame)));
-            out.push(Output::Accepted(Arc::clone(frame)));
+        for (frame, closed) in added {
+            out.push(Output::Store(Arc::clone(&frame)));
+            out.push(Output::Accepted { frame, closed });
         }
         Ok(())
     }

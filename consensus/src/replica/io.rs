@@ -123,7 +123,12 @@ pub enum Output {
         durable: bool,
     },
     /// A frame joined the accepted chain.
-    Accepted(Arc<Frame>),
+    Accepted {
+        /// The frame.
+        frame: Arc<Frame>,
+        /// Value id of the height that it closes.
+        closed: Option<B256>,
+    },
     /// Frames above `g` fell off the accepted chain.
     Rewound {
         /// Position that is still there.

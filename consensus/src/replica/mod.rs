@@ -116,7 +116,8 @@ impl Replica {
         // A key that signed at this height, or above, may only go on with the log of what it did: without
         // the log the replica follows until the height is behind it.
         let signed = restored.guard.newest().is_some_and(|newest| newest >= height);
-        let observing = signed && restored.wal.is_empty();
+        let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
+        let observing = signed && !logged;
         let voter = keys.as_ref().filter(|_| !observing);
         let machine = Machine::new(
             height,
@@ -186,6 +187,16 @@ impl Replica {
     pub const fn leader(&self) -> u16 {
         self.leader
     }
+    /// Who takes over if the leader of this round fails, or after its window.
+    #[must_use]
+    pub fn next_leader(&self) -> u16 {
+        let cursor = self.chain.base().cursor;
+        let rounds = u32::try_from(self.set.len()).unwrap_or(u32::MAX).saturating_mul(8);
+        (self.round.saturating_add(1)..=self.round.saturating_add(rounds))
+            .map(|r| self.rules.schedule.leader(cursor, r))
+            .find(|l| *l != self.leader)
+            .unwrap_or(self.leader)
+    }
     /// The accepted chain.
     #[must_use]
     pub const fn chain(&self) -> &Chain {
@@ -236,7 +247,8 @@ impl Replica {
         let members = self.members();
         let height = self.height;
         let mut acts = Vec::new();
-        if wal.is_empty() || self.observing {
+        let logged = wal.iter().any(|e| crate::wal::height(e) == Some(height));
+        if !logged || self.observing {
             self.machine.start(height, members, &mut self.guard, &mut acts)?;
         } else {
             self.machine.replay(height, members, wal, &mut self.guard, &mut acts)?;

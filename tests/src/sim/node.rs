@@ -141,7 +141,7 @@ impl SimNode {
                     self.waiting.push(Leave::Send(to, message));
                 }
                 Output::Send { to, message, durable: false } => now.push(Leave::Send(to, message)),
-                Output::Accepted(frame) => {
+                Output::Accepted { frame, .. } => {
                     for tx in &frame.txs {
                         self.framed.insert(tx.hash);
                         self.intake.retain(|t| t.hash != tx.hash);

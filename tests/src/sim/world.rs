@@ -390,7 +390,7 @@ impl World {
                 bytes.extend_from_slice(&leader.to_be_bytes());
                 alloy_primitives::keccak256(bytes)
             }
-            Output::Accepted(frame) => {
+            Output::Accepted { frame, .. } => {
                 let gap = self.now_us.saturating_sub(self.last_frame_us) / 1000;
                 self.report.longest_gap_ms = self.report.longest_gap_ms.max(gap);
                 self.last_frame_us = self.now_us;

@@ -1,0 +1,113 @@
+//! The archive thread: decided heights and settled blocks into the database, one atomic batch each, and
+//! reading them back for RPC and for peers.
+//!
+//! Queue: `archive`, bounded, policy wait. Invariant: the frame log forgets a height only after it is
+//! durable here.
+
+use crate::{
+    chain::{Sealed, decode_block, encode_context, write_block, write_genesis},
+    disk::DiskInput,
+    view::{Archive, BlockView, TxLocation},
+};
+use alloy_primitives::B256;
+use crossbeam_channel::{Receiver, Sender};
+use rota_consensus::Decided;
+use rota_execution::Head;
+use rota_store::{BlockBatch, Blocks, StoreError, Tree};
+use rota_types::wire::DecidedHeight;
+use std::sync::Arc;
+
+/// What the archive thread is told.
+#[derive(Debug)]
+pub enum ArchiveInput {
+    /// A decided height.
+    Height(Box<Decided>),
+    /// A block that is sealed and decided.
+    Block(Arc<Sealed>),
+    /// Stop.
+    Stop,
+}
+
+/// Runs until told to stop.
+pub fn run(
+    store: &Blocks,
+    genesis: &Head,
+    inputs: &Receiver<ArchiveInput>,
+    disk: &Sender<DiskInput>,
+) -> Result<(), StoreError> {
+    if store.executed_head()?.is_none() {
+        let mut batch = BlockBatch::default();
+        write_genesis(&mut batch, genesis);
+        store.commit(batch)?;
+        store.flush()?;
+    }
+    loop {
+        let Ok(first) = inputs.recv() else { return Ok(()) };
+        let mut done = None;
+        let mut next = Some(first);
+        while let Some(input) = next.take() {
+            match input {
+                ArchiveInput::Stop => {
+                    store.flush()?;
+                    return Ok(());
+                }
+                ArchiveInput::Height(decided) => {
+                    store.commit(height_batch(&decided))?;
+                    done = Some((decided.header.height(), decided.header.last_g));
+                }
+                ArchiveInput::Block(sealed) => {
+                    let mut batch = BlockBatch::default();
+                    write_block(&mut batch, &sealed);
+                    store.commit(batch)?;
+                }
+            }
+            next = inputs.try_recv().ok();
+        }
+        store.flush()?;
+        if let Some((height, g)) = done
+            && disk.send(DiskInput::Archived(height, g)).is_err()
+        {
+            return Ok(());
+        }
+    }
+}
+
+fn height_batch(decided: &Decided) -> BlockBatch {
+    let stored = DecidedHeight {
+        header: decided.header.clone(),
+        certificate: decided.certificate.clone(),
+        frames: decided.frames.iter().map(|f| (*f.signed).clone()).collect(),
+    };
+    let mut batch = BlockBatch::default();
+    batch.height(&stored, decided.value_id);
+    batch.put(Tree::Meta, crate::chain::CONTEXT, encode_context(&decided.next));
+    batch
+}
+
+/// Reads for RPC.
+#[derive(Clone)]
+pub struct StoreArchive(pub Blocks);
+
+impl Archive for StoreArchive {
+    fn block(&self, number: u64) -> Option<Arc<BlockView>> {
+        let (_, bytes) = log(self.0.block(number))??;
+        match decode_block(&bytes) {
+            Ok(view) => Some(Arc::new(view)),
+            Err(error) => {
+                tracing::error!(number, %error, "a stored block is damaged");
+                None
+            }
+        }
+    }
+    fn block_number(&self, hash: &B256) -> Option<u64> {
+        log(self.0.block_number(*hash))?
+    }
+    fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
+        let place = log(self.0.tx(*hash))??;
+        Some(TxLocation { number: place.block, index: u64::from(place.index) })
+    }
+}
+
+fn log<T>(result: Result<T, StoreError>) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(%error, "reading the database failed")).ok()
+}

@@ -1,0 +1,16 @@
+//! The chain thread: executes the accepted frames in order, drafts the leader's next ones, and tells the
+//! view and the archive.
+//!
+//! Not for: deciding what is accepted (`rota_consensus::Replica`) and not for serving readers (`view`).
+//! Invariant: the state shown is always the result of exactly the frames accepted so far; a draft is never
+//! shown, and is undone when the next frame is not the one it was made for.
+
+mod codec;
+mod restore;
+mod stack;
+mod thread;
+
+pub use codec::{decode_block, decode_context, encode_block, encode_context};
+pub use restore::{CONTEXT, Restored, SETTLED, restore, write_block, write_genesis};
+pub use stack::{Done, Draft, Sealed, Stack, StackError};
+pub use thread::{ChainInput, ChainOutput, ChainThread};

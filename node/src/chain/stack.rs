@@ -1,0 +1,294 @@
+//! Execution blocks over the accepted frames: sealed ones that are not decided yet, and the open one.
+//!
+//! Invariant (I-10): a block is a pure function of the frames in it; going back re-executes the frames that
+//! stay, so a block reached over a detour is the block reached directly.
+
+use alloy_primitives::B256;
+use rota_execution::{
+    BlockEnv, Checkpoint, ExecutedBlock, ExecutionError, Head, OpenBlock, Outcome, Skip, State,
+};
+use rota_preconf::Frame;
+use rota_types::{Env, Flags, Tx};
+use std::sync::Arc;
+
+/// Ours: the node must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Execution failed.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    /// Frames arrived that cannot follow what is here.
+    #[error("frame {g} does not follow: {what}")]
+    Order {
+        /// Position of the frame.
+        g: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// What accepting a frame did, in order.
+#[derive(Debug)]
+pub enum Done {
+    /// A block got its final hash.
+    Sealed(Arc<Sealed>),
+    /// The frame was executed.
+    Executed {
+        /// Each transaction with what became of it.
+        outcomes: Vec<(Arc<Tx>, Outcome)>,
+        /// State after the frame.
+        state: State,
+        /// The block, with everything that is known of it.
+        block: Box<OpenBlock>,
+    },
+}
+
+/// A sealed block with its place in the log.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The block.
+    pub block: ExecutedBlock,
+    /// First and last log position.
+    pub g: (u64, u64),
+    /// First and last height.
+    pub heights: (u64, u64),
+}
+
+struct Building {
+    parent: Head,
+    env: Env,
+    frames: Vec<(Arc<Frame>, Option<B256>)>,
+    open: OpenBlock,
+    sealed: Option<Arc<Sealed>>,
+}
+
+/// Transactions executed on top of the newest frame, not framed yet.
+struct Tentative {
+    before: Checkpoint,
+    state: State,
+    outcomes: Vec<(Arc<Tx>, Outcome)>,
+}
+
+/// What a draft gives back.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// To be framed, in order.
+    pub good: Vec<Arc<Tx>>,
+    /// Cannot be in a block now; the reason says for how long.
+    pub bad: Vec<(Arc<Tx>, Skip)>,
+}
+
+/// Blocks above the newest settled one.
+pub struct Stack {
+    chain_id: u64,
+    settled: Head,
+    blocks: Vec<Building>,
+    tentative: Option<Tentative>,
+}
+
+impl Stack {
+    /// A stack on top of a settled block.
+    #[must_use]
+    pub const fn new(chain_id: u64, settled: Head) -> Self {
+        Self { chain_id, settled, blocks: Vec::new(), tentative: None }
+    }
+
+    /// The newest settled block.
+    #[must_use]
+    pub const fn settled(&self) -> &Head {
+        &self.settled
+    }
+
+    /// Executes an accepted frame. `closed` is the value id of the height that it closes.
+    pub fn accept(
+        &mut self,
+        frame: &Arc<Frame>,
+        closed: Option<B256>,
+    ) -> Result<Vec<Done>, StackError> {
+        let mut done = Vec::new();
+        if let Some(env) = &frame.signed.body.env {
+            self.turn(frame, env, &mut done)?;
+        }
+        let tentative = self.tentative.take();
+        let mut keep = None;
+        let top = self.top(frame.g())?;
+        let outcomes = top.run(frame, tentative, &mut keep)?;
+        top.frames.push((Arc::clone(frame), closed));
+        let state = keep.as_ref().map_or_else(|| top.open.snapshot(), |t| t.state.clone());
+        let block = Box::new(top.open.clone());
+        self.tentative = keep;
+        done.push(Done::Executed { outcomes, state, block });
+        if frame.signed.header.flags.has(Flags::SEAL) {
+            self.undo_draft()?;
+            let top = self.top(frame.g())?;
+            done.push(Done::Sealed(top.seal()?));
+        }
+        Ok(done)
+    }
+
+    /// Seals the open block if `env` is of a later second, and opens the next one.
+    fn turn(&mut self, frame: &Frame, env: &Env, done: &mut Vec<Done>) -> Result<(), StackError> {
+        let order = |what| StackError::Order { g: frame.g(), what };
+        let parent = match self.blocks.last_mut() {
+            Some(top) if top.sealed.is_none() && top.env.timestamp_s == env.timestamp_s => {
+                return Ok(());
+            }
+            Some(top) => {
+                if top.sealed.is_none() {
+                    if let Some(t) = self.tentative.take() {
+                        top.open.restore(&t.before)?;
+                    }
+                    done.push(Done::Sealed(top.seal()?));
+                }
+                let sealed = top.sealed.as_ref().ok_or_else(|| order("the block is not sealed"))?;
+                sealed.block.head.clone()
+            }
+            None => self.settled.clone(),
+        };
+        let block_env = BlockEnv {
+            number: parent.header.number.saturating_add(1),
+            timestamp_s: env.timestamp_s,
+            gas_limit: env.gas_limit,
+            fee_recipient: env.fee_vault,
+            prev_randao: env.prev_randao,
+            parent_beacon_block_root: env.l1_hash,
+            withdrawals: Vec::new(),
+        };
+        let open = OpenBlock::open(&parent, block_env, self.chain_id)?;
+        self.blocks.push(Building {
+            parent,
+            env: env.clone(),
+            frames: Vec::new(),
+            open,
+            sealed: None,
+        });
+        Ok(())
+    }
+
+    fn top(&mut self, g: u64) -> Result<&mut Building, StackError> {
+        self.blocks
+            .last_mut()
+            .filter(|b| b.sealed.is_none())
+            .ok_or(StackError::Order { g, what: "no block is open" })
+    }
+
+    /// Goes back to the frame at `g`; frames above it never were.
+    pub fn rewind(&mut self, g: u64) -> Result<(), StackError> {
+        self.undo_draft()?;
+        while let Some(top) = self.blocks.last_mut() {
+            let keep = top.frames.iter().take_while(|(f, _)| f.g() <= g).count();
+            if keep == top.frames.len() && keep > 0 {
+                return Ok(());
+            }
+            if keep == 0 {
+                self.blocks.pop();
+                continue;
+            }
+            let frames: Vec<_> = top.frames.drain(..keep).collect();
+            top.frames.clear();
+            top.sealed = None;
+            let env = top.open.env().clone();
+            top.open = OpenBlock::open(&top.parent, env, self.chain_id)?;
+            for (frame, closed) in frames {
+                top.run(&frame, None, &mut None)?;
+                top.frames.push((frame, closed));
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Takes off the blocks that are sealed and decided up to `height`; they are settled now.
+    pub fn settle(&mut self, height: u64) -> Vec<Arc<Sealed>> {
+        let mut out = Vec::new();
+        while let Some(sealed) = self.blocks.first().and_then(|b| b.sealed.clone()) {
+            if sealed.heights.1 > height {
+                break;
+            }
+            self.settled = sealed.block.head.clone();
+            self.blocks.remove(0);
+            out.push(sealed);
+        }
+        out
+    }
+
+    /// Executes transactions on top of the newest frame for the leader's next one. Without an open block
+    /// they are handed back unexecuted: their block's environment is not known yet.
+    pub fn draft(&mut self, txs: Vec<Arc<Tx>>) -> Result<Draft, StackError> {
+        self.undo_draft()?;
+        let mut draft = Draft::default();
+        let Some(top) = self.blocks.last_mut().filter(|b| b.sealed.is_none()) else {
+            draft.good = txs;
+            return Ok(draft);
+        };
+        let before = top.open.checkpoint();
+        let state = top.open.snapshot();
+        let mut outcomes = Vec::with_capacity(txs.len());
+        let mut run = top.open.run();
+        for tx in txs {
+            match run.apply(&tx.envelope, tx.sender)? {
+                Outcome::Skipped(reason) => draft.bad.push((tx, reason)),
+                outcome @ Outcome::Included(_) => {
+                    draft.good.push(Arc::clone(&tx));
+                    outcomes.push((tx, outcome));
+                }
+            }
+        }
+        self.tentative = Some(Tentative { before, state, outcomes });
+        Ok(draft)
+    }
+
+    fn undo_draft(&mut self) -> Result<(), StackError> {
+        if let (Some(t), Some(top)) = (self.tentative.take(), self.blocks.last_mut()) {
+            top.open.restore(&t.before)?;
+        }
+        Ok(())
+    }
+}
+
+impl Building {
+    /// Executes a frame's transactions, or takes the results of the draft that it was made from. A draft
+    /// that this frame leaves alone stays for the next one.
+    fn run(
+        &mut self,
+        frame: &Frame,
+        tentative: Option<Tentative>,
+        keep: &mut Option<Tentative>,
+    ) -> Result<Vec<(Arc<Tx>, Outcome)>, StackError> {
+        if let Some(t) = tentative {
+            let same = t.outcomes.len() == frame.txs.len()
+                && t.outcomes.iter().zip(&frame.txs).all(|((a, _), b)| a.hash == b.hash);
+            if frame.txs.is_empty() {
+                *keep = Some(t);
+                return Ok(Vec::new());
+            }
+            if same {
+                return Ok(t.outcomes);
+            }
+            self.open.restore(&t.before)?;
+        }
+        let mut run = self.open.run();
+        let mut outcomes = Vec::with_capacity(frame.txs.len());
+        for tx in &frame.txs {
+            let outcome = run.apply(&tx.envelope, tx.sender)?;
+            outcomes.push((Arc::clone(tx), outcome));
+        }
+        Ok(outcomes)
+    }
+
+    fn seal(&mut self) -> Result<Arc<Sealed>, StackError> {
+        let (first, last) = match (self.frames.first(), self.frames.last()) {
+            (Some((first, _)), Some((last, _))) => (first, last),
+            _ => return Err(StackError::Order { g: 0, what: "a block without frames" }),
+        };
+        let id = self.frames.iter().rev().find_map(|(_, closed)| *closed);
+        let id = id.ok_or(StackError::Order { g: last.g(), what: "a block without a height" })?;
+        let sealed = Arc::new(Sealed {
+            g: (first.g(), last.g()),
+            heights: (first.height(), last.height()),
+            block: self.open.clone().seal(id)?,
+        });
+        self.sealed = Some(Arc::clone(&sealed));
+        Ok(sealed)
+    }
+}

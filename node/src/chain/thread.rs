@@ -1,0 +1,233 @@
+//! The loop of the chain thread.
+//!
+//! Queue: `chain`, bounded, policy wait: the replica's thread waits rather than lose a frame.
+
+use super::stack::{Done, Sealed, Stack, StackError};
+use crate::{
+    submit::Submitter,
+    view::{BlockView, Decision, FrameTx, FrameView, OpenHeader, Span, View},
+};
+use alloy_primitives::{Address, B256};
+use crossbeam_channel::{Receiver, select};
+use rota_consensus::Decided;
+use rota_execution::{Outcome, Skip};
+use rota_preconf::{Frame, TakeLimits};
+use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, Tx, ValidatorSet};
+use std::sync::Arc;
+
+/// What the chain thread is told.
+#[derive(Debug)]
+pub enum ChainInput {
+    /// A frame joined the accepted chain.
+    Accepted(Arc<Frame>, Option<B256>),
+    /// Frames above fell off.
+    Rewound(u64, &'static str),
+    /// Stored by more than two thirds up to here: position, gwei.
+    Acked(u64, u64, Option<AckCert>),
+    /// A height is decided.
+    Decided(Box<Decided>),
+    /// The replica wants transactions for its next frame.
+    Take,
+    /// The replica will not frame these.
+    Return(Vec<Arc<Tx>>),
+    /// Stop.
+    Stop,
+}
+
+/// What the chain thread gives away.
+#[derive(Debug)]
+pub enum ChainOutput {
+    /// Executed transactions for the next frame.
+    Txs(Vec<Arc<Tx>>),
+    /// A block is sealed and decided: write it down.
+    Settled(Arc<Sealed>),
+}
+
+/// Executes, drafts and tells the view.
+pub struct ChainThread {
+    /// Blocks.
+    pub stack: Stack,
+    /// What readers see.
+    pub view: Arc<View>,
+    /// The queue of transactions.
+    pub submitter: Arc<Submitter>,
+    /// The set.
+    pub set: Arc<ValidatorSet>,
+    /// The clock.
+    pub now: fn() -> Millis,
+    /// Whether the replica waits for transactions.
+    pub wanted: bool,
+}
+
+/// A frame's worth of drafting.
+const LIMITS: TakeLimits = TakeLimits { txs: 1024, bytes: 192 * 1024, gas: 30_000_000 };
+
+impl ChainThread {
+    /// Runs until told to stop. `wake` says that the queue of transactions has grown.
+    pub fn run(
+        mut self,
+        inputs: &Receiver<ChainInput>,
+        wake: &Receiver<()>,
+        mut output: impl FnMut(ChainOutput),
+    ) -> Result<(), StackError> {
+        loop {
+            select! {
+                recv(inputs) -> input => match input {
+                    Ok(ChainInput::Stop) | Err(_) => return Ok(()),
+                    Ok(input) => self.take(input, &mut output)?,
+                },
+                recv(wake) -> _ => {}
+            }
+            // Whatever else is waiting comes first: a draft on an old state would be thrown away.
+            while let Ok(input) = inputs.try_recv() {
+                if matches!(input, ChainInput::Stop) {
+                    return Ok(());
+                }
+                self.take(input, &mut output)?;
+            }
+            self.draft(&mut output)?;
+        }
+    }
+
+    fn take(
+        &mut self,
+        input: ChainInput,
+        output: &mut impl FnMut(ChainOutput),
+    ) -> Result<(), StackError> {
+        match input {
+            ChainInput::Accepted(frame, closed) => self.accept(&frame, closed)?,
+            ChainInput::Rewound(g, reason) => {
+                self.stack.rewind(g)?;
+                let now = (self.now)();
+                let lost = self.view.rewind(g, reason, now);
+                self.put_back(lost, now);
+            }
+            ChainInput::Acked(g, weight, certificate) => {
+                self.view.acked(g, weight, self.set.total(), (self.now)());
+                if let Some(certificate) = certificate {
+                    self.view.ack_cert(certificate);
+                }
+            }
+            ChainInput::Decided(decided) => {
+                for sealed in self.decide(&decided.header, &decided.certificate) {
+                    output(ChainOutput::Settled(sealed));
+                }
+            }
+            ChainInput::Take => self.wanted = true,
+            ChainInput::Return(txs) => self.put_back(txs, (self.now)()),
+            ChainInput::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// A height is decided; gives the blocks that are settled by it.
+    pub fn decide(
+        &mut self,
+        header: &Header,
+        certificate: &CommitCertificate,
+    ) -> Vec<Arc<Sealed>> {
+        let decision = Decision {
+            height: header.height(),
+            last_g: header.last_g,
+            round: certificate.round,
+            certificate: certificate.encode().into(),
+            header: header.encode().into(),
+        };
+        self.view.decided(decision, (self.now)());
+        self.stack.settle(header.height())
+    }
+
+    fn put_back(&self, txs: Vec<Arc<Tx>>, now: Millis) {
+        let dropped = self.submitter.intake().put_back(txs, now);
+        for tx in dropped {
+            self.view.rejected(tx.hash, "its place in the queue was taken", now);
+        }
+    }
+
+    /// Executes a frame and shows it.
+    pub fn accept(&mut self, frame: &Arc<Frame>, closed: Option<B256>) -> Result<(), StackError> {
+        for done in self.stack.accept(frame, closed)? {
+            match done {
+                Done::Sealed(sealed) => self.show_sealed(&sealed),
+                Done::Executed { outcomes, state, block } => {
+                    self.settle_senders(&outcomes);
+                    let txs = (0u32..)
+                        .zip(outcomes)
+                        .map(|(position, (tx, outcome))| FrameTx { position, tx, outcome })
+                        .collect();
+                    let leader = self.set.get(frame.signed.header.leader);
+                    self.view.frame(FrameView {
+                        frame: Arc::clone(&frame.signed),
+                        hash: frame.hash,
+                        leader: leader.map_or(Address::ZERO, |v| v.owner),
+                        txs,
+                        block: OpenHeader::of(&block),
+                        state,
+                        now_ms: (self.now)(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show_sealed(&self, sealed: &Sealed) {
+        let span = Span {
+            first_g: sealed.g.0,
+            last_g: sealed.g.1,
+            first_height: sealed.heights.0,
+            last_height: sealed.heights.1,
+        };
+        let block = Arc::new(BlockView::from_executed(&sealed.block, span));
+        self.view.sealed(block, (self.now)());
+    }
+
+    fn settle_senders(&self, outcomes: &[(Arc<Tx>, Outcome)]) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let mut intake = self.submitter.intake();
+        for (tx, outcome) in outcomes {
+            match outcome {
+                Outcome::Included(_) => intake.settled(tx.sender, tx.nonce()),
+                Outcome::Skipped(_) => intake.skipped(tx.sender, tx.nonce()),
+            }
+        }
+    }
+
+    fn draft(&mut self, output: &mut impl FnMut(ChainOutput)) -> Result<(), StackError> {
+        while self.wanted {
+            let txs = {
+                let mut intake = self.submitter.intake();
+                if !intake.has_ready() {
+                    return Ok(());
+                }
+                intake.take(LIMITS)
+            };
+            if txs.is_empty() {
+                return Ok(());
+            }
+            let draft = self.stack.draft(txs)?;
+            let now = (self.now)();
+            let mut later = Vec::new();
+            for (tx, reason) in draft.bad {
+                if matches!(reason, Skip::BlockGasExceeded { .. } | Skip::NonceTooHigh { .. }) {
+                    later.push(tx);
+                } else {
+                    self.submitter.intake().skipped(tx.sender, tx.nonce());
+                    self.view.rejected(tx.hash, reason.to_string(), now);
+                }
+            }
+            let blocked = !later.is_empty();
+            self.put_back(later, now);
+            if !draft.good.is_empty() {
+                self.wanted = false;
+                output(ChainOutput::Txs(draft.good));
+            } else if blocked {
+                // The block is full: the next frame opens another one.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! The disk thread: one group sync for everything waiting, then what had to wait for it leaves.
+//!
+//! Queue: `disk`, bounded, policy wait. Invariant: nothing that needs durability leaves before the records
+//! in front of it are on disk; after any failure nothing leaves any more and the process stops.
+
+use crate::engine::{Loopback, ReplicaInput};
+use alloy_primitives::B256;
+use crossbeam_channel::{Receiver, Sender};
+use rota_consensus::To;
+use rota_p2p::{Handle, Network};
+use rota_preconf::Frame;
+use rota_store::{AppendLog, GuardError, Intent, SignGuard, StoreError};
+use rota_types::{
+    CommitCertificate, Decode, Encode, Header, SignedFrame, Writer, wire::Message,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the disk thread is told, in order.
+#[derive(Debug)]
+pub enum DiskInput {
+    /// Append to the write-ahead log.
+    Wal(Vec<u8>),
+    /// A new height begins: entries of the one before are history.
+    WalReset,
+    /// Append to the sign guard.
+    Guard(Intent),
+    /// Append to the frame log.
+    Frame(Arc<Frame>),
+    /// A decided height, until the archive has it.
+    Decided(Box<(Header, CommitCertificate)>),
+    /// Send after a sync.
+    Send(To, Message),
+    /// Answer after a sync.
+    Durable(u64),
+    /// The archive has everything up to this height and log position.
+    Archived(u64, u64),
+    /// Stop.
+    Stop,
+}
+
+/// Why the disk thread ended. Ours, always: the process must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// A write or sync failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The guard on disk refused what the replica wanted signed.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+}
+
+/// The files, and where things go after a sync.
+pub struct Disk {
+    /// Sign guard; `None` for a node without keys.
+    pub guard: Option<SignGuard>,
+    /// Write-ahead log of the current height.
+    pub wal: AppendLog,
+    /// Frames and decisions that the archive does not have.
+    pub frames: AppendLog,
+    /// The network.
+    pub p2p: Handle,
+    /// The replica.
+    pub replica: Sender<ReplicaInput>,
+    /// Own index.
+    pub index: u16,
+    /// Undecided frames that the frame log holds at start.
+    pub undecided: Vec<Arc<Frame>>,
+}
+
+/// Frames are rewritten without what is archived when this much was appended.
+const COMPACT_BYTES: usize = 32 * 1024 * 1024;
+/// The write-ahead log is rewritten when this many heights are in it.
+const COMPACT_HEIGHTS: u32 = 64;
+
+#[derive(Default)]
+struct Pending {
+    leaving: Vec<Leaving>,
+    wal: bool,
+    frames: bool,
+    guard: bool,
+}
+
+enum Leaving {
+    Send(To, Message),
+    Durable(u64),
+}
+
+/// What is in the frame log above the archive.
+#[derive(Default)]
+struct Live {
+    records: BTreeMap<(u64, B256, u8), Vec<u8>>,
+    bytes: usize,
+    heights: u32,
+}
+
+impl Disk {
+    /// Runs until told to stop.
+    pub fn run(mut self, inputs: &Receiver<DiskInput>) -> Result<(), DiskError> {
+        let mut live = Live::default();
+        for frame in std::mem::take(&mut self.undecided) {
+            live.records.insert((frame.g(), frame.hash, 0), frame_record(&frame.signed));
+        }
+        self.frames.reset(live.records.values().map(Vec::as_slice))?;
+        loop {
+            let Ok(first) = inputs.recv() else { return Ok(()) };
+            let mut pending = Pending::default();
+            let mut next = Some(first);
+            // One sync serves everything that waits, but a burst must not delay the first of it forever.
+            let mut budget = 512u32;
+            while let Some(input) = next.take() {
+                if matches!(input, DiskInput::Stop) {
+                    self.sync(&mut pending)?;
+                    return Ok(());
+                }
+                self.write(input, &mut pending, &mut live)?;
+                budget = budget.saturating_sub(1);
+                if budget > 0 {
+                    next = inputs.try_recv().ok();
+                }
+            }
+            self.sync(&mut pending)?;
+        }
+    }
+
+    fn write(
+        &mut self,
+        input: DiskInput,
+        pending: &mut Pending,
+        live: &mut Live,
+    ) -> Result<(), DiskError> {
+        match input {
+            DiskInput::Wal(bytes) => {
+                self.wal.append(&bytes)?;
+                pending.wal = true;
+            }
+            DiskInput::WalReset => {
+                live.heights = live.heights.saturating_add(1);
+                if live.heights >= COMPACT_HEIGHTS {
+                    live.heights = 0;
+                    self.wal.reset(std::iter::empty())?;
+                }
+            }
+            DiskInput::Guard(intent) => {
+                if let Some(guard) = &mut self.guard {
+                    guard.check_and_record(intent)?;
+                    pending.guard = true;
+                }
+            }
+            DiskInput::Frame(frame) => {
+                let record = frame_record(&frame.signed);
+                self.keep(live, (frame.g(), frame.hash, 0), record)?;
+                pending.frames = true;
+            }
+            DiskInput::Decided(decided) => {
+                let record = decided_record(&decided.0, &decided.1);
+                let hash = decided.0.last_frame_hash;
+                self.keep(live, (decided.0.last_g, hash, 1), record)?;
+                pending.frames = true;
+            }
+            DiskInput::Send(to, message) => pending.leaving.push(Leaving::Send(to, message)),
+            DiskInput::Durable(token) => pending.leaving.push(Leaving::Durable(token)),
+            DiskInput::Archived(_, g) => self.archived(live, g)?,
+            DiskInput::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        live: &mut Live,
+        key: (u64, B256, u8),
+        record: Vec<u8>,
+    ) -> Result<(), DiskError> {
+        self.frames.append(&record)?;
+        live.bytes = live.bytes.saturating_add(record.len());
+        live.records.insert(key, record);
+        Ok(())
+    }
+
+    fn archived(&mut self, live: &mut Live, g: u64) -> Result<(), DiskError> {
+        live.records = live.records.split_off(&(g.saturating_add(1), B256::ZERO, 0));
+        if live.bytes >= COMPACT_BYTES {
+            self.frames.reset(live.records.values().map(Vec::as_slice))?;
+            live.bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, pending: &mut Pending) -> Result<(), DiskError> {
+        if pending.leaving.is_empty() {
+            return Ok(());
+        }
+        if pending.frames {
+            self.frames.sync()?;
+        }
+        if pending.wal {
+            self.wal.sync()?;
+        }
+        if pending.guard
+            && let Some(guard) = &mut self.guard
+        {
+            guard.sync()?;
+        }
+        for leaving in pending.leaving.drain(..) {
+            match leaving {
+                Leaving::Durable(token) => {
+                    self.back(ReplicaInput::Durable(token));
+                }
+                Leaving::Send(to, message) => {
+                    send(&self.p2p, to, &message);
+                    if to == To::All {
+                        let loopback = Loopback { from: self.index, message };
+                        self.back(ReplicaInput::Loopback(Box::new(loopback)));
+                    }
+                }
+            }
+        }
+        *pending = Pending::default();
+        Ok(())
+    }
+
+    /// The replica's queue has room for these by design; if it has not, the replica is stuck and the
+    /// health check says so.
+    fn back(&self, input: ReplicaInput) {
+        if self.replica.send(input).is_err() {
+            tracing::debug!("the replica has ended");
+        }
+    }
+}
+
+/// Sends by the direct streams; what a lane drops it counts itself.
+pub fn send(p2p: &Handle, to: To, message: &Message) {
+    let result = match to {
+        To::One(index) => p2p.send(index, message),
+        To::Others | To::All => p2p.broadcast(message).map(drop),
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, message = message.name(), "not sent");
+    }
+}
+
+fn frame_record(frame: &SignedFrame) -> Vec<u8> {
+    let mut w = Writer::default();
+    frame.encode_to(w.u8(0));
+    w.finish()
+}
+
+fn decided_record(header: &Header, certificate: &CommitCertificate) -> Vec<u8> {
+    let mut w = Writer::default();
+    header.encode_to(w.u8(1));
+    certificate.encode_to(&mut w);
+    w.finish()
+}
+
+/// What the frame log holds.
+#[derive(Debug)]
+pub enum FrameRecord {
+    /// A frame.
+    Frame(SignedFrame),
+    /// A decided height.
+    Decided(Header, CommitCertificate),
+}
+
+/// Reads a record of the frame log.
+pub fn read_record(bytes: &[u8]) -> Result<FrameRecord, rota_types::DecodeError> {
+    let mut r = rota_types::Reader::new(bytes);
+    let record = match r.u8("record")? {
+        0 => FrameRecord::Frame(SignedFrame::decode_from(&mut r)?),
+        1 => FrameRecord::Decided(
+            Header::decode_from(&mut r)?,
+            CommitCertificate::decode_from(&mut r)?,
+        ),
+        _ => return Err(rota_types::DecodeError::Invalid("unknown frame record")),
+    };
+    r.end()?;
+    Ok(record)
+}

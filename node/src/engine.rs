@@ -1,0 +1,286 @@
+//! The replica thread: one loop that feeds the sans-IO replica and carries its outputs away in order.
+//!
+//! Queue: `replica`, bounded; peers' lanes stop being read while it is full. Invariant: outputs go to the
+//! disk thread in the order they came, so that no message overtakes the records it relies on.
+
+use crate::{
+    archive::ArchiveInput,
+    chain::ChainInput,
+    disk::{self, DiskInput},
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::RwLock;
+use rota_consensus::{Fatal, Input, Output, Replica, Synced};
+use rota_p2p::Handle;
+use rota_preconf::Frame;
+use rota_types::{
+    Env, Millis, SignedFrame, Tx,
+    wire::{Head, Message, Request},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A message that comes back to its own sender once durable.
+#[derive(Debug)]
+pub struct Loopback {
+    /// Own index.
+    pub from: u16,
+    /// The message.
+    pub message: Message,
+}
+
+/// What the replica thread takes.
+#[derive(Debug)]
+pub enum ReplicaInput {
+    /// A verified frame.
+    Frame(Arc<Frame>, u16),
+    /// Another message of a validator.
+    Message(u16, Box<Message>),
+    /// An own message, durable now.
+    Loopback(Box<Loopback>),
+    /// Executed transactions.
+    Txs(Vec<Arc<Tx>>),
+    /// A usable L1 origin.
+    Origin(Box<Env>),
+    /// A sync is done.
+    Durable(u64),
+    /// Decided heights from a peer.
+    Synced(u16, Vec<Synced>),
+    /// Give the frames up to a tip.
+    Frames {
+        /// First position.
+        from_g: u64,
+        /// Last frame.
+        tip: alloy_primitives::B256,
+        /// Where to.
+        reply: Sender<Vec<SignedFrame>>,
+    },
+    /// Stop.
+    Stop,
+}
+
+/// What other threads may know of the replica without asking it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Height being decided.
+    pub height: AtomicU64,
+    /// Its round.
+    pub round: AtomicU32,
+    /// Leader of the round.
+    pub leader: AtomicU16,
+    /// Leader of the next window.
+    pub next_leader: AtomicU16,
+    /// Whether this node leads.
+    pub leading: AtomicBool,
+    /// When the loop last ran, milliseconds.
+    pub beat: AtomicU64,
+    /// When the newest height was decided, milliseconds.
+    pub decided_at: AtomicU64,
+    /// Highest height that a peer claims.
+    pub network: AtomicU64,
+    /// Whether it follows only for now.
+    pub observing: AtomicBool,
+    /// Rounds above 0 entered.
+    pub round_changes: AtomicU64,
+    /// Newest decided head, for peers.
+    pub head: RwLock<Option<Head>>,
+}
+
+/// Where outputs go.
+pub struct Outlets {
+    /// Disk thread.
+    pub disk: Sender<DiskInput>,
+    /// Chain thread.
+    pub chain: Sender<ChainInput>,
+    /// Archive thread.
+    pub archive: Sender<ArchiveInput>,
+    /// The network.
+    pub p2p: Handle,
+    /// Requests to peers, made by an async task.
+    pub asks: tokio::sync::mpsc::Sender<(u16, Request)>,
+    /// New leaders, for the forwarder.
+    pub leaders: Sender<()>,
+    /// Shared facts.
+    pub facts: Arc<Facts>,
+}
+
+/// The loop.
+pub struct Engine {
+    /// The state machine.
+    pub replica: Replica,
+    /// Where outputs go.
+    pub outlets: Outlets,
+    /// The clock.
+    pub now: fn() -> Millis,
+}
+
+impl Engine {
+    /// Starts the replica from its log and runs until told to stop.
+    pub fn run(mut self, wal: &[Vec<u8>], inputs: &Receiver<ReplicaInput>) -> Result<(), Fatal> {
+        let mut out = Vec::new();
+        let now = (self.now)();
+        self.replica.start(now, wal, &mut out)?;
+        self.carry(&mut out, now);
+        loop {
+            let now = (self.now)();
+            self.outlets.facts.beat.store(now, Ordering::Relaxed);
+            let wait = self.replica.next_deadline(now).map_or(1000, |at| at.saturating_sub(now));
+            match inputs.recv_timeout(Duration::from_millis(wait.min(1000))) {
+                Ok(ReplicaInput::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(input) => self.take(input, &mut out)?,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.replica.step((self.now)(), Input::Tick, &mut out)?;
+                }
+            }
+            let mut budget = 128u32;
+            while budget > 0 {
+                match inputs.try_recv() {
+                    Ok(ReplicaInput::Stop) => return Ok(()),
+                    Ok(input) => self.take(input, &mut out)?,
+                    Err(_) => break,
+                }
+                budget = budget.saturating_sub(1);
+            }
+            let now = (self.now)();
+            self.replica.flush(now, &mut out)?;
+            self.carry(&mut out, now);
+        }
+    }
+
+    fn take(&mut self, input: ReplicaInput, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        let input = match input {
+            ReplicaInput::Frame(frame, from) => Input::Frame { frame, from },
+            ReplicaInput::Message(from, message) => {
+                if let Message::Head(head) = message.as_ref() {
+                    self.outlets.facts.network.fetch_max(head.height, Ordering::Relaxed);
+                }
+                Input::Message { from, message: *message }
+            }
+            ReplicaInput::Loopback(l) => Input::Message { from: l.from, message: l.message },
+            ReplicaInput::Txs(txs) => Input::Txs(txs),
+            ReplicaInput::Origin(env) => Input::Origin(*env),
+            ReplicaInput::Durable(token) => Input::Durable(token),
+            ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
+            ReplicaInput::Frames { from_g, tip, reply } => {
+                let frames = self.replica.frames_to(from_g, &tip);
+                let signed = frames.iter().map(|f| (*f.signed).clone()).collect();
+                if reply.try_send(signed).is_err() {
+                    tracing::debug!("who asked for frames is gone");
+                }
+                return Ok(());
+            }
+            ReplicaInput::Stop => return Ok(()),
+        };
+        self.replica.step((self.now)(), input, out)
+    }
+
+    /// Carries outputs away, in order.
+    fn carry(&mut self, out: &mut Vec<Output>, now: Millis) {
+        for output in out.drain(..) {
+            match output {
+                Output::Wal(bytes) => self.disk(DiskInput::Wal(bytes)),
+                Output::WalReset => self.disk(DiskInput::WalReset),
+                Output::Guard(intent) => self.disk(DiskInput::Guard(intent)),
+                Output::Store(frame) => self.disk(DiskInput::Frame(frame)),
+                Output::Durable(token) => self.disk(DiskInput::Durable(token)),
+                Output::Send { to, message, durable: true } => {
+                    self.disk(DiskInput::Send(to, message));
+                }
+                Output::Send { to, message, durable: false } => {
+                    disk::send(&self.outlets.p2p, to, &message);
+                }
+                Output::Accepted { frame, closed } => {
+                    self.chain(ChainInput::Accepted(frame, closed));
+                }
+                Output::Rewound { g, reason } => {
+                    tracing::warn!(to_g = g, reason = reason.name(), "frames retracted");
+                    self.chain(ChainInput::Rewound(g, reason.name()));
+                }
+                Output::Acked { g, weight, certificate } => {
+                    self.chain(ChainInput::Acked(g, weight, certificate));
+                }
+                Output::Decided(decided) => self.decided(decided, now),
+                Output::TakeTxs => self.chain(ChainInput::Take),
+                Output::ReturnTxs(txs) => self.chain(ChainInput::Return(txs)),
+                other => self.tell(other),
+            }
+        }
+        let (height, round) = self.replica.place();
+        let facts = &self.outlets.facts;
+        facts.height.store(height, Ordering::Relaxed);
+        facts.round.store(round, Ordering::Relaxed);
+        facts.next_leader.store(self.replica.next_leader(), Ordering::Relaxed);
+        facts.observing.store(self.replica.observing(), Ordering::Relaxed);
+    }
+
+    fn tell(&self, output: Output) {
+        let facts = &self.outlets.facts;
+        match output {
+            Output::Leading(on) => {
+                facts.leading.store(on, Ordering::Relaxed);
+                let (height, round) = self.replica.place();
+                tracing::info!(height, round, leading = on, "leadership changed");
+            }
+            Output::Ask { to, request } => {
+                if self.outlets.asks.try_send((to, request)).is_err() {
+                    tracing::debug!(to, "too many requests under way");
+                }
+            }
+            Output::Round { height, round, leader } => {
+                if round > 0 {
+                    facts.round_changes.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(height, round, leader, "round changed");
+                }
+                if facts.leader.swap(leader, Ordering::Relaxed) != leader
+                    && self.outlets.leaders.try_send(()).is_err()
+                {
+                    tracing::trace!("the forwarder knows already");
+                }
+            }
+            Output::Fault { peer, what } => {
+                tracing::warn!(peer, %what, "a validator sent something wrong");
+            }
+            Output::Misbehaved { validator, what } => {
+                tracing::error!(validator, what, "a validator signed a contradiction");
+            }
+            _ => {}
+        }
+    }
+
+    fn decided(&self, decided: Box<rota_consensus::Decided>, now: Millis) {
+        let header = &decided.header;
+        let height = header.height();
+        let facts = &self.outlets.facts;
+        facts.decided_at.store(now, Ordering::Relaxed);
+        facts.network.fetch_max(height, Ordering::Relaxed);
+        let head = Head { height, value_id: decided.value_id, oldest: 1 };
+        *facts.head.write() = Some(head.clone());
+        let txs: usize = decided.frames.iter().map(|f| f.txs.len()).sum();
+        let round = decided.certificate.round;
+        tracing::debug!(height, round, txs, frames = decided.frames.len(), "decided height");
+        let entry = (header.clone(), decided.certificate.clone());
+        self.disk(DiskInput::Decided(Box::new(entry)));
+        self.chain(ChainInput::Decided(decided.clone()));
+        if self.outlets.archive.send(ArchiveInput::Height(decided)).is_err() {
+            tracing::debug!("the archive has ended");
+        }
+        disk::send(&self.outlets.p2p, rota_consensus::To::Others, &Message::Head(head));
+    }
+
+    fn disk(&self, input: DiskInput) {
+        if self.outlets.disk.send(input).is_err() {
+            tracing::debug!("the disk thread has ended");
+        }
+    }
+
+    fn chain(&self, input: ChainInput) {
+        if self.outlets.chain.send(input).is_err() {
+            tracing::debug!("the chain thread has ended");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! From the network to the threads: frames are verified on their own thread, votes go straight to the
+//! replica, forwarded transactions to the queue.
+//!
+//! Queues: `frames` and `bundles`, bounded, policy wait (the peer's lane is not read meanwhile).
+//! Invariant: nothing unverified reaches the replica as a `Frame`; whoever sends garbage is scored.
+
+use crate::{
+    engine::{Facts, ReplicaInput},
+    submit::Submitter,
+};
+use alloy_primitives::{B256, Bytes, keccak256};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
+use rayon::prelude::*;
+use rota_consensus::Synced;
+use rota_p2p::{Busy, Handle, Incoming, Network, Peer, PeerFault, Sink, Target};
+use rota_preconf::{Frame, InvalidFrame, Rules};
+use rota_store::Blocks;
+use rota_types::{
+    Encode, SignedFrame, Tx, ValidatorSet,
+    wire::{MAX_HEIGHTS, MAX_RESPONSE, Message, Request, Response},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// Transactions decoded lately, so that a sender is recovered once per node.
+#[derive(Debug, Default)]
+pub struct TxCache(Mutex<(BTreeMap<B256, Arc<Tx>>, VecDeque<B256>)>);
+
+const CACHED_TXS: usize = 65_536;
+
+impl TxCache {
+    /// The transaction with this hash.
+    #[must_use]
+    pub fn get(&self, hash: &B256) -> Option<Arc<Tx>> {
+        self.0.lock().0.get(hash).cloned()
+    }
+    /// Remembers a transaction; the oldest goes when full.
+    pub fn put(&self, tx: &Arc<Tx>) {
+        let mut inner = self.0.lock();
+        if inner.0.insert(tx.hash, Arc::clone(tx)).is_none() {
+            inner.1.push_back(tx.hash);
+        }
+        while inner.1.len() > CACHED_TXS {
+            if let Some(old) = inner.1.pop_front() {
+                inner.0.remove(&old);
+            }
+        }
+    }
+}
+
+/// What checking frames needs.
+#[derive(Clone)]
+pub struct Verifier {
+    /// The set.
+    pub set: Arc<ValidatorSet>,
+    /// Rules with the domain.
+    pub rules: Arc<Rules>,
+    /// Known transactions.
+    pub cache: Arc<TxCache>,
+}
+
+impl Verifier {
+    /// Checks a frame; transactions that are new are decoded in parallel first.
+    pub fn verify(&self, signed: SignedFrame) -> Result<Frame, InvalidFrame> {
+        let unknown: Vec<&Bytes> = signed
+            .body
+            .txs
+            .iter()
+            .filter(|raw| self.cache.get(&keccak256(raw)).is_none())
+            .collect();
+        if unknown.len() > 4 {
+            let chain_id = self.rules.domain.l2_chain_id;
+            let decoded: Vec<_> =
+                unknown.par_iter().filter_map(|raw| Tx::decode(raw, chain_id).ok()).collect();
+            decoded.into_iter().for_each(|tx| self.cache.put(&Arc::new(tx)));
+        }
+        Frame::verify(signed, &self.set, &self.rules.domain, |hash| self.cache.get(hash))
+    }
+}
+
+/// A frame to verify, with its sender.
+pub type RawFrame = (Box<SignedFrame>, Peer);
+
+/// The queues behind the sink.
+pub struct Doors {
+    /// To the verifier.
+    pub frames: Sender<RawFrame>,
+    /// To the submitter.
+    pub bundles: Sender<Vec<Bytes>>,
+    /// To the replica.
+    pub replica: Sender<ReplicaInput>,
+}
+
+/// Where everything from the network goes. Never blocks.
+#[must_use]
+pub fn sink(doors: Doors) -> Sink {
+    Arc::new(move |incoming| {
+        match incoming {
+            Incoming::Message { from, message } => return doors.message(from, message),
+            Incoming::PeerUp { index } => tracing::info!(index, "validator connected"),
+            Incoming::PeerDown { index, reason } => {
+                tracing::warn!(index, %reason, "validator disconnected");
+            }
+            Incoming::Refused { peer, refusal } => {
+                tracing::warn!(peer = %peer.id, %refusal, "stream refused");
+            }
+            Incoming::Banned { peer } => tracing::warn!(peer = %peer.id, "peer shut out for a while"),
+            Incoming::RoleChanged { role } => tracing::info!(?role, "role changed"),
+            // A missing frame shows by its child and is asked for; votes are repeated.
+            Incoming::Gap { .. } | Incoming::Gossip { .. } => {}
+        }
+        Ok(())
+    })
+}
+
+impl Doors {
+    fn message(&self, from: Peer, message: Box<Message>) -> Result<(), Busy> {
+        let busy = |message| Busy(Box::new(Incoming::Message { from, message }));
+        match *message {
+            Message::Frame(frame) => match self.frames.try_send((Box::new(frame), from)) {
+                Err(TrySendError::Full((frame, _))) => Err(busy(Box::new(Message::Frame(*frame)))),
+                _ => Ok(()),
+            },
+            Message::Txs(txs) => match self.bundles.try_send(txs) {
+                Err(TrySendError::Full(txs)) => Err(busy(Box::new(Message::Txs(txs)))),
+                _ => Ok(()),
+            },
+            other => {
+                let Some(index) = from.index else { return Ok(()) };
+                let input = ReplicaInput::Message(index, Box::new(other));
+                match self.replica.try_send(input) {
+                    Err(TrySendError::Full(ReplicaInput::Message(_, message))) => {
+                        Err(busy(message))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Verifies frames until their queue closes.
+pub fn verify_frames(
+    frames: &Receiver<RawFrame>,
+    verifier: &Verifier,
+    replica: &Sender<ReplicaInput>,
+    p2p: &Handle,
+) {
+    for (signed, from) in frames {
+        let Some(index) = from.index else { continue };
+        match verifier.verify(*signed) {
+            Ok(frame) => {
+                if replica.send(ReplicaInput::Frame(Arc::new(frame), index)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(index, %error, "a peer sent a bad frame");
+                let fault = match error {
+                    InvalidFrame::Signature(_) => PeerFault::InvalidSignature,
+                    _ => PeerFault::BadFrame,
+                };
+                p2p.report(from.id, fault);
+            }
+        }
+    }
+}
+
+/// Takes forwarded bundles until their queue closes.
+pub fn take_bundles(bundles: &Receiver<Vec<Bytes>>, submitter: &Submitter, verifier: &Verifier) {
+    let chain_id = verifier.rules.domain.l2_chain_id;
+    for raws in bundles {
+        let txs: Vec<Arc<Tx>> = raws
+            .par_iter()
+            .filter_map(|raw| Tx::decode(raw, chain_id).ok())
+            .map(Arc::new)
+            .collect();
+        for tx in txs {
+            verifier.cache.put(&tx);
+            if let Err(error) = submitter.submit(&tx) {
+                tracing::debug!(tx = %tx.hash, %error, "forwarded transaction not taken");
+            }
+        }
+    }
+}
+
+/// Sends what was submitted here to the leader and to who follows it, in bundles.
+pub fn forward(raws: &Receiver<Bytes>, p2p: &Handle, facts: &Facts, me: u16) {
+    const BYTES: usize = 256 * 1024;
+    const COUNT: usize = 512;
+    while let Ok(first) = raws.recv() {
+        let mut bytes = first.len();
+        let mut bundle = vec![first];
+        while bundle.len() < COUNT && bytes < BYTES {
+            let Ok(next) = raws.try_recv() else { break };
+            bytes = bytes.saturating_add(next.len());
+            bundle.push(next);
+        }
+        let leader = facts.leader.load(Ordering::Relaxed);
+        let next = facts.next_leader.load(Ordering::Relaxed);
+        let message = Message::Txs(bundle);
+        for to in if leader == next { vec![leader] } else { vec![leader, next] } {
+            if to == me {
+                continue;
+            }
+            if let Err(error) = p2p.send(to, &message) {
+                tracing::debug!(to, %error, "transactions not forwarded");
+            }
+        }
+    }
+}
+
+/// Answers peers: frames from the replica, heights from the database.
+#[must_use]
+pub fn handler(
+    replica: Sender<ReplicaInput>,
+    store: Blocks,
+) -> Arc<dyn Fn(Peer, Request) -> Response + Send + Sync> {
+    Arc::new(move |_, request| match request {
+        Request::Frames { from_g, tip } => {
+            let (reply, answer) = bounded(1);
+            let asked = replica.try_send(ReplicaInput::Frames { from_g, tip, reply });
+            let frames = match asked {
+                Ok(()) => answer.recv_timeout(Duration::from_secs(2)).unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            Response::Frames(fit(frames))
+        }
+        Request::Heights { from, count } => {
+            let count = usize::try_from(count).unwrap_or(MAX_HEIGHTS).min(MAX_HEIGHTS);
+            let heights = store.heights(from, count).unwrap_or_else(|error| {
+                tracing::error!(%error, "reading heights for a peer failed");
+                Vec::new()
+            });
+            Response::Heights(fit(heights))
+        }
+    })
+}
+
+/// As many items as fit into a response.
+fn fit<T: Encode>(items: Vec<T>) -> Vec<T> {
+    let mut left = MAX_RESPONSE.saturating_sub(1024);
+    items
+        .into_iter()
+        .take_while(|item| {
+            let size = item.encode().len();
+            let fits = size <= left;
+            left = left.saturating_sub(size);
+            fits
+        })
+        .collect()
+}
+
+/// Makes the replica's requests, a few at a time.
+pub async fn ask(
+    mut asks: tokio::sync::mpsc::Receiver<(u16, Request)>,
+    p2p: Handle,
+    verifier: Verifier,
+    doors: (Sender<RawFrame>, Sender<ReplicaInput>),
+) {
+    let mut under_way = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+            next = asks.recv(), if under_way.len() < 16 => {
+                let Some((to, request)) = next else { return };
+                let (p2p, verifier, doors) = (p2p.clone(), verifier.clone(), doors.clone());
+                under_way.spawn(async move {
+                    match p2p.request(Target::Validator(to), &request).await {
+                        Ok(response) => answer(to, response, &p2p, verifier, doors).await,
+                        Err(error) => tracing::debug!(to, %error, "request not answered"),
+                    }
+                });
+            }
+        }
+    }
+}
+
+async fn answer(
+    to: u16,
+    response: Response,
+    p2p: &Handle,
+    verifier: Verifier,
+    doors: (Sender<RawFrame>, Sender<ReplicaInput>),
+) {
+    let Some(peer) = p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(to)) else {
+        return;
+    };
+    let (frames, replica) = doors;
+    let work = move || match response {
+        Response::Frames(list) => {
+            for frame in list {
+                if frames.send((Box::new(frame), peer)).is_err() {
+                    return;
+                }
+            }
+        }
+        Response::Heights(list) => {
+            let heights: Vec<Synced> = list
+                .into_iter()
+                .map(|h| Synced {
+                    header: h.header,
+                    certificate: h.certificate,
+                    frames: h
+                        .frames
+                        .into_iter()
+                        .filter_map(|f| verifier.verify(f).ok())
+                        .map(Arc::new)
+                        .collect(),
+                })
+                .collect();
+            if replica.send(ReplicaInput::Synced(to, heights)).is_err() {
+                tracing::debug!("the replica has ended");
+            }
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "an answer was not taken");
+    }
+}
+

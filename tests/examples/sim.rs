@@ -1,0 +1,14 @@
+//! Runs one simulated plan and prints its report: `cargo run -p rota-tests --example sim -- NODES SEED LENGTH_MS [kill-leader-at-ms] [loss permille]`.
+
+use rota_tests::sim::{Event, Plan, World};
+
+fn main() {
+    let args: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let at = |i: usize, default| args.get(i).copied().unwrap_or(default);
+    let mut plan = Plan::quiet(at(0, 4) as usize, at(1, 1), at(2, 12_000));
+    if let Some(kill) = args.get(3).filter(|k| **k > 0) {
+        plan.events.push((*kill, Event::KillLeader));
+    }
+    plan.link.loss_permille = at(4, 0) as u16;
+    println!("{:#?}", World::run(plan));
+}
