@@ -98,7 +98,6 @@ impl Pipeline {
         };
         let state = self.checkpoints.last_key_value().map_or(&self.base.1, |(_, s)| s);
         self.state = state.clone();
-        self.ids.retain(|height, _| *height <= self.state.head.height);
         if self.seen.0 > l1_number {
             self.seen = (l1_number, None);
         }

@@ -186,6 +186,20 @@ fn no_changed_part_passes() {
     }
 }
 
+/// A certified header that puts the same frames at other positions of the log.
+#[test]
+fn the_frame_must_stand_at_its_own_position() {
+    let Case { f, receipt, .. } = case();
+    let mut header = Header::decode(&receipt.decided.as_ref().unwrap().header).unwrap();
+    (header.first_g, header.last_g) = (99, 101);
+    let certificate = f.certify(9, header.value_id(&f.domain), &[0, 1, 3]);
+    let mut moved = receipt;
+    let decided = moved.decided.as_mut().unwrap();
+    decided.header = header.encode().into();
+    decided.certificate = certificate.encode().into();
+    assert_eq!(moved.verify(&f.set, &f.domain), Err(ReceiptError::NotDecided));
+}
+
 #[test]
 fn two_of_four_are_no_quorum_and_nobody_counts_twice() {
     let Case { f, receipt, certificates: (acks, commit) } = case();

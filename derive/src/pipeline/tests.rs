@@ -171,6 +171,12 @@ fn every_reason_to_skip_is_told() {
     assert_eq!(skipped(&mut p, &backwards), Skip::Range { from: 5, to: 4 });
     let for_other = bad(&|b| b.certificate = c.certify(3, 0, c.at(3).value_id, 3));
     assert_eq!(skipped(&mut p, &for_other), Skip::OtherCertificate);
+    p.insert_set(c.set(1));
+    let other_epoch = bad(&|b| {
+        b.epoch = 1;
+        b.certificate = c.certify(4, 1, b.value_id, 3);
+    });
+    assert_eq!(skipped(&mut p, &other_epoch), Skip::OtherCertificate);
     let weak = bad(&|b| b.certificate = c.certify(4, 0, b.value_id, 2));
     assert!(matches!(skipped(&mut p, &weak), Skip::Certificate(_)));
     let no_header = bad(&|b| b.header = c.at(3).header.encode().into());

@@ -70,6 +70,11 @@ impl SledKv {
     }
 
     #[cfg(test)]
+    pub(super) fn overwrite_piece(&self, tree: Tree, key: &[u8], piece: Vec<u8>) {
+        let _ = self.db.insert(piece_key(tree, key, 0), piece);
+    }
+
+    #[cfg(test)]
     pub(super) fn scan_raw_len(&self) -> usize {
         self.db.len()
     }

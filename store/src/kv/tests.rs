@@ -90,6 +90,17 @@ fn a_replaced_large_value_leaves_no_piece_behind() {
     assert_eq!(count(), 1);
 }
 
+#[test]
+fn a_changed_piece_of_a_large_value_is_noticed() {
+    let tmp = tempfile::tempdir().unwrap();
+    let kv = SledKv::open(tmp.path(), CACHE).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Tree::Blocks, [1], vec![7; 10_000]);
+    kv.apply(batch).unwrap();
+    kv.overwrite_piece(Tree::Blocks, &[1], vec![8; 4096]);
+    assert!(kv.get(Tree::Blocks, &[1]).unwrap_err().is_corrupt());
+}
+
 /// Damage in any file of the directory is an error or old data, never a panic or wrong data.
 #[test]
 fn a_damaged_directory_is_an_error_not_a_panic() {
