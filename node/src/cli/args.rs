@@ -1,0 +1,347 @@
+//! The command tree. Only commands that work are in it.
+
+use crate::config::Role;
+use alloy_primitives::{Address, B256, Bytes};
+use clap::{Args, Parser, Subcommand};
+use rota_types::Stage;
+use std::path::PathBuf;
+
+/// Where a node is asked if nothing is said.
+const DEFAULT_RPC: &str = "http://127.0.0.1:8545";
+
+/// Decentralized sequencer with preconfirmations for EVM rollups.
+#[derive(Debug, Parser)]
+#[command(name = "rota", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// Write results and errors as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node.
+    #[command(visible_aliases = ["start", "node"])]
+    Run(RunFlags),
+    /// Make a data directory with keys and a commented configuration.
+    Init(InitArgs),
+    /// Keys of this node.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// The set of sequencers on L1.
+    #[command(subcommand)]
+    Set(SetCommand),
+    /// The contracts on L1.
+    #[command(subcommand)]
+    L1(L1Command),
+    /// How a running node is; exit code 6 if it is not well.
+    Status(RpcArgs),
+    /// Send and follow transactions.
+    #[command(subcommand)]
+    Tx(TxCommand),
+    /// Preconfirmations as files.
+    #[command(subcommand)]
+    Preconf(PreconfCommand),
+    /// A whole network on this machine (the program rota-devnet).
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Devnet {
+        /// Arguments of rota-devnet.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// Completions for a shell, on stdout.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Where {
+    /// Configuration file [default: rota.toml of the data directory, if there].
+    #[arg(long, env = "ROTA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory [default: $XDG_DATA_HOME/rota].
+    #[arg(long, value_name = "DIR")]
+    pub datadir: Option<String>,
+    /// Network file [default: network.json of the data directory].
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<String>,
+    /// L1 endpoints, separated by commas.
+    #[arg(long = "l1.rpc", value_name = "URLS", hide_env_values = true)]
+    pub l1_rpc: Option<String>,
+}
+
+/// `rota run`. Each flag is a key of the configuration file.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// What the node does.
+    #[arg(long, value_parser = role)]
+    pub role: Option<Role>,
+    /// The operator's name for the node.
+    #[arg(long)]
+    pub moniker: Option<String>,
+    /// Endpoints that serve blobs, separated by commas.
+    #[arg(long = "l1.beacon", value_name = "URLS")]
+    pub l1_beacon: Option<String>,
+    /// How blobs are asked for: slot or block.
+    #[arg(long = "l1.blob_index", value_name = "HOW")]
+    pub l1_blob_index: Option<String>,
+    /// Multiaddresses to listen on, separated by commas.
+    #[arg(long = "p2p.listen", value_name = "ADDRS")]
+    pub p2p_listen: Option<String>,
+    /// Nodes to stay connected to, separated by commas.
+    #[arg(long = "p2p.bootnodes", value_name = "ADDRS")]
+    pub p2p_bootnodes: Option<String>,
+    /// Address of JSON-RPC.
+    #[arg(long = "rpc.addr", value_name = "IP:PORT")]
+    pub rpc_addr: Option<String>,
+    /// Address of dashboard, health and metrics.
+    #[arg(long = "web.addr", value_name = "IP:PORT")]
+    pub web_addr: Option<String>,
+    /// Whether to post batches: true or false.
+    #[arg(long = "batch.post", value_name = "BOOL")]
+    pub batch_post: Option<String>,
+    /// Time between two batches.
+    #[arg(long = "batch.interval", value_name = "TIME")]
+    pub batch_interval: Option<String>,
+    /// Log directives, such as info,rota_p2p=debug.
+    #[arg(long = "log.filter", value_name = "FILTER")]
+    pub log_filter: Option<String>,
+    /// terminal or json.
+    #[arg(long = "log.format", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// `rota init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Data directory [default: $XDG_DATA_HOME/rota].
+    #[arg(long, value_name = "DIR")]
+    pub datadir: Option<PathBuf>,
+    /// Network file to copy into it.
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
+}
+
+/// `rota key ..`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make the keys that are not there; never overwrites.
+    New(KeyArgs),
+    /// Show the public parts.
+    Show(KeyArgs),
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// Data directory [default: $XDG_DATA_HOME/rota].
+    #[arg(long, env = "ROTA_DATADIR", value_name = "DIR")]
+    pub datadir: Option<PathBuf>,
+}
+
+/// `rota set ..`
+#[derive(Debug, Subcommand)]
+pub enum SetCommand {
+    /// Register this node's keys with a stake.
+    Join(JoinArgs),
+    /// Operators and the frozen set.
+    List(ListArgs),
+    /// Freeze the first set; anyone may.
+    Freeze(FreezeArgs),
+}
+
+/// `rota set join`.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// Stake in ETH.
+    #[arg(long, value_name = "ETH")]
+    pub stake: String,
+    /// File with the key of the cold account that owns the stake (32 bytes hex, mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub owner_key_file: PathBuf,
+    /// Address that the others dial, without /p2p/<id> [default: the first of p2p.listen].
+    #[arg(long, value_name = "MULTIADDR")]
+    pub peer: Option<String>,
+}
+
+/// `rota set list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// Also write the frozen set to a file, for `rota preconf verify`.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `rota set freeze`.
+#[derive(Debug, Args)]
+pub struct FreezeArgs {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// File with the key of the account that pays (32 bytes hex, mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+}
+
+/// `rota l1 ..`
+#[derive(Debug, Subcommand)]
+pub enum L1Command {
+    /// Deploy the contracts of a new network and write its network file.
+    Deploy(DeployArgs),
+}
+
+/// `rota l1 deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// L1 endpoint.
+    #[arg(long = "l1.rpc", env = "ROTA_L1_RPC", hide_env_values = true, value_name = "URL")]
+    pub l1_rpc: String,
+    /// File with the key of the account that pays (32 bytes hex, mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// Genesis of the rollup in the format of geth.
+    #[arg(long, value_name = "FILE")]
+    pub genesis: PathBuf,
+    /// Parameters that differ from the usual ones, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
+    /// Least stake of an operator in ETH.
+    #[arg(long, default_value = "32", value_name = "ETH")]
+    pub min_stake: String,
+    /// Least size of the first set.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub min_operators: u64,
+    /// Where to write the network file.
+    #[arg(short, long, default_value = "network.json", value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Which node is asked.
+#[derive(Debug, Clone, Args)]
+pub struct RpcArgs {
+    /// JSON-RPC address of a node.
+    #[arg(long, env = "ROTA_RPC_URL", hide_env_values = true, default_value = DEFAULT_RPC, value_name = "URL")]
+    pub rpc_url: String,
+}
+
+/// `rota tx ..`
+#[derive(Debug, Subcommand)]
+pub enum TxCommand {
+    /// Sign, send and follow a transaction.
+    Send(SendArgs),
+    /// How far a transaction is.
+    Status(TxArgs),
+    /// Follow a transaction, one line per stage.
+    Watch(WatchArgs),
+}
+
+/// How long and how far to follow.
+#[derive(Debug, Clone, Args)]
+pub struct Until {
+    /// Stage to wait for: received, preconfirmed, acked, decided, posted, finalized.
+    #[arg(long, default_value = "decided", value_name = "STAGE")]
+    pub until: Stage,
+    /// Give up after this time.
+    #[arg(long, default_value = "2m", value_name = "TIME")]
+    pub timeout: crate::config::Dur,
+}
+
+/// `rota tx send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// Which node is asked.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+    /// How far to follow.
+    #[command(flatten)]
+    pub until: Until,
+    /// Receiver.
+    #[arg(long)]
+    pub to: Address,
+    /// Value in ETH.
+    #[arg(long, default_value = "0", value_name = "ETH")]
+    pub value: String,
+    /// Calldata.
+    #[arg(long, default_value = "0x")]
+    pub data: Bytes,
+    /// File with the sender's key (32 bytes hex, mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+}
+
+/// A transaction at a node.
+#[derive(Debug, Args)]
+pub struct TxArgs {
+    /// Its hash.
+    pub hash: B256,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+}
+
+/// `rota tx watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The transaction.
+    #[command(flatten)]
+    pub tx: TxArgs,
+    /// How far to follow.
+    #[command(flatten)]
+    pub until: Until,
+}
+
+/// `rota preconf ..`
+#[derive(Debug, Subcommand)]
+pub enum PreconfCommand {
+    /// Fetch the promise of a transaction into a file.
+    Get(GetArgs),
+    /// Check a promise without asking anyone.
+    Verify(VerifyArgs),
+}
+
+/// `rota preconf get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The transaction.
+    #[command(flatten)]
+    pub tx: TxArgs,
+    /// File to write [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `rota preconf verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The promise.
+    pub file: PathBuf,
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// File with the set, from `rota set list -o FILE`; without it the set is read from L1.
+    #[arg(long, value_name = "FILE")]
+    pub set: Option<PathBuf>,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    [Role::Sequencer, Role::Follower]
+        .into_iter()
+        .find(|r| r.name() == text)
+        .ok_or_else(|| "sequencer or follower".into())
+}

@@ -1,0 +1,159 @@
+//! `rota run` and `rota init`, and how settings reach every other command.
+
+use super::{
+    Done,
+    args::{InitArgs, RunFlags, Where},
+    out,
+};
+use crate::{
+    config::{self, Config, LogFormat, Sources, default_datadir},
+    exit::{Exit, Failure},
+    keys::Keys,
+    network::Network,
+    run::RunArgs,
+};
+use serde_json::json;
+use std::{fs, io::IsTerminal, path::Path};
+use tracing_subscriber::EnvFilter;
+
+/// What `init` writes: the defaults with their meaning.
+const EXAMPLE: &str = include_str!("../../../deploy/config.example.toml");
+
+/// Settings for a command that has the flags of `Where`, and more.
+pub(super) fn settings(
+    at: &Where,
+    more: Vec<(&'static str, Option<String>)>,
+) -> Result<Config, Failure> {
+    let mut flags = vec![
+        ("datadir", at.datadir.clone()),
+        ("network", at.network.as_ref().map(|n| absolute(Path::new(n)))),
+        ("l1.rpc", at.l1_rpc.clone()),
+    ];
+    flags.extend(more);
+    let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let env = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
+    Ok(config::load(&Sources { file: at.config.clone(), env, flags })?)
+}
+
+/// A path from the command line is relative to the working directory, one from the file to the data directory.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string()
+}
+
+/// Settings that reach L1, with the network.
+pub(super) fn settings_on_l1(at: &Where) -> Result<(Config, Network), Failure> {
+    let config = settings(at, Vec::new())?;
+    if config.l1.rpc.is_empty() {
+        return Err(Failure::new(Exit::Config, "no L1 endpoint is configured")
+            .hint("give --l1.rpc URL, or set l1.rpc in rota.toml"));
+    }
+    let network = Network::load(&config.network_path())?;
+    Ok((config, network))
+}
+
+pub(super) fn run(flags: &RunFlags) -> Done {
+    let text = Clone::clone;
+    let config = settings(
+        &flags.at,
+        vec![
+            ("role", flags.role.map(|r| r.name().to_owned())),
+            ("moniker", text(&flags.moniker)),
+            ("l1.beacon", text(&flags.l1_beacon)),
+            ("l1.blob_index", text(&flags.l1_blob_index)),
+            ("p2p.listen", text(&flags.p2p_listen)),
+            ("p2p.bootnodes", text(&flags.p2p_bootnodes)),
+            ("rpc.addr", text(&flags.rpc_addr)),
+            ("web.addr", text(&flags.web_addr)),
+            ("batch.post", text(&flags.batch_post)),
+            ("batch.interval", text(&flags.batch_interval)),
+            ("log.filter", text(&flags.log_filter)),
+            ("log.format", text(&flags.log_format)),
+        ],
+    )?;
+    config
+        .validate_for_run()
+        .map_err(|(key, reason)| Failure::new(Exit::Config, format!("`{key}`: {reason}")))?;
+    let network = Network::load(&config.network_path())?;
+    let datadir = config.data_root();
+    let keys = Keys::load(&datadir, config.needs()).map_err(|e| {
+        let failure = Failure::from(e);
+        let hint = format!("{} (rota key new --datadir {})", failure.hint, datadir.display());
+        if failure.hint.contains("rota key new") {
+            failure.hint(format!(
+                "make the missing keys with: rota key new --datadir {}",
+                datadir.display()
+            ))
+        } else {
+            failure.hint(hint)
+        }
+    })?;
+    start_log(&config.log.filter, config.log.format);
+    let ended = crate::run::run(RunArgs { config, network, keys, datadir });
+    ended.map_err(|report| Failure::from_report(&report))
+}
+
+/// Log lines to stderr. Only the first call has an effect.
+pub(super) fn start_log(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let started = match format {
+        LogFormat::Terminal => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    // A second start is a test's: the first one's lines are as good.
+    drop(started);
+}
+
+pub(super) fn init(args: &InitArgs, json: bool) -> Done {
+    let root = args.datadir.clone().unwrap_or_else(default_datadir);
+    let io = |what: &str, e: &std::io::Error| {
+        Failure::new(Exit::Failed, format!("cannot {what} {}: {e}", root.display()))
+            .hint("choose another --datadir")
+    };
+    // Checked first: nothing is made if the file is of no use.
+    let network = args.network.as_deref().map(Network::load).transpose()?;
+    fs::create_dir_all(&root).map_err(|e| io("create", &e))?;
+    let made = Keys::create(&root)?;
+    let config = root.join("rota.toml");
+    let fresh = !config.exists();
+    if fresh {
+        fs::write(&config, EXAMPLE).map_err(|e| io("write to", &e))?;
+    }
+    if let Some(network) = network {
+        let path = root.join("network.json");
+        if path.exists() && Network::load(&path)? != network {
+            return Err(Failure::new(
+                Exit::Network,
+                format!("{} is of another network", path.display()),
+            )
+            .hint("one data directory belongs to one network: choose another --datadir"));
+        }
+        network.save(&path)?;
+    }
+    if json {
+        let made: Vec<&str> = made.iter().map(|k| k.file()).collect();
+        return out::json(&json!({ "v": 1, "datadir": root, "config": config, "keys": made }));
+    }
+    out::line(format_args!("data directory  {}", root.display()))?;
+    let state = if fresh { "written" } else { "kept as it is" };
+    out::line(format_args!("configuration   {} ({state})", config.display()))?;
+    out::line(format_args!(
+        "keys            {} made, in {}",
+        made.len(),
+        Keys::dir(&root).display()
+    ))?;
+    eprintln!(
+        "back up keys/ and sign-state/ together; a key without its sign state can sign twice"
+    );
+    eprintln!(
+        "next: set l1.rpc and l1.beacon in {}, then: rota run --datadir {}",
+        config.display(),
+        root.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Exit codes, and the error that a command ends with.
+//!
+//! Not for: errors inside the node, which have their own types; this is where they become words, one hint and a
+//! number. Invariant: the numbers are an interface (`docs/exit-codes.md`) and never change their meaning.
+
+use crate::{config::ConfigError, keys::KeyFileError, network::NetworkError, setup::SetupError};
+use rota_consensus::Fatal;
+use rota_l1::{L1Error, TxError};
+use rota_p2p::P2pError;
+use rota_store::{GuardError, StoreError};
+use std::{fmt, io, process::ExitCode};
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, healthy.
+    Ok = 0,
+    /// Failed, or the honest negative answer.
+    Failed = 1,
+    /// Wrong arguments.
+    Usage = 2,
+    /// The configuration is invalid, or a port is taken.
+    Config = 3,
+    /// Node or L1 unreachable.
+    Unreachable = 4,
+    /// Timed out.
+    Timeout = 5,
+    /// Unhealthy or not synced.
+    Unhealthy = 6,
+    /// A key is missing or unusable.
+    Key = 7,
+    /// Refused: signing could be slashable. Never restart by itself.
+    Slashable = 8,
+    /// Data directory locked or damaged.
+    DataDir = 9,
+    /// A promise or a proof does not verify.
+    Verify = 10,
+    /// An L1 transaction was refused, reverted or not funded.
+    L1Tx = 11,
+    /// Wrong network.
+    Network = 12,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Config,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Unhealthy,
+        Self::Key,
+        Self::Slashable,
+        Self::DataDir,
+        Self::Verify,
+        Self::L1Tx,
+        Self::Network,
+        Self::Interrupted,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What to do next, where a command has nothing better to say.
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Config => "deploy/config.example.toml shows every key with its default",
+            Self::Unreachable => "check that it runs and that the address is right",
+            Self::Timeout => "try again, or allow more time with --timeout",
+            Self::Unhealthy => "rota status shows what is missing",
+            Self::Key => "make the missing keys with: rota key new --datadir DIR",
+            Self::Slashable => {
+                "make sure that no other process uses this key; do not restart blindly"
+            }
+            Self::DataDir => "stop the other process, or choose another --datadir",
+            Self::Verify => "keep the file: it is evidence of what was promised",
+            Self::L1Tx => {
+                "nothing was changed on L1 by a refused transaction; fix the cause and send it again"
+            }
+            Self::Network => "get the network file of the network that this node belongs to",
+            Self::Ok | Self::Failed | Self::Usage | Self::Interrupted => {
+                "rota --help shows what there is"
+            }
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command failed: one line what, one line what next, and a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The number.
+    pub exit: Exit,
+    /// What went wrong.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// With the usual hint of the code.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string(), hint: exit.hint().into() }
+    }
+
+    /// With another hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// From an error of the running node: the first cause that has a code of its own decides.
+    #[must_use]
+    pub fn from_report(report: &eyre::Report) -> Self {
+        if let Some(failure) = report.chain().find_map(|e| e.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
+        let exit = report.chain().find_map(classify).unwrap_or(Exit::Failed);
+        Self::new(exit, format!("{report:#}"))
+    }
+}
+
+/// The code of one error in a chain of causes.
+fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(e) = cause.downcast_ref::<StoreError>() {
+        return Some(store(e));
+    }
+    if let Some(e) = cause.downcast_ref::<GuardError>() {
+        return Some(match e {
+            GuardError::Refused(_) => Exit::Slashable,
+            GuardError::Store(e) => store(e),
+        });
+    }
+    if let Some(e) = cause.downcast_ref::<Fatal>() {
+        return Some(if matches!(e, Fatal::Guard(_)) { Exit::Slashable } else { Exit::Failed });
+    }
+    if cause.is::<rota_store::Refused>() {
+        return Some(Exit::Slashable);
+    }
+    if let Some(e) = cause.downcast_ref::<L1Error>() {
+        return Some(l1(e));
+    }
+    if let Some(e) = cause.downcast_ref::<P2pError>() {
+        return Some(match e {
+            P2pError::BadKey => Exit::Key,
+            P2pError::Listen { .. } => Exit::Config,
+            _ => Exit::Failed,
+        });
+    }
+    if cause.is::<KeyFileError>() {
+        return Some(Exit::Key);
+    }
+    if cause.is::<ConfigError>() || cause.is::<NetworkError>() {
+        return Some(Exit::Config);
+    }
+    let io = cause.downcast_ref::<io::Error>()?;
+    let taken = [io::ErrorKind::AddrInUse, io::ErrorKind::AddrNotAvailable];
+    taken.contains(&io.kind()).then_some(Exit::Config)
+}
+
+const fn store(e: &StoreError) -> Exit {
+    if matches!(e, StoreError::OtherNetwork { .. }) { Exit::Network } else { Exit::DataDir }
+}
+
+const fn l1(e: &L1Error) -> Exit {
+    match e {
+        L1Error::Refused(_) | L1Error::Reverted(_) => Exit::L1Tx,
+        L1Error::Config(_) => Exit::Config,
+        L1Error::Build(_) | L1Error::TooLarge { .. } => Exit::Failed,
+        _ => Exit::Unreachable,
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        Self::new(Exit::Config, e)
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(e: NetworkError) -> Self {
+        let hint =
+            "the network file comes from whoever deployed the contracts (rota l1 deploy writes it)";
+        Self::new(Exit::Config, e).hint(hint)
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(e: KeyFileError) -> Self {
+        let failure = Self::new(Exit::Key, &e);
+        match e {
+            KeyFileError::Loose { .. } => {
+                failure.hint("a key that others could read may be stolen already")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<L1Error> for Failure {
+    fn from(e: L1Error) -> Self {
+        Self::new(l1(&e), e)
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(e: SetupError) -> Self {
+        let exit = match &e {
+            SetupError::L1(e) | SetupError::Tx(TxError::Chain(e)) => l1(e),
+            SetupError::Tx(TxError::Funds(_) | TxError::Rejected(_))
+            | SetupError::Failed { .. } => Exit::L1Tx,
+            SetupError::Tx(_) => Exit::Failed,
+            SetupError::Network(_) | SetupError::Peer(_) => Exit::Config,
+            SetupError::WrongChain { .. } => Exit::Network,
+            SetupError::Timeout(_) => Exit::Timeout,
+        };
+        Self::new(exit, e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eyre::WrapErr;
+
+    #[test]
+    fn the_numbers_are_those_of_the_document() {
+        let documented = include_str!("../../docs/exit-codes.md");
+        for exit in Exit::ALL {
+            let row = format!("| {} |", exit.code());
+            assert!(documented.contains(&row), "{exit:?} is not documented");
+        }
+        let rows = documented
+            .lines()
+            .filter(|l| l.starts_with("| ") && l[2..].starts_with(|c: char| c.is_ascii_digit()));
+        assert_eq!(rows.count(), Exit::ALL.len());
+    }
+
+    fn code(error: impl std::error::Error + Send + Sync + 'static) -> Exit {
+        let wrapped: eyre::Result<()> = Err(error).wrap_err("starting the node");
+        Failure::from_report(&wrapped.unwrap_err()).exit
+    }
+
+    #[test]
+    fn errors_of_the_running_node_get_their_code_under_any_context() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = rota_store::DataDir::open(dir.path()).unwrap();
+        assert_eq!(code(rota_store::DataDir::open(dir.path()).unwrap_err()), Exit::DataDir);
+        let other =
+            StoreError::OtherNetwork { path: "g".into(), found: "a".into(), expected: "b".into() };
+        assert_eq!(code(other), Exit::Network);
+        assert_eq!(code(L1Error::Unavailable("down".into())), Exit::Unreachable);
+        assert_eq!(code(KeyFileError::Missing("k".into())), Exit::Key);
+        assert_eq!(code(Fatal::Core("x".into())), Exit::Failed);
+        let listen = P2pError::Listen { address: "a".into(), reason: "taken".into() };
+        assert_eq!(code(listen), Exit::Config);
+        assert_eq!(code(io::Error::from(io::ErrorKind::AddrInUse)), Exit::Config);
+        assert_eq!(code(io::Error::from(io::ErrorKind::NotFound)), Exit::Failed);
+        assert_eq!(code(Failure::new(Exit::Timeout, "late")), Exit::Timeout);
+        let said = Failure::from_report(&eyre::eyre!("inner").wrap_err("outer")).message;
+        assert_eq!(said, "outer: inner");
+    }
+}
