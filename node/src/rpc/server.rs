@@ -1,8 +1,16 @@
 //! The listening server.
 
 use super::{Backend, methods};
-use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
-use std::{io, net::SocketAddr};
+use jsonrpsee::{
+    core::traits::IdProvider,
+    server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle},
+    types::SubscriptionId,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 /// A running server. Dropping it stops it; [`RpcServer::stop`] also waits for the last answers.
@@ -41,6 +49,7 @@ pub async fn serve(addr: SocketAddr, backend: Backend) -> io::Result<RpcServer> 
         .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
         .enable_ws_ping(PingConfig::new())
         .set_tcp_no_delay(true)
+        .set_id_provider(HexIds::default())
         .build();
     let middleware = tower::ServiceBuilder::new().layer(cors(&config.cors));
     let module = methods(backend).map_err(io::Error::other)?;
@@ -48,6 +57,18 @@ pub async fn serve(addr: SocketAddr, backend: Backend) -> io::Result<RpcServer> 
         Server::builder().set_config(settings).set_http_middleware(middleware).build(addr).await?;
     let addr = server.local_addr()?;
     Ok(RpcServer { addr, handle: server.start(module) })
+}
+
+/// Ids of subscriptions as hex text: clients of Ethereum take no numbers. They are good on one connection
+/// only, so counting gives nothing away.
+#[derive(Debug, Default)]
+struct HexIds(AtomicU64);
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        let id = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        SubscriptionId::Str(format!("{id:#x}").into())
+    }
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

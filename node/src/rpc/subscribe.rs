@@ -194,7 +194,7 @@ async fn run_preconf(kind: PreconfKind, pending: PendingSubscriptionSink, ctx: &
         PreconfKind::Retractions => {
             let live = ctx.view.subscribe();
             let Ok(sink) = pending.accept().await else { return };
-            let _ = follow(&sink, (None, Vec::new()), live, |e| retraction(e)).await;
+            let _ = follow(&sink, (None, Vec::new()), live, retraction).await;
         }
     }
 }

@@ -198,10 +198,9 @@ impl Inner {
         let gone = self.frames.split_off(&after);
         self.frame_states.split_off(&after);
         self.ack_certs.split_off(&after);
-        if !self.acks.split_off(&after).is_empty()
-            && let Some(info) = self.acks.last_key_value().map(|(_, i)| *i)
-        {
-            self.acks.insert(to_g, info);
+        // Acks are of a whole prefix: what is left of it is as acked as before.
+        if let Some((_, info)) = self.acks.split_off(&after).first_key_value() {
+            self.acks.insert(to_g, *info);
         }
         for frame in gone.values() {
             self.frame_gs.remove(&frame.hash);

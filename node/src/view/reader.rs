@@ -283,14 +283,14 @@ impl View {
 
 /// What the pending block is made of, so that it is put together outside the lock.
 enum PendingParts {
-    Open(Vec<Arc<FrameRecord>>, State),
+    Open(Vec<Arc<FrameRecord>>, Box<State>),
     Sealed(Arc<BlockView>),
 }
 
 impl PendingParts {
     fn assemble(self) -> Option<Arc<BlockView>> {
         match self {
-            Self::Open(frames, state) => BlockView::open(&frames, state).map(Arc::new),
+            Self::Open(frames, state) => BlockView::open(&frames, *state).map(Arc::new),
             Self::Sealed(block) => Some(block),
         }
     }
@@ -299,7 +299,10 @@ impl PendingParts {
 impl Inner {
     fn pending_parts(&self) -> Option<PendingParts> {
         match &self.open {
-            Some(open) => Some(PendingParts::Open(self.open_frames(u64::MAX), open.state.clone())),
+            Some(open) => Some(PendingParts::Open(
+                self.open_frames(u64::MAX),
+                Box::new(open.state.clone()),
+            )),
             None => self.newest().cloned().map(PendingParts::Sealed),
         }
     }

@@ -74,7 +74,7 @@ pub enum EventKind {
         reason: String,
     },
     /// Nothing happened, and this is where everything stands.
-    Heartbeat(Heads),
+    Heartbeat(Box<Heads>),
 }
 
 /// An event with its number. Numbers have no gaps.

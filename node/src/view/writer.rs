@@ -207,7 +207,7 @@ impl View {
 
     /// Once a second, so that readers can tell quiet from dead.
     pub fn heartbeat(&self, now_ms: Millis) {
-        self.stream.send(now_ms, EventKind::Heartbeat(self.heads()));
+        self.stream.send(now_ms, EventKind::Heartbeat(Box::new(self.heads())));
     }
 
     fn l1_moved(&self, moved: Vec<(Stage, HeadRef)>, stage: Stage, now_ms: Millis) {

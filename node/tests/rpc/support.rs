@@ -1,0 +1,522 @@
+//! A leader of a set of one, played by the test: it frames, acks, decides and posts when told to.
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_genesis::GenesisAccount;
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, keccak256};
+use rota_execution::{BlockEnv, Checkpoint, Head, OpenBlock, genesis, prague_genesis};
+use rota_node::{
+    rpc::{
+        Backend, LeaderSlot, NodeInfo, RpcConfig, SeqStatus, SyncProgress, ValidatorInfo, methods,
+    },
+    submit::Submitter,
+    view::{BlockView, Decision, FrameTx, FrameView, OpenHeader, Span, View, ViewConfig},
+};
+use rota_preconf::{Intake, IntakeConfig, TakeLimits};
+use rota_types::{
+    AckCert, Bitmap, Close, CommitCertificate, Domain, Encode, Env, Flags, FrameBody, FrameHeader,
+    Header, SeqKey, SignedAck, SignedFrame, SignedVote, Term, Tx, Validator, ValidatorSet, VoteKey,
+    hash_list_root, tx_root,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+pub(crate) const CHAIN: u64 = 77_001;
+pub(crate) const START_MS: u64 = 1_795_228_867_000;
+pub(crate) const OWNER: Address = address!("0x00000000000000000000000000000000000000a1");
+
+/// A key of a user; 1..=20 are funded at genesis.
+pub(crate) fn user(n: u8) -> VoteKey {
+    VoteKey::from_secret(&[n; 32]).unwrap()
+}
+
+pub(crate) fn sign(key: &VoteKey, tx: TxEip1559) -> Bytes {
+    let sig = key.sign(&tx.signature_hash());
+    let signature = Signature::from_raw_array(&sig).unwrap();
+    TxEnvelope::Eip1559(tx.into_signed(signature)).encoded_2718().into()
+}
+
+pub(crate) fn transfer(from: u8, nonce: u64) -> Bytes {
+    sign(&user(from), plain(nonce))
+}
+
+pub(crate) fn plain(nonce: u64) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: CHAIN,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 3_000_000_000,
+        max_priority_fee_per_gas: 1_000_000,
+        to: TxKind::Call(address!("0x00000000000000000000000000000000000000b2")),
+        value: U256::from(1_000_000_000_000_000u64),
+        ..TxEip1559::default()
+    }
+}
+
+pub(crate) fn hash_of(raw: &Bytes) -> B256 {
+    keccak256(raw)
+}
+
+struct Mark {
+    block: Option<(OpenBlock, Checkpoint)>,
+    head: Head,
+    chain: Chain,
+}
+
+#[derive(Clone, Default)]
+struct Chain {
+    g: u64,
+    prev: B256,
+    height: u64,
+    heights: Vec<(u64, u64)>,
+    hashes: Vec<B256>,
+    tx_hashes: Vec<B256>,
+    first_g: u64,
+    opened: bool,
+    span: Option<Span>,
+    timestamp_s: u64,
+}
+
+pub(crate) struct Leader {
+    pub(crate) view: Arc<View>,
+    pub(crate) door: Arc<Submitter>,
+    pub(crate) set: Arc<ValidatorSet>,
+    pub(crate) domain: Domain,
+    pub(crate) now: Arc<AtomicU64>,
+    pub(crate) wake: crossbeam_channel::Receiver<()>,
+    pub(crate) genesis: Head,
+    /// Put into the next frame without asking the queue.
+    pub(crate) forced: Vec<Arc<Tx>>,
+    seq: SeqKey,
+    vote: VoteKey,
+    head: Head,
+    block: Option<OpenBlock>,
+    chain: Chain,
+    marks: BTreeMap<u64, Mark>,
+    headers: BTreeMap<u64, Header>,
+}
+
+impl Leader {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| (), IntakeConfig::default())
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut ViewConfig), intake: IntakeConfig) -> Self {
+        let rich = GenesisAccount::default().with_balance(U256::from(10u64).pow(U256::from(21)));
+        let accounts = (1..=20).map(|n| (user(n).address(), rich.clone())).chain(extra_account());
+        let file = prague_genesis(CHAIN, START_MS / 1000 - 1, 30_000_000, accounts);
+        let head = genesis(&file).unwrap();
+        let domain = Domain::new(1, CHAIN, Address::with_last_byte(9), head.hash, 0);
+        let (seq, vote) = (SeqKey::from_seed(&[7; 32]), VoteKey::from_secret(&[8; 32]).unwrap());
+        let set = Arc::new(ValidatorSet::new(
+            1,
+            vec![Validator {
+                owner: OWNER,
+                seq_key: seq.public(),
+                vote_key: vote.address(),
+                stake: U256::from(32u64) * U256::from(10u64).pow(U256::from(18)),
+                fee_recipient: OWNER,
+                peer: String::new(),
+            }],
+        ));
+        let mut config = ViewConfig { chain_id: CHAIN, ctx: domain.ctx(), ..ViewConfig::default() };
+        change(&mut config);
+        let view = Arc::new(View::new(config, &head));
+        view.validators(set.clone());
+        let now = Arc::new(AtomicU64::new(START_MS));
+        let (send, wake) = crossbeam_channel::bounded(1);
+        let clock = now.clone();
+        let clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        let door = Arc::new(Submitter::new(view.clone(), Intake::new(intake), send, clock));
+        let chain = Chain { timestamp_s: START_MS / 1000, height: 1, ..Chain::default() };
+        let (block, marks, headers) = (None, BTreeMap::new(), BTreeMap::new());
+        let (genesis, forced) = (head.clone(), Vec::new());
+        Self {
+            view,
+            door,
+            set,
+            domain,
+            now,
+            wake,
+            genesis,
+            forced,
+            seq,
+            vote,
+            head,
+            block,
+            chain,
+            marks,
+            headers,
+        }
+    }
+
+    /// Waits for the submitter's wake-up.
+    pub(crate) fn woken(&self) {
+        self.wake.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    pub(crate) fn tick(&self, ms: u64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn time(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn g(&self) -> u64 {
+        self.chain.g
+    }
+
+    pub(crate) fn submit(&self, raw: &Bytes) -> B256 {
+        let tx = Arc::new(Tx::decode(raw, CHAIN).unwrap());
+        self.door.submit(&tx).unwrap();
+        tx.hash
+    }
+
+    fn env(&self) -> Env {
+        Env {
+            timestamp_s: self.chain.timestamp_s,
+            l1_number: 5,
+            l1_hash: B256::repeat_byte(5),
+            gas_limit: 30_000_000,
+            prev_randao: B256::repeat_byte(6),
+            fee_vault: OWNER,
+        }
+    }
+
+    fn open(&mut self) -> OpenBlock {
+        if let Some(block) = self.block.take() {
+            return block;
+        }
+        let env = self.env();
+        let env = BlockEnv {
+            number: self.head.header.number + 1,
+            timestamp_s: env.timestamp_s,
+            gas_limit: env.gas_limit,
+            fee_recipient: env.fee_vault,
+            prev_randao: env.prev_randao,
+            parent_beacon_block_root: env.l1_hash,
+            withdrawals: Vec::new(),
+        };
+        OpenBlock::open(&self.head, env, CHAIN).unwrap()
+    }
+
+    /// Frames what is ready and publishes the frame.
+    pub(crate) fn frame(&mut self) -> B256 {
+        self.build(Flags::default())
+    }
+
+    /// Ends the height; with `seal` also the block.
+    pub(crate) fn close(&mut self, seal: bool) -> B256 {
+        self.build(if seal { Flags::CLOSE.with(Flags::SEAL) } else { Flags::CLOSE })
+    }
+
+    fn build(&mut self, flags: Flags) -> B256 {
+        let mark = Mark {
+            block: self.block.as_ref().map(|b| (b.clone(), b.checkpoint())),
+            head: self.head.clone(),
+            chain: self.chain.clone(),
+        };
+        self.marks.insert(self.chain.g, mark);
+        let limits = TakeLimits { txs: 500, bytes: 200_000, gas: 20_000_000 };
+        let mut txs = self.door.intake().take(limits);
+        txs.append(&mut self.forced);
+        let mut block = self.open();
+        let results: Vec<FrameTx> = (0u32..)
+            .zip(&txs)
+            .map(|(position, tx)| FrameTx {
+                position,
+                tx: tx.clone(),
+                outcome: block.apply(&tx.envelope, tx.sender).unwrap(),
+            })
+            .collect();
+        let frame = self.sign(&txs, flags);
+        let hash = frame.header.hash(&self.domain);
+        self.note(&frame, hash, &txs);
+        self.view.frame(FrameView {
+            frame: Arc::new(frame),
+            hash,
+            leader: OWNER,
+            txs: results,
+            block: OpenHeader::of(&block),
+            state: block.snapshot(),
+            now_ms: self.time(),
+        });
+        for tx in &txs {
+            let account = self.view.pending_account(&tx.sender);
+            self.door.intake().account_changed(tx.sender, account.nonce, account.balance);
+        }
+        self.block = Some(block);
+        if flags.has(Flags::CLOSE) {
+            self.end_height(flags.has(Flags::SEAL));
+        }
+        hash
+    }
+
+    fn sign(&self, txs: &[Arc<Tx>], flags: Flags) -> SignedFrame {
+        let chain = &self.chain;
+        let flags = if chain.opened { flags } else { flags.with(Flags::OPEN) };
+        let hashes: Vec<B256> = txs.iter().map(|t| t.hash).collect();
+        let body = FrameBody {
+            txs: txs.iter().map(|t| t.raw.clone()).collect(),
+            env: flags.has(Flags::OPEN).then(|| self.env()),
+            close: flags.has(Flags::CLOSE).then(|| self.close_body()),
+            ..FrameBody::default()
+        };
+        let digest = |bytes: Option<Vec<u8>>| bytes.map_or(B256::ZERO, keccak256);
+        let header = FrameHeader {
+            epoch: 1,
+            term: Term { height: 1, round: 0 },
+            leader: 0,
+            g: chain.g + 1,
+            seq: u32::try_from(chain.g).unwrap(),
+            prev_hash: chain.prev,
+            init_hash: B256::ZERO,
+            height: chain.height,
+            flags,
+            timestamp_ms: self.time(),
+            tx_count: u32::try_from(txs.len()).unwrap(),
+            tx_root: tx_root(&hashes, &[]),
+            gas_cum: 0,
+            exec_commit: B256::ZERO,
+            insured_cum: 0,
+            env_hash: digest(body.env.as_ref().map(Encode::encode)),
+            close_hash: digest(body.close.as_ref().map(Encode::encode)),
+        };
+        SignedFrame::sign(header, body, &self.seq, &self.domain)
+    }
+
+    fn close_body(&self) -> Close {
+        Close {
+            generation: 0,
+            epoch: 1,
+            height: self.chain.height,
+            parent_id: B256::ZERO,
+            term: Term { height: 1, round: 0 },
+            closer: 0,
+            cursor: 0,
+            window_left: 1,
+            jailed_bitmap_hash: B256::ZERO,
+            evidence_root: B256::ZERO,
+            next_set_hash: B256::ZERO,
+            insured_total: 0,
+            exec_lag_height: 0,
+            exec_lag_root: B256::ZERO,
+            history_root: B256::ZERO,
+        }
+    }
+
+    fn note(&mut self, frame: &SignedFrame, hash: B256, txs: &[Arc<Tx>]) {
+        let chain = &mut self.chain;
+        let (g, height) = (frame.header.g, frame.header.height);
+        if !chain.opened {
+            (chain.opened, chain.first_g) = (true, g);
+            chain.hashes.clear();
+            chain.tx_hashes.clear();
+        }
+        chain.hashes.push(hash);
+        chain.tx_hashes.extend(txs.iter().map(|t| t.hash));
+        (chain.g, chain.prev) = (g, hash);
+        let span =
+            chain.span.get_or_insert(Span { first_g: g, first_height: height, ..Span::default() });
+        (span.last_g, span.last_height) = (g, height);
+    }
+
+    fn end_height(&mut self, seal: bool) {
+        let header = Header {
+            env: self.env(),
+            close: self.close_body(),
+            first_g: self.chain.first_g,
+            last_g: self.chain.g,
+            txs_root: tx_root(&self.chain.tx_hashes, &[]),
+            frames_root: hash_list_root(&self.chain.hashes),
+            last_frame_hash: self.chain.prev,
+        };
+        let id = header.value_id(&self.domain);
+        self.headers.insert(self.chain.height, header);
+        self.chain.heights.push((self.chain.height, self.chain.g));
+        self.chain.height += 1;
+        self.chain.opened = false;
+        if seal {
+            let done = self.block.take().unwrap().seal(id).unwrap();
+            let span = self.chain.span.take().unwrap();
+            assert_eq!(self.view.open_span(), Some(span), "the view counts as the writer does");
+            self.view.sealed(Arc::new(BlockView::from_executed(&done, span)), self.time());
+            self.head = done.head;
+            self.chain.timestamp_s += 1;
+        }
+    }
+
+    /// The set decides the oldest height that is closed.
+    pub(crate) fn decide(&mut self) -> u64 {
+        let (height, last_g) = self.chain.heights.remove(0);
+        let header = self.headers.get(&height).unwrap();
+        let mut certificate = CommitCertificate {
+            epoch: 1,
+            height,
+            round: 0,
+            value_id: header.value_id(&self.domain),
+            signers: Bitmap::of([0]),
+            signatures: Vec::new(),
+        };
+        let vote = SignedVote::sign(certificate.vote(), 0, &self.vote, &self.domain);
+        certificate.signatures.push(vote.signature);
+        let decision = Decision {
+            height,
+            last_g,
+            round: 0,
+            certificate: certificate.encode().into(),
+            header: header.encode().into(),
+        };
+        self.view.decided(decision, self.time());
+        height
+    }
+
+    /// The set acks the newest frame.
+    pub(crate) fn ack(&mut self) {
+        let ack = rota_types::Ack {
+            epoch: 1,
+            height: self.chain.height,
+            round: 0,
+            signer: 0,
+            g: self.chain.g,
+            frame_hash: self.chain.prev,
+            init_hash: B256::ZERO,
+        };
+        let signed = SignedAck::sign(ack.clone(), &self.seq, &self.domain);
+        self.view.ack_cert(AckCert {
+            epoch: 1,
+            height: ack.height,
+            round: 0,
+            g: ack.g,
+            frame_hash: ack.frame_hash,
+            init_hash: B256::ZERO,
+            signers: Bitmap::of([0]),
+            signatures: vec![signed.signature],
+        });
+        let total = self.set.total();
+        self.view.acked(ack.g, total, total, self.time());
+    }
+
+    /// A height with everything that waits, sealed and decided.
+    pub(crate) fn whole_block(&mut self) {
+        self.frame();
+        self.close(true);
+        self.decide();
+    }
+
+    /// A round change takes back every frame above `g`.
+    pub(crate) fn rewind(&mut self, g: u64, reason: &'static str) {
+        let back = self.view.rewind(g, reason, self.time());
+        let mark = self.marks.remove(&g).unwrap();
+        self.marks.split_off(&g);
+        self.block = mark.block.map(|(mut block, at)| {
+            block.restore(&at).unwrap();
+            block
+        });
+        (self.head, self.chain) = (mark.head, mark.chain);
+        let senders: Vec<_> = back.iter().map(|t| t.sender).collect();
+        assert!(self.door.intake().put_back(back, self.time()).is_empty());
+        for sender in senders {
+            let account = self.view.pending_account(&sender);
+            self.door.intake().account_changed(sender, account.nonce, account.balance);
+        }
+    }
+
+    pub(crate) fn backend(&self, config: RpcConfig) -> Backend {
+        let door = self.door.clone();
+        let now = self.now.clone();
+        Backend {
+            view: self.view.clone(),
+            submit: Arc::new(move |tx| door.submit(tx)),
+            info: Arc::new(Facts { door: self.door.clone() }),
+            now: Arc::new(move || now.load(Ordering::SeqCst)),
+            config,
+        }
+    }
+
+    pub(crate) fn methods(&self) -> jsonrpsee::Methods {
+        methods(self.backend(RpcConfig::default())).unwrap()
+    }
+}
+
+/// The account of `ROTA_TEST_KEY`, for clients that bring their own.
+fn extra_account() -> Option<(Address, GenesisAccount)> {
+    let balance = U256::from(10u64).pow(U256::from(22));
+    Some((CLIENT, GenesisAccount::default().with_balance(balance)))
+}
+
+/// Address of [`CLIENT_KEY`].
+pub(crate) const CLIENT: Address = address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+/// The first well-known development key.
+pub(crate) const CLIENT_KEY: &str =
+    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+struct Facts {
+    door: Arc<Submitter>,
+}
+
+impl NodeInfo for Facts {
+    fn client_version(&self) -> String {
+        "rota/v0.1.0/test".to_owned()
+    }
+    fn peer_count(&self) -> u64 {
+        3
+    }
+    fn is_listening(&self) -> bool {
+        true
+    }
+    fn sync_progress(&self) -> Option<SyncProgress> {
+        None
+    }
+    fn status(&self) -> SeqStatus {
+        SeqStatus {
+            moniker: "n1".to_owned(),
+            role: "sequencer".to_owned(),
+            version: "0.1.0".to_owned(),
+            address: Some(OWNER),
+            state: "leading".to_owned(),
+            height: alloy_primitives::U64::from(1),
+            round: alloy_primitives::U64::ZERO,
+            step: "propose".to_owned(),
+            leader: Some(OWNER),
+            next_slot_ms: Some(0),
+            peers: 3,
+            power_connected: "32000000000/32000000000".to_owned(),
+            failing_checks: Vec::new(),
+        }
+    }
+    fn validators(&self, height: Option<u64>) -> Option<Vec<ValidatorInfo>> {
+        height.is_none_or(|h| h < 100).then(Vec::new)
+    }
+    fn leader_schedule(&self, from: Option<u64>, count: u64) -> Vec<LeaderSlot> {
+        let from = from.unwrap_or(1);
+        (from..from.saturating_add(count))
+            .map(|h| LeaderSlot {
+                from_height: alloy_primitives::U64::from(h),
+                to_height: alloy_primitives::U64::from(h),
+                leader: OWNER,
+                moniker: Some("n1".to_owned()),
+            })
+            .collect()
+    }
+    fn moniker(&self, owner: &Address) -> Option<String> {
+        (*owner == OWNER).then(|| "n1".to_owned())
+    }
+    fn l1_head(&self) -> Option<(u64, B256)> {
+        Some((5, B256::repeat_byte(5)))
+    }
+    fn queue(&self) -> (usize, usize) {
+        let gauges = self.door.intake().gauges();
+        (gauges.ready, gauges.gapped)
+    }
+    fn bonded_stake(&self) -> String {
+        "32000000000000000000".to_owned()
+    }
+}

@@ -1,0 +1,266 @@
+//! The view as the chain thread and the readers see it.
+
+use crate::support::{Leader, OWNER, START_MS, hash_of, plain, sign, transfer, user};
+use alloy_eips::BlockNumberOrTag as Tag;
+use alloy_primitives::B256;
+use rota_node::view::{
+    Archive, At, BlockView, EventKind, Notice, ProblemKind, TxLocation, View, ViewConfig,
+};
+use rota_preconf::IntakeConfig;
+use rota_types::Stage;
+use std::{collections::BTreeMap, sync::Arc};
+
+fn number(view: &View, tag: Tag) -> u64 {
+    view.block(At::Number(tag)).unwrap().number()
+}
+
+#[test]
+fn a_transaction_climbs_the_ladder_with_its_times() {
+    let mut leader = Leader::new();
+    let hash = leader.submit(&transfer(1, 0));
+    let stage = |leader: &Leader| leader.view.tx(&hash).unwrap().progress.stage.unwrap();
+    assert_eq!(stage(&leader), Stage::Received);
+    leader.tick(2);
+    let frame_hash = leader.frame();
+    let found = leader.view.tx(&hash).unwrap();
+    let block = found.block.as_ref().unwrap();
+    assert_eq!((block.number, block.hash, block.sealed), (1, frame_hash, false));
+    assert_eq!(found.progress.preconfirmed_ms, Some(START_MS + 2));
+    assert_eq!(found.progress.received_ms, Some(START_MS));
+    leader.tick(3);
+    leader.ack();
+    assert_eq!(stage(&leader), Stage::Acked);
+    leader.close(true);
+    let block = leader.view.tx(&hash).unwrap().block.unwrap();
+    assert!(block.sealed);
+    assert_ne!(block.hash, frame_hash);
+    // The frame hash goes on resolving, to the block that it became part of.
+    let by_frame = leader.view.block(At::Hash(frame_hash)).unwrap();
+    assert_eq!((by_frame.hash, by_frame.txs.len()), (block.hash, 1));
+    assert_eq!(leader.view.heads().latest.number, 0);
+    let height = leader.decide();
+    assert_eq!(stage(&leader), Stage::Decided);
+    assert_eq!(leader.view.heads().latest.number, 1);
+    leader.view.posted(height, B256::repeat_byte(1), 40, START_MS + 9);
+    assert_eq!(stage(&leader), Stage::Posted);
+    assert_eq!(number(&leader.view, Tag::Safe), 1);
+    leader.view.unposted(height, START_MS + 10);
+    assert_eq!(stage(&leader), Stage::Decided);
+    assert_eq!(number(&leader.view, Tag::Safe), 0);
+    leader.view.posted(height, B256::repeat_byte(2), 41, START_MS + 11);
+    leader.view.finalized(height, 41, START_MS + 12);
+    let progress = leader.view.tx(&hash).unwrap().progress;
+    assert_eq!(progress.stage, Some(Stage::Finalized));
+    assert_eq!(progress.posted.unwrap().l1_tx, B256::repeat_byte(2));
+    assert_eq!(number(&leader.view, Tag::Finalized), 1);
+}
+
+#[test]
+fn a_block_of_several_heights_is_latest_only_when_all_are_decided_and_sealed() {
+    let mut leader = Leader::new();
+    leader.submit(&transfer(1, 0));
+    leader.close(false);
+    leader.decide();
+    let heads = leader.view.heads();
+    assert_eq!((heads.pending.number, heads.latest.number, heads.latest.height), (1, 0, 1));
+    leader.submit(&transfer(1, 1));
+    leader.close(true);
+    assert_eq!(leader.view.heads().latest.number, 0);
+    leader.decide();
+    let block = leader.view.block(At::Number(Tag::Latest)).unwrap();
+    assert_eq!((block.number(), block.txs.len(), block.span.last_height), (1, 2, 2));
+}
+
+#[test]
+fn a_rewind_takes_back_frames_blocks_and_states_and_nothing_that_is_decided() {
+    let mut leader = Leader::new();
+    leader.submit(&transfer(1, 0));
+    leader.whole_block();
+    let kept = leader.g();
+    leader.submit(&transfer(1, 1));
+    leader.frame();
+    let stays = leader.g();
+    let lost = leader.submit(&transfer(1, 2));
+    let gone_frame = leader.frame();
+    leader.ack();
+    leader.close(true);
+    let gone_block = leader.view.block(At::Number(Tag::Pending)).unwrap().hash;
+    let mut events = leader.view.subscribe();
+
+    leader.rewind(stays, "round_change");
+    let heads = leader.view.heads();
+    assert_eq!((heads.pending.number, heads.pending.g, heads.acked.g), (2, stays, stays));
+    let pending = leader.view.block(At::Number(Tag::Pending)).unwrap();
+    assert!(!pending.sealed);
+    assert_eq!(pending.txs.len(), 1);
+    assert_eq!(leader.view.pending_account(&user(1).address()).nonce, 2);
+    assert!(leader.view.block(At::Hash(gone_frame)).is_none());
+    assert!(leader.view.block(At::Hash(gone_block)).is_none());
+    let found = leader.view.tx(&lost).unwrap();
+    assert_eq!(found.progress.stage, Some(Stage::Received));
+    assert_eq!(found.problem.unwrap().kind, ProblemKind::Retracted);
+    let event = events.try_recv().unwrap();
+    let EventKind::Retract { to_g, frames, leader: who, reason, txs, blocks } = &event.kind else {
+        panic!("{event:?}")
+    };
+    assert_eq!((*to_g, *frames, *who), (stays, (stays + 1, stays + 2), OWNER));
+    assert_eq!((*reason, txs, blocks), ("round_change", &vec![lost], &vec![gone_block]));
+    assert_eq!(leader.view.stats().promises.lost, 1);
+
+    // It is framed again, by whoever leads now.
+    leader.frame();
+    assert_eq!(leader.view.tx(&lost).unwrap().progress.stage, Some(Stage::Preconfirmed));
+    // Decided frames stay, whatever is asked.
+    leader.view.rewind(0, "equivocation", 1);
+    assert_eq!(leader.view.heads().pending.g, kept);
+    assert_eq!(number(&leader.view, Tag::Pending), 1);
+    assert_eq!(leader.view.stats().promises.broken, 2);
+}
+
+#[test]
+fn a_promise_grows_and_verifies_at_every_step() {
+    let mut leader = Leader::new();
+    for nonce in 0..5 {
+        leader.submit(&transfer(1, nonce));
+    }
+    let hash = leader.submit(&transfer(2, 0));
+    leader.frame();
+    let check = |leader: &Leader| {
+        leader.view.promise(&hash).unwrap().verify(&leader.set, &leader.domain).unwrap()
+    };
+    assert_eq!(check(&leader), Stage::Preconfirmed);
+    leader.frame();
+    leader.frame();
+    leader.ack();
+    assert_eq!(leader.view.promise(&hash).unwrap().acked.unwrap().headers.len(), 2);
+    assert_eq!(check(&leader), Stage::Acked);
+    leader.close(true);
+    leader.decide();
+    assert_eq!(check(&leader), Stage::Decided);
+    assert!(leader.view.promise(&B256::ZERO).is_err());
+}
+
+#[test]
+fn waiting_tells_the_right_one_once_and_leaves_nothing_behind() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut leader = Leader::new();
+    let (first, second) = (transfer(1, 0), transfer(2, 0));
+    let waits: Vec<_> =
+        [(&first, Stage::Preconfirmed), (&first, Stage::Decided), (&second, Stage::Acked)]
+            .into_iter()
+            .map(|(raw, stage)| leader.view.wait(hash_of(raw), stage))
+            .collect();
+    let unused = leader.view.wait(hash_of(&first), Stage::Finalized);
+    drop(unused);
+    leader.submit(&first);
+    leader.frame();
+    leader.submit(&second);
+    leader.close(true);
+    leader.ack();
+    leader.decide();
+    let told: Vec<_> = waits.into_iter().map(|w| runtime.block_on(w)).collect();
+    let reached = [Stage::Preconfirmed, Stage::Decided, Stage::Acked].map(Notice::Reached);
+    assert_eq!(told, reached);
+}
+
+#[test]
+fn a_skipped_transaction_says_why_and_a_replaced_one_by_what() {
+    let mut leader = Leader::new();
+    let old = leader.submit(&transfer(1, 0));
+    let mut better = plain(0);
+    better.max_fee_per_gas *= 2;
+    better.max_priority_fee_per_gas *= 2;
+    let better = leader.submit(&sign(&user(1), better));
+    let problem = leader.view.tx(&old).unwrap().problem.unwrap();
+    assert_eq!((problem.kind, problem.replaced_by), (ProblemKind::Replaced, Some(better)));
+    leader.frame();
+    // A leader frames the old one all the same: it is skipped where it stands.
+    let hash = leader.submit(&transfer(3, 0));
+    leader.forced.push(leader.view.tx(&old).unwrap().tx);
+    leader.frame();
+    let problem = leader.view.tx(&old).unwrap().problem.unwrap();
+    assert_eq!(problem.kind, ProblemKind::Skipped);
+    assert!(problem.reason.contains("nonce too low"), "{}", problem.reason);
+    assert!(leader.view.tx(&hash).unwrap().block.is_some());
+}
+
+struct Shelf {
+    blocks: BTreeMap<u64, Arc<BlockView>>,
+}
+
+impl Archive for Shelf {
+    fn block(&self, number: u64) -> Option<Arc<BlockView>> {
+        self.blocks.get(&number).cloned()
+    }
+    fn block_number(&self, hash: &B256) -> Option<u64> {
+        self.blocks.iter().find(|(_, b)| b.hash == *hash).map(|(n, _)| *n)
+    }
+    fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
+        self.blocks.iter().find_map(|(number, b)| {
+            let at = b.txs.iter().position(|t| t.transaction.tx_hash() == hash)?;
+            Some(TxLocation { number: *number, index: u64::try_from(at).ok()? })
+        })
+    }
+}
+
+#[test]
+fn old_final_blocks_leave_memory_and_come_from_the_archive() {
+    let change = |c: &mut ViewConfig| c.retain_blocks = 2;
+    let mut leader = Leader::with(change, IntakeConfig::default());
+    let first = leader.submit(&transfer(1, 0));
+    let mut blocks = BTreeMap::new();
+    for n in 1..=12 {
+        leader.whole_block();
+        let block = leader.view.block(At::Number(n.into())).unwrap();
+        blocks.insert(n, Arc::new(BlockView { state: None, ..(*block).clone() }));
+    }
+    // Without finality four times as many stay.
+    assert!(leader.view.block(At::Number(4.into())).is_some());
+    assert!(leader.view.block(At::Number(3.into())).is_none());
+    leader.view.finalized(12, 9, 0);
+    assert!(leader.view.block(At::Number(9.into())).is_none());
+    assert!(leader.view.block(At::Number(10.into())).is_some());
+    assert!(leader.view.tx(&first).is_none());
+    leader.view.set_archive(Arc::new(Shelf { blocks }));
+    let found = leader.view.tx(&first).unwrap();
+    assert_eq!(found.block.unwrap().number, 1);
+    assert_eq!(found.progress.stage, Some(Stage::Finalized));
+    assert!(leader.view.block(At::Number(1.into())).unwrap().state.is_none());
+    let pruned = leader.view.promise(&first).unwrap_err();
+    assert_eq!(pruned, rota_node::view::NoPromise::Pruned);
+}
+
+#[test]
+fn a_restart_restores_blocks_places_and_heads() {
+    let mut leader = Leader::new();
+    let hash = leader.submit(&transfer(1, 0));
+    leader.whole_block();
+    let block = leader.view.block(At::Number(Tag::Latest)).unwrap();
+    let again = View::new(leader.view.config().clone(), &leader.genesis);
+    again.restore_block(block.clone());
+    assert_eq!(again.heads().latest.number, 1);
+    assert_eq!(again.heads().pending.hash, block.hash);
+    let found = again.tx(&hash).unwrap();
+    assert_eq!(found.progress.stage, Some(Stage::Decided));
+    assert_eq!(found.block.unwrap().hash, block.hash);
+    assert_eq!(again.pending_account(&user(1).address()).nonce, 1);
+}
+
+#[test]
+fn coming_back_by_number_gives_what_is_kept_and_names_what_is_not() {
+    let change = |c: &mut ViewConfig| c.stream_capacity = 16;
+    let mut leader = Leader::with(change, IntakeConfig::default());
+    for _ in 0..10 {
+        leader.frame();
+    }
+    let (missed, past, mut live) = leader.view.resume(1);
+    let missed = missed.unwrap();
+    assert_eq!((missed.from, missed.to), (1, 4));
+    let seqs: Vec<u64> = past.iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (5..=20).collect::<Vec<_>>());
+    leader.view.heartbeat(1);
+    assert_eq!(live.try_recv().unwrap().seq, 21);
+    let (none, past, _) = leader.view.resume(21);
+    assert!(none.is_none());
+    assert_eq!(past.len(), 1);
+}
