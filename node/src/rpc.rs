@@ -13,6 +13,7 @@ mod fees;
 mod filters;
 mod info;
 mod logs;
+mod min_stage;
 mod preconf;
 mod send;
 mod seq;
@@ -28,11 +29,12 @@ pub use shape::{FrameJson, PositionJson, PreconfJson, ReceiptJson};
 
 use crate::{
     submit::{NowMs, SubmitError},
-    view::View,
+    view::{Stats, View},
 };
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
+use parking_lot::Mutex;
 use rota_preconf::Admitted;
-use rota_types::{Stage, Tx};
+use rota_types::{Millis, Stage, Tx};
 use std::sync::Arc;
 
 /// Takes a decoded transaction.
@@ -119,6 +121,7 @@ impl std::fmt::Debug for Backend {
 struct Context {
     backend: Backend,
     filters: filters::Filters,
+    stats: Mutex<Option<(Millis, Stats)>>,
 }
 
 impl std::ops::Deref for Context {
@@ -138,7 +141,7 @@ type Answer<T> = Result<T, ErrorObjectOwned>;
 pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodError> {
     let filters =
         filters::Filters::new(backend.config.max_filters, backend.config.filter_expiry_ms);
-    let mut module = RpcModule::new(Context { backend, filters });
+    let mut module = RpcModule::new(Context { backend, filters, stats: Mutex::new(None) });
     seq::register(&mut module)?;
     state::register(&mut module)?;
     blocks::register(&mut module)?;

@@ -11,6 +11,7 @@ use alloy_primitives::{B256, U64};
 use alloy_rpc_types_eth::Transaction;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::types::Params;
+use rota_types::Stage;
 use std::sync::Arc;
 
 pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
@@ -37,9 +38,9 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         let hash: B256 = Args::of(&p)?.need("hash")?;
         Answer::Ok(ctx.view.tx(&hash).map(|t| shape::transaction(&t)))
     })?;
-    module.register_method("eth_getTransactionReceipt", |p, ctx, _| {
+    module.register_method("eth_getTransactionReceipt", |p, ctx, extensions| {
         let hash: B256 = Args::of(&p)?.need("hash")?;
-        Answer::Ok(ctx.receipt(&hash))
+        Answer::Ok(ctx.receipt(&hash, ctx.min_stage(extensions)))
     })?;
     for name in ["eth_getTransactionByBlockNumberAndIndex", "eth_getTransactionByBlockHashAndIndex"]
     {
@@ -88,10 +89,9 @@ fn block_arg(args: &mut Args<'_>, by_hash: bool) -> Answer<At> {
 }
 
 impl Context {
-    /// The receipt, if the transaction has reached the stage from which this server gives receipts.
-    pub(super) fn receipt(&self, hash: &B256) -> Option<shape::ReceiptJson> {
+    /// The receipt, if the transaction has reached a stage.
+    fn receipt(&self, hash: &B256, from: Stage) -> Option<shape::ReceiptJson> {
         let view = self.view.tx(hash)?;
-        let shown = view.progress.stage >= Some(self.config.receipts);
-        shown.then(|| shape::receipt(&view)).flatten()
+        (view.progress.stage >= Some(from)).then(|| shape::receipt(&view)).flatten()
     }
 }

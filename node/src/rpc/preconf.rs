@@ -1,7 +1,7 @@
 //! `preconf_*`: how far a transaction is, the promise as a file, and how well promises are kept.
 
 use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
-use crate::view::{Percentiles, ProblemKind, Promises, TxView};
+use crate::view::{Percentiles, ProblemKind, Promises, Stats, TxView};
 use alloy_primitives::{Address, B256, Bytes, U64};
 use jsonrpsee::core::RegisterMethodError;
 use rota_types::{Decode, Millis, Stage};
@@ -9,6 +9,8 @@ use serde::Serialize;
 
 /// A frame older than this means that preconfirmations have stopped, ms.
 const STALL_MS: u64 = 3_000;
+/// Latencies are counted anew after this, ms.
+const STATS_MS: u64 = 1_000;
 
 pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
     module.register_method("preconf_getTransactionStatus", |p, ctx, _| {
@@ -246,7 +248,7 @@ impl Context {
 
     fn next(&self, stage: Stage) -> Option<NextJson> {
         let next = above(stage)?;
-        let stats = self.view.stats();
+        let stats = self.recent_stats();
         let usual = match next {
             Stage::Preconfirmed => Some(stats.preconfirmed),
             Stage::Acked => Some(stats.acked),
@@ -257,8 +259,22 @@ impl Context {
         Some(NextJson { stage: next, eta_ms: known.map(|p| p.p50) })
     }
 
+    /// At most a second old.
+    fn recent_stats(&self) -> Stats {
+        let now = (self.now)();
+        let mut cached = self.stats.lock();
+        match *cached {
+            Some((at, stats)) if now.saturating_sub(at) < STATS_MS => stats,
+            _ => {
+                let stats = self.view.stats();
+                *cached = Some((now, stats));
+                stats
+            }
+        }
+    }
+
     fn stats(&self) -> PreconfStats {
-        let stats = self.view.stats();
+        let stats = self.recent_stats();
         let now = (self.now)();
         let age = (stats.last_frame_ms > 0).then(|| now.saturating_sub(stats.last_frame_ms));
         let head_age =

@@ -23,10 +23,10 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         (ctx.submit)(&tx).map_err(|e| error::submit(&e))?;
         Answer::Ok(tx.hash)
     })?;
-    module.register_async_method("eth_sendRawTransactionSync", |p, ctx, _| async move {
+    module.register_async_method("eth_sendRawTransactionSync", |p, ctx, asked| async move {
         let (raw, timeout) = sync_params(&ctx, &p)?;
         let tx = ctx.decode(&raw)?;
-        let until = ctx.config.receipts.max(Stage::Preconfirmed);
+        let until = ctx.min_stage(&asked);
         let found = ctx.send_and_wait(&tx, until, timeout).await.map_err(|e| e.sync(&tx))?;
         shape::receipt(&found).ok_or_else(|| error::promise(crate::view::NoPromise::Unknown))
     })?;

@@ -1,6 +1,6 @@
 //! The listening server.
 
-use super::{Backend, methods};
+use super::{Backend, methods, min_stage::MinStageLayer};
 use jsonrpsee::{
     core::traits::IdProvider,
     server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle},
@@ -51,7 +51,7 @@ pub async fn serve(addr: SocketAddr, backend: Backend) -> io::Result<RpcServer> 
         .set_tcp_no_delay(true)
         .set_id_provider(HexIds::default())
         .build();
-    let middleware = tower::ServiceBuilder::new().layer(cors(&config.cors));
+    let middleware = tower::ServiceBuilder::new().layer(cors(&config.cors)).layer(MinStageLayer);
     let module = methods(backend).map_err(io::Error::other)?;
     let server =
         Server::builder().set_config(settings).set_http_middleware(middleware).build(addr).await?;

@@ -33,11 +33,12 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         let state = ctx.state(args.block(BlockNumberOrTag::Latest)?)?;
         Answer::Ok(B256::from(state.storage(&address, &slot)))
     })?;
-    module.register_method("eth_getTransactionCount", |p, ctx, _| {
+    module.register_method("eth_getTransactionCount", |p, ctx, extensions| {
         let mut args = Args::of(&p)?;
         let address: Address = args.need("address")?;
         let at = args.block(BlockNumberOrTag::Latest)?;
-        Answer::Ok(U64::from(ctx.nonce(&address, at)?))
+        let early = ctx.min_stage(extensions) < Stage::Decided;
+        Answer::Ok(U64::from(ctx.nonce(&address, at, early)?))
     })?;
     module.register_blocking_method("eth_getProof", |p, ctx, _| {
         let mut args = Args::of(&p)?;
@@ -85,8 +86,7 @@ impl Context {
 
     /// Read your writes: while receipts are given before the decision, `latest` counts what is preconfirmed,
     /// or a wallet that reads its nonce there would use one twice.
-    fn nonce(&self, address: &Address, at: At) -> Answer<u64> {
-        let early = self.config.receipts < Stage::Decided;
+    fn nonce(&self, address: &Address, at: At, early: bool) -> Answer<u64> {
         if at == At::Number(BlockNumberOrTag::Pending)
             || (early && at == At::Number(BlockNumberOrTag::Latest))
         {

@@ -73,10 +73,11 @@ impl View {
         self.inner.read().heads()
     }
 
-    /// Latencies and promises.
+    /// Latencies and promises. Sorts some thousand samples, so ask now and then, not per request.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.read().stats.read()
+        let samples = self.inner.read().stats.clone();
+        samples.read()
     }
 
     /// A block, `None` if there is none.
@@ -299,10 +300,9 @@ impl PendingParts {
 impl Inner {
     fn pending_parts(&self) -> Option<PendingParts> {
         match &self.open {
-            Some(open) => Some(PendingParts::Open(
-                self.open_frames(u64::MAX),
-                Box::new(open.state.clone()),
-            )),
+            Some(open) => {
+                Some(PendingParts::Open(self.open_frames(u64::MAX), Box::new(open.state.clone())))
+            }
             None => self.newest().cloned().map(PendingParts::Sealed),
         }
     }

@@ -47,7 +47,7 @@ pub struct Stats {
     pub promises: Promises,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Ring(VecDeque<u64>);
 
 impl Ring {
@@ -69,7 +69,7 @@ impl Ring {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Recorder {
     preconfirmed: Ring,
     acked: Ring,

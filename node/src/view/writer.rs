@@ -70,13 +70,16 @@ impl View {
     /// A frame was executed. `pending` is now the state after it.
     pub fn frame(&self, view: FrameView) {
         let at_ms = view.now_ms;
-        let (record, head) = {
+        let (record, head, decided) = {
             let mut inner = self.inner.write();
             let record = inner.add_frame(view, self.config.retain_loose);
-            (record, inner.heads().pending)
+            let decided = record.g() < inner.undecided_g;
+            (record, inner.heads().pending, decided)
         };
+        // A node that catches up may execute what the set has decided long ago.
+        let stage = if decided { Stage::Decided } else { Stage::Preconfirmed };
         let included = record.included().map(|r| *r.transaction.tx_hash());
-        self.waiters.tell(included, &Notice::Reached(Stage::Preconfirmed));
+        self.waiters.tell(included, &Notice::Reached(stage));
         let skipped =
             record.txs.iter().filter(|t| matches!(t.outcome, rota_execution::Outcome::Skipped(_)));
         self.waiters.tell(skipped.map(|t| t.tx.hash), &Notice::Failed);

@@ -96,3 +96,19 @@ async fn websocket_carries_calls_and_subscriptions_on_the_same_port() {
     drop(client);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_header_asks_for_more_certainty_than_the_default() {
+    let mut leader = Leader::new();
+    let (server, url) = start(&leader, |_| ()).await;
+    let hash = leader.submit(&transfer(1, 0));
+    leader.close(true);
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_getTransactionReceipt", "params": [hash] });
+    let ask = async |headers: &str| request(&url, "POST", headers, &body.to_string()).await.2;
+    assert_eq!(ask("").await["result"]["transactionHash"], json!(hash));
+    assert!(ask("x-preconf-min-stage: decided\r\n").await["result"].is_null());
+    leader.decide();
+    assert!(ask("x-preconf-min-stage: decided\r\n").await["result"].is_object());
+    assert!(ask("x-preconf-min-stage: desided\r\n").await["result"].is_null());
+    server.stop().await;
+}

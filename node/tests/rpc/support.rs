@@ -1,22 +1,23 @@
 //! A leader of a set of one, played by the test: it frames, acks, decides and posts when told to.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-use alloy_eips::eip2718::Encodable2718;
+mod facts;
+mod set;
+mod users;
+
+pub(crate) use users::{CLIENT_KEY, hash_of, plain, sign, transfer, user};
+
 use alloy_genesis::GenesisAccount;
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use rota_execution::{BlockEnv, Checkpoint, Head, OpenBlock, genesis, prague_genesis};
 use rota_node::{
-    rpc::{
-        Backend, LeaderSlot, NodeInfo, RpcConfig, SeqStatus, SyncProgress, ValidatorInfo, methods,
-    },
+    rpc::{Backend, RpcConfig, methods},
     submit::Submitter,
-    view::{BlockView, Decision, FrameTx, FrameView, OpenHeader, Span, View, ViewConfig},
+    view::{BlockView, FrameTx, FrameView, OpenHeader, Span, View, ViewConfig},
 };
 use rota_preconf::{Intake, IntakeConfig, TakeLimits};
 use rota_types::{
-    AckCert, Bitmap, Close, CommitCertificate, Domain, Encode, Env, Flags, FrameBody, FrameHeader,
-    Header, SeqKey, SignedAck, SignedFrame, SignedVote, Term, Tx, Validator, ValidatorSet, VoteKey,
-    hash_list_root, tx_root,
+    Close, Domain, Encode, Env, Flags, FrameBody, FrameHeader, Header, SeqKey, SignedFrame, Term,
+    Tx, Validator, ValidatorSet, VoteKey, hash_list_root, tx_root,
 };
 use std::{
     collections::BTreeMap,
@@ -26,42 +27,11 @@ use std::{
     },
     time::Duration,
 };
+use users::client_account;
 
 pub(crate) const CHAIN: u64 = 77_001;
 pub(crate) const START_MS: u64 = 1_795_228_867_000;
 pub(crate) const OWNER: Address = address!("0x00000000000000000000000000000000000000a1");
-
-/// A key of a user; 1..=20 are funded at genesis.
-pub(crate) fn user(n: u8) -> VoteKey {
-    VoteKey::from_secret(&[n; 32]).unwrap()
-}
-
-pub(crate) fn sign(key: &VoteKey, tx: TxEip1559) -> Bytes {
-    let sig = key.sign(&tx.signature_hash());
-    let signature = Signature::from_raw_array(&sig).unwrap();
-    TxEnvelope::Eip1559(tx.into_signed(signature)).encoded_2718().into()
-}
-
-pub(crate) fn transfer(from: u8, nonce: u64) -> Bytes {
-    sign(&user(from), plain(nonce))
-}
-
-pub(crate) fn plain(nonce: u64) -> TxEip1559 {
-    TxEip1559 {
-        chain_id: CHAIN,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 3_000_000_000,
-        max_priority_fee_per_gas: 1_000_000,
-        to: TxKind::Call(address!("0x00000000000000000000000000000000000000b2")),
-        value: U256::from(1_000_000_000_000_000u64),
-        ..TxEip1559::default()
-    }
-}
-
-pub(crate) fn hash_of(raw: &Bytes) -> B256 {
-    keccak256(raw)
-}
 
 struct Mark {
     block: Option<(OpenBlock, Checkpoint)>,
@@ -109,7 +79,8 @@ impl Leader {
 
     pub(crate) fn with(change: impl FnOnce(&mut ViewConfig), intake: IntakeConfig) -> Self {
         let rich = GenesisAccount::default().with_balance(U256::from(10u64).pow(U256::from(21)));
-        let accounts = (1..=20).map(|n| (user(n).address(), rich.clone())).chain(extra_account());
+        let accounts =
+            (1..=20).map(|n| (user(n).address(), rich.clone())).chain([client_account()]);
         let file = prague_genesis(CHAIN, START_MS / 1000 - 1, 30_000_000, accounts);
         let head = genesis(&file).unwrap();
         let domain = Domain::new(1, CHAIN, Address::with_last_byte(9), head.hash, 0);
@@ -353,57 +324,6 @@ impl Leader {
         }
     }
 
-    /// The set decides the oldest height that is closed.
-    pub(crate) fn decide(&mut self) -> u64 {
-        let (height, last_g) = self.chain.heights.remove(0);
-        let header = self.headers.get(&height).unwrap();
-        let mut certificate = CommitCertificate {
-            epoch: 1,
-            height,
-            round: 0,
-            value_id: header.value_id(&self.domain),
-            signers: Bitmap::of([0]),
-            signatures: Vec::new(),
-        };
-        let vote = SignedVote::sign(certificate.vote(), 0, &self.vote, &self.domain);
-        certificate.signatures.push(vote.signature);
-        let decision = Decision {
-            height,
-            last_g,
-            round: 0,
-            certificate: certificate.encode().into(),
-            header: header.encode().into(),
-        };
-        self.view.decided(decision, self.time());
-        height
-    }
-
-    /// The set acks the newest frame.
-    pub(crate) fn ack(&mut self) {
-        let ack = rota_types::Ack {
-            epoch: 1,
-            height: self.chain.height,
-            round: 0,
-            signer: 0,
-            g: self.chain.g,
-            frame_hash: self.chain.prev,
-            init_hash: B256::ZERO,
-        };
-        let signed = SignedAck::sign(ack.clone(), &self.seq, &self.domain);
-        self.view.ack_cert(AckCert {
-            epoch: 1,
-            height: ack.height,
-            round: 0,
-            g: ack.g,
-            frame_hash: ack.frame_hash,
-            init_hash: B256::ZERO,
-            signers: Bitmap::of([0]),
-            signatures: vec![signed.signature],
-        });
-        let total = self.set.total();
-        self.view.acked(ack.g, total, total, self.time());
-    }
-
     /// A height with everything that waits, sealed and decided.
     pub(crate) fn whole_block(&mut self) {
         self.frame();
@@ -435,7 +355,7 @@ impl Leader {
         Backend {
             view: self.view.clone(),
             submit: Arc::new(move |tx| door.submit(tx)),
-            info: Arc::new(Facts { door: self.door.clone() }),
+            info: Arc::new(facts::Facts { door: self.door.clone() }),
             now: Arc::new(move || now.load(Ordering::SeqCst)),
             config,
         }
@@ -443,80 +363,5 @@ impl Leader {
 
     pub(crate) fn methods(&self) -> jsonrpsee::Methods {
         methods(self.backend(RpcConfig::default())).unwrap()
-    }
-}
-
-/// The account of `ROTA_TEST_KEY`, for clients that bring their own.
-fn extra_account() -> Option<(Address, GenesisAccount)> {
-    let balance = U256::from(10u64).pow(U256::from(22));
-    Some((CLIENT, GenesisAccount::default().with_balance(balance)))
-}
-
-/// Address of [`CLIENT_KEY`].
-pub(crate) const CLIENT: Address = address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-/// The first well-known development key.
-pub(crate) const CLIENT_KEY: &str =
-    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-
-struct Facts {
-    door: Arc<Submitter>,
-}
-
-impl NodeInfo for Facts {
-    fn client_version(&self) -> String {
-        "rota/v0.1.0/test".to_owned()
-    }
-    fn peer_count(&self) -> u64 {
-        3
-    }
-    fn is_listening(&self) -> bool {
-        true
-    }
-    fn sync_progress(&self) -> Option<SyncProgress> {
-        None
-    }
-    fn status(&self) -> SeqStatus {
-        SeqStatus {
-            moniker: "n1".to_owned(),
-            role: "sequencer".to_owned(),
-            version: "0.1.0".to_owned(),
-            address: Some(OWNER),
-            state: "leading".to_owned(),
-            height: alloy_primitives::U64::from(1),
-            round: alloy_primitives::U64::ZERO,
-            step: "propose".to_owned(),
-            leader: Some(OWNER),
-            next_slot_ms: Some(0),
-            peers: 3,
-            power_connected: "32000000000/32000000000".to_owned(),
-            failing_checks: Vec::new(),
-        }
-    }
-    fn validators(&self, height: Option<u64>) -> Option<Vec<ValidatorInfo>> {
-        height.is_none_or(|h| h < 100).then(Vec::new)
-    }
-    fn leader_schedule(&self, from: Option<u64>, count: u64) -> Vec<LeaderSlot> {
-        let from = from.unwrap_or(1);
-        (from..from.saturating_add(count))
-            .map(|h| LeaderSlot {
-                from_height: alloy_primitives::U64::from(h),
-                to_height: alloy_primitives::U64::from(h),
-                leader: OWNER,
-                moniker: Some("n1".to_owned()),
-            })
-            .collect()
-    }
-    fn moniker(&self, owner: &Address) -> Option<String> {
-        (*owner == OWNER).then(|| "n1".to_owned())
-    }
-    fn l1_head(&self) -> Option<(u64, B256)> {
-        Some((5, B256::repeat_byte(5)))
-    }
-    fn queue(&self) -> (usize, usize) {
-        let gauges = self.door.intake().gauges();
-        (gauges.ready, gauges.gapped)
-    }
-    fn bonded_stake(&self) -> String {
-        "32000000000000000000".to_owned()
     }
 }

@@ -1,0 +1,59 @@
+//! What the set of one says: acks and decisions.
+
+use super::Leader;
+use alloy_primitives::B256;
+use rota_node::view::Decision;
+use rota_types::{AckCert, Bitmap, CommitCertificate, Encode, SignedAck, SignedVote};
+
+impl Leader {
+    /// The set decides the oldest height that is closed.
+    pub(crate) fn decide(&mut self) -> u64 {
+        let (height, last_g) = self.chain.heights.remove(0);
+        let header = self.headers.get(&height).unwrap();
+        let mut certificate = CommitCertificate {
+            epoch: 1,
+            height,
+            round: 0,
+            value_id: header.value_id(&self.domain),
+            signers: Bitmap::of([0]),
+            signatures: Vec::new(),
+        };
+        let vote = SignedVote::sign(certificate.vote(), 0, &self.vote, &self.domain);
+        certificate.signatures.push(vote.signature);
+        let decision = Decision {
+            height,
+            last_g,
+            round: 0,
+            certificate: certificate.encode().into(),
+            header: header.encode().into(),
+        };
+        self.view.decided(decision, self.time());
+        height
+    }
+
+    /// The set acks the newest frame.
+    pub(crate) fn ack(&mut self) {
+        let ack = rota_types::Ack {
+            epoch: 1,
+            height: self.chain.height,
+            round: 0,
+            signer: 0,
+            g: self.chain.g,
+            frame_hash: self.chain.prev,
+            init_hash: B256::ZERO,
+        };
+        let signed = SignedAck::sign(ack.clone(), &self.seq, &self.domain);
+        self.view.ack_cert(AckCert {
+            epoch: 1,
+            height: ack.height,
+            round: 0,
+            g: ack.g,
+            frame_hash: ack.frame_hash,
+            init_hash: B256::ZERO,
+            signers: Bitmap::of([0]),
+            signatures: vec![signed.signature],
+        });
+        let total = self.set.total();
+        self.view.acked(ack.g, total, total, self.time());
+    }
+}
