@@ -9,6 +9,7 @@ mod ack;
 mod builder;
 mod carry;
 mod chain;
+mod context;
 mod frame;
 mod intake;
 mod pool;
@@ -17,7 +18,8 @@ mod schedule;
 pub use ack::{AckTally, AckVerdict};
 pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
 pub use carry::{BadInit, InitView, Select, StatusBook, check_init, make_init, select};
-pub use chain::{BadFrame, Chain, HeightContext, Link, Rules, Stream};
+pub use chain::{BadFrame, Chain};
+pub use context::{HeightContext, Link, Rules, Stream};
 pub use frame::{Frame, InvalidFrame};
 pub use intake::{
     Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,

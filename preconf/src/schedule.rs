@@ -1,6 +1,7 @@
 //! Who leads when: exact shares by stake, an order nobody chose, and a cursor that skips the dead by
 //! agreed data only (`docs/protocol.md`, "Leader schedule").
 //!
+//! Where the shares allow it no leader follows itself, so that who takes over is not who failed.
 //! Invariant (I-13): every correct node computes the same leader for every height and round, also when
 //! their commit certificates are of different rounds.
 
@@ -38,6 +39,7 @@ impl Schedule {
             let j = usize::try_from(random.below(bound)).unwrap_or(0);
             slots.swap(i, j);
         }
+        spread(&mut slots);
         Self { slots, window: window.max(1) }
     }
 
@@ -87,6 +89,36 @@ impl Schedule {
             Term { height, round: 0 }
         }
     }
+}
+
+/// Moves slots so that, where the shares allow it, no leader follows itself: a leader that fails must not
+/// be the one that takes over.
+fn spread(slots: &mut [u16]) {
+    let len = slots.len();
+    for i in 1..len {
+        let before = slots.get(i.saturating_sub(1)).copied();
+        // The last slot has the first one as its neighbour too.
+        let after = if i.saturating_add(1) == len { slots.first().copied() } else { None };
+        let here = slots.get(i).copied();
+        if here != before && (after.is_none() || here != after) {
+            continue;
+        }
+        let later = (i.saturating_add(1)..len).find(|j| slots.get(*j).copied() != before);
+        let earlier = || (1..i.saturating_sub(1)).find(|j| swap_fits(slots, *j, i));
+        if let Some(j) = later.or_else(earlier) {
+            slots.swap(i, j);
+        }
+    }
+}
+
+/// Whether exchanging slot `j` with slot `i` leaves neither next to its like.
+fn swap_fits(slots: &[u16], j: usize, i: usize) -> bool {
+    let at = |k: usize| slots.get(k.checked_rem(slots.len()).unwrap_or(0)).copied();
+    let (here, there) = (at(i), at(j));
+    let around = |k: usize, x: Option<u16>| {
+        at(k.wrapping_add(slots.len()).saturating_sub(1)) != x && at(k.saturating_add(1)) != x
+    };
+    here != there && around(j, here) && around(i, there)
 }
 
 fn shares(set: &ValidatorSet) -> Vec<u16> {
@@ -141,6 +173,7 @@ impl Stream {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests {
     use super::*;
     use alloy_primitives::{Address, U256};
@@ -176,6 +209,16 @@ mod tests {
                 let floor = stake * slots / total;
                 prop_assert!(got == floor || got == floor + 1);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_leader_follows_itself_where_shares_are_equal(n in 2u64..30, seed: [u8; 32]) {
+            let schedule = Schedule::new(&set(&vec![7; n as usize]), seed.into(), 24);
+            let slots = &schedule.slots;
+            let repeats = (0..slots.len()).filter(|i| slots[*i] == slots[(i + 1) % slots.len()]).count();
+            prop_assert!(repeats <= usize::from(n == 2), "{slots:?}");
         }
     }
 

@@ -95,6 +95,29 @@ impl Replica {
         point && allowed && !self.equivocators.contains(&h.leader)
     }
 
+    /// Notes a nil precommit that came from its signer.
+    pub(super) fn note_nil(&mut self, from: Option<u16>, message: &Message) {
+        if let Message::Vote(v) = message
+            && v.vote.kind == VoteKind::Precommit
+            && v.vote.value_id.is_zero()
+            && v.vote.height == self.height
+            && from == Some(v.signer)
+        {
+            self.nil_precommits.entry(v.vote.round).or_default().insert(v.signer);
+        }
+    }
+
+    /// More than two thirds of nil precommits decide nothing whatever else arrives: waiting for the rest of
+    /// the round would only lengthen the gap that a dead leader leaves.
+    pub(super) fn hurry_on(&mut self, now: rota_types::Millis) {
+        let Some(signers) = self.nil_precommits.get(&self.round) else { return };
+        let power = |i: &u16| self.set.get(*i).map_or(0, rota_types::Validator::power);
+        let weight = signers.iter().map(power).fold(0, u64::saturating_add);
+        if self.set.is_quorum(weight) {
+            self.timers.hurry(now, self.round);
+        }
+    }
+
     pub(super) fn note_vote(&mut self, intent: &Intent) {
         if let Intent::Vote { kind: VoteKind::Prevote, value_id, .. } = intent
             && !value_id.is_zero()

@@ -61,7 +61,10 @@ impl Replica {
         if let Message::Proposal(proposal) = message {
             return self.on_proposal(now, from, *proposal, out);
         }
-        self.feed(now, message, out)
+        self.note_nil(Some(from), &message);
+        self.feed(now, message, out)?;
+        self.hurry_on(now);
+        Ok(())
     }
 
     /// Hands a message to the machine.
@@ -87,6 +90,7 @@ impl Replica {
         Ok(true)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the fields of one offer, and where effects go")]
     pub(super) fn offer_value(
         &mut self,
         now: Millis,
@@ -158,6 +162,7 @@ impl Replica {
         self.need_value = None;
         self.offered.clear();
         self.prevoted.clear();
+        self.nil_precommits.clear();
         self.accepted = None;
         self.best = (0, Default::default());
         self.init = None;

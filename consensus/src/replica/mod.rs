@@ -71,6 +71,8 @@ pub struct Replica {
     need_value: Option<u32>,
     offered: BTreeSet<B256>,
     prevoted: BTreeSet<B256>,
+    /// Who precommitted nil, by round of this height.
+    nil_precommits: BTreeMap<u32, BTreeSet<u16>>,
     accepted: Option<B256>,
     best: (i32, B256),
     init: Option<Arc<SignedTermInit>>,
@@ -151,6 +153,7 @@ impl Replica {
             need_value: None,
             offered: BTreeSet::new(),
             prevoted: BTreeSet::new(),
+            nil_precommits: BTreeMap::new(),
             accepted: None,
             best: (0, B256::ZERO),
             init: None,
@@ -317,10 +320,14 @@ impl Replica {
                     out.push(Output::Guard(intent));
                 }
                 Act::Say(message) => {
+                    self.note_nil(self.index(), &message);
                     self.say_again(&message, out);
                     out.push(Output::Send { to: To::Others, message, durable: true });
                 }
-                Act::Timer(timeout) => self.timers.set(now, timeout, &self.rules.params),
+                Act::Timer(timeout) => {
+                    self.timers.set(now, timeout, &self.rules.params);
+                    self.hurry_on(now);
+                }
                 Act::Cancel(timeout) => self.timers.cancel(timeout),
                 Act::CancelAll => self.timers.clear(),
                 Act::Round { round, proposer } => self.on_round(now, round, proposer, out),

@@ -42,6 +42,13 @@ impl Timers {
         self.set.remove(&key(timeout));
     }
 
+    /// Lets the precommit timer of a round fire at once, if it runs.
+    pub(super) fn hurry(&mut self, now: Millis, round: u32) {
+        if let Some(deadline) = self.set.get_mut(&(2, round)) {
+            *deadline = now;
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.set.clear();
         self.limits.clear();
