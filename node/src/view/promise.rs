@@ -48,8 +48,7 @@ impl View {
         let set_hash = set.hash();
         // Hashing a large body is not pointer work.
         drop(inner);
-        let hashes: Vec<B256> =
-            frame.frame.body.txs.iter().map(alloy_primitives::keccak256).collect();
+        let hashes = frame.tx_hashes();
         let insured = &frame.frame.body.insured;
         let at = usize::try_from(position).unwrap_or(usize::MAX);
         Ok(Receipt {
@@ -77,9 +76,7 @@ impl View {
     /// The place of one transaction in a frame, without the rest of the promise.
     #[must_use]
     pub fn position(frame: &super::FrameRecord, position: u32) -> Option<MerkleProof> {
-        let hashes: Vec<B256> =
-            frame.frame.body.txs.iter().map(alloy_primitives::keccak256).collect();
-        tx_proof(&hashes, &frame.frame.body.insured, position)
+        tx_proof(&frame.tx_hashes(), &frame.frame.body.insured, position)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloy_consensus::{Header, TxReceipt};
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{Address, B256, Bloom, Bytes};
+use alloy_primitives::{Address, B256, Bloom, Bytes, keccak256};
 use rota_execution::{BlockContext, ExecutedBlock, Head, Included, Outcome, State};
 use rota_types::{Millis, SignedFrame, Tx};
 use std::sync::Arc;
@@ -210,6 +210,17 @@ impl FrameRecord {
     #[must_use]
     pub fn g(&self) -> u64 {
         self.frame.header.g
+    }
+
+    /// Hashes of everything in the body, in order: the leaves of `tx_root`.
+    #[must_use]
+    pub fn tx_hashes(&self) -> Vec<B256> {
+        let body = &self.frame.body.txs;
+        if self.txs.len() == body.len() {
+            return self.txs.iter().map(|t| t.tx.hash).collect();
+        }
+        // Some do not decode and have no entry here, but their place in the tree.
+        body.iter().map(keccak256).collect()
     }
 
     /// Results of the transactions that are in the block.

@@ -8,7 +8,13 @@ use rota_node::view::{
 };
 use rota_preconf::IntakeConfig;
 use rota_types::Stage;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 fn number(view: &View, tag: Tag) -> u64 {
     view.block(At::Number(tag)).unwrap().number()
@@ -263,4 +269,50 @@ fn coming_back_by_number_gives_what_is_kept_and_names_what_is_not() {
     let (none, past, _) = leader.view.resume(21);
     assert!(none.is_none());
     assert_eq!(past.len(), 1);
+}
+
+/// Lets the readers end when the writer's part is over, also by a failed assertion.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn readers_never_see_pending_missing_or_behind_latest() {
+    let mut leader = Leader::new();
+    let view = leader.view.clone();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut readings = 0u32;
+                while !stop.load(Ordering::SeqCst) || readings == 0 {
+                    let heads = view.heads();
+                    assert!(heads.pending.number >= heads.latest.number);
+                    assert!(heads.pending.g >= heads.latest.g);
+                    let latest = number(&view, Tag::Latest);
+                    let pending = view.block(At::Number(Tag::Pending)).expect("never null");
+                    assert!(pending.number() >= latest);
+                    assert!(pending.state.is_some());
+                    readings += 1;
+                }
+            });
+        }
+        let _end = StopOnDrop(&stop);
+        for round in 0..150u64 {
+            leader.submit(&transfer(1, round));
+            let before = leader.g();
+            leader.frame();
+            if round % 3 == 0 {
+                leader.rewind(before, "round_change");
+                leader.frame();
+            }
+            leader.close(true);
+            leader.decide();
+        }
+    });
+    assert_eq!(leader.view.heads().latest.number, 150);
 }
