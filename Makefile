@@ -1,0 +1,73 @@
+# What a developer, CI and the README run. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help devnet test lint unit simulation sim contracts e2e bench fmt tools clients
+
+# Cargo's own choice of jobs; seeds of `make sim`.
+SEEDS ?= 1-50
+NODES ?= 4
+LENGTH_MS ?= 15000
+
+STAMP := contracts/node_modules/.package-lock.json
+
+help: # this list
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+devnet: $(STAMP) ## an L1, four sequencers and a follower on this machine
+	cargo build --locked -p rota-node -p rota-deploy
+	./target/debug/rota devnet up $(ARGS)
+
+test: unit simulation contracts e2e ## everything that CI runs, besides lint
+
+lint: ## formats, clippy without warnings, documentation links
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+
+# Always the whole workspace, so that every step builds the same features and nothing is compiled twice.
+unit: $(STAMP) ## tests of every crate, some of them against a real anvil
+	cargo test --locked --workspace --exclude rota-tests
+	cargo test --locked --workspace --test architecture
+
+simulation: ## whole sets under a virtual clock, each seed twice
+	cargo test --locked --workspace --test simulation
+
+sim: ## more seeds: make sim SEEDS=1-500 NODES=7
+	cargo build --locked -p rota-tests --example sim
+	@seeds='$(SEEDS)'; first=$${seeds%-*}; last=$${seeds#*-}; failed=0; \
+	for seed in $$(seq $$first $$last); do \
+	  kill_at=$$((2000 + seed * 137 % 8000)); \
+	  out=$$(./target/debug/examples/sim $(NODES) $$seed $(LENGTH_MS) $$kill_at $$((seed % 40)) 2>&1) || true; \
+	  if ! grep -q '^Ok(' <<<"$$out"; then echo "seed $$seed:"; echo "$$out"; failed=1; fi; \
+	done; \
+	echo "seeds $$first to $$last of $(NODES) nodes: $$([[ $$failed == 0 ]] && echo all good || echo FAILED)"; exit $$failed
+
+contracts: $(STAMP) ## Solidity: format, tests, committed artifacts, gas
+	cd contracts && npm run --silent fmt:check
+	cd contracts && npm test --silent
+	cd contracts && npm run --silent artifacts:check
+	cd contracts && npm run --silent gas:check
+
+e2e: $(STAMP) clients ## stock clients against real processes
+	cargo test --locked --workspace --test rpc -- --ignored
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace --test 'e2e*' -- --test-threads=1
+
+bench: ## the figures of the README, on this machine
+	cargo run --locked --release -p rota-execution --example bench
+	cargo test --locked --release -p rota-p2p --test network -- --ignored --nocapture latency
+
+fmt: ## write the format
+	cargo fmt --all
+	cd contracts && npx --no-install forge fmt
+
+tools: $(STAMP)
+$(STAMP): contracts/package-lock.json
+	cd contracts && npm ci --silent
+	@touch $@
+
+clients: node/tests/clients/node_modules/.package-lock.json
+node/tests/clients/node_modules/.package-lock.json: node/tests/clients/package-lock.json
+	cd node/tests/clients && npm ci --silent
+	@touch $@
