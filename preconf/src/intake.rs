@@ -135,9 +135,10 @@ impl Intake {
             let flown = sender.land_same(&tx);
             self.in_flight = self.in_flight.saturating_sub(usize::from(flown.is_some()));
             let entry = flown.unwrap_or_else(|| Entry::new(tx.clone(), 0, now, self.arrival()));
+            // Its nonce is unused again, whatever the account said before, and also if there is no room:
+            // what follows it then waits behind a gap.
+            sender.lower_state_nonce(tx.nonce());
             if self.len() < self.config.capacity && sender.is_free(tx.nonce()) {
-                // Its nonce is unused again, whatever the account said before.
-                sender.lower_state_nonce(tx.nonce());
                 self.keep(&mut sender, entry);
             } else {
                 homeless.push(tx);

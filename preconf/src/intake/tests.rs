@@ -161,6 +161,20 @@ fn a_round_change_puts_back_and_state_going_back_is_followed() {
 }
 
 #[test]
+fn one_without_room_after_a_round_change_leaves_a_gap_behind_it() {
+    let mut intake = small(2);
+    intake.insert(tx(1, 0, 5), account(0), 10, 0).unwrap();
+    let first = intake.take(TakeLimits { txs: 1, bytes: 1_000, gas: u64::MAX });
+    let who = Address::with_last_byte(1);
+    intake.settled(who, 0);
+    intake.insert(tx(1, 1, 5), account(1), 10, 0).unwrap();
+    intake.insert(tx(2, 0, 5), account(0), 10, 0).unwrap();
+    assert_eq!(intake.put_back(first.clone(), 1), first);
+    assert_eq!(all(&mut intake), [(2, 0)]);
+    assert_eq!(intake.next_nonce(&who), Some(0));
+}
+
+#[test]
 fn what_waits_too_long_goes() {
     let mut intake = small(20);
     intake.insert(tx(1, 0, 5), account(0), 10, 0).unwrap();
