@@ -1,1 +1,35 @@
-//! placeholder
+//! A whole Rota network on one machine: an L1, its contracts, sequencers that joined by transaction, and a follower.
+//!
+//! Not for: shortcuts. Everything that a network of strangers does happens here as well, through the same code.
+//! Invariant: whatever is started here ends with its supervisor, however that ends.
+//!
+//! | item | what it is for |
+//! |---|---|
+//! | [`main`] | the program `rota-devnet` |
+//! | [`Proc`], [`Spec`] | a process that cannot outlive its supervisor |
+//! | [`check_free`] | is a port free, and who has it |
+//! | [`Layout`], [`Plan`] | files and addresses of a devnet |
+
+mod accounts;
+mod args;
+mod cli;
+mod control;
+mod layout;
+mod logs;
+mod plan;
+mod ports;
+mod proc;
+mod rpc;
+mod setup;
+mod status;
+mod supervisor;
+mod tools;
+mod up;
+mod watch;
+
+pub use args::Cli;
+pub use cli::main;
+pub use layout::{Layout, NodeState, Snapshot, State};
+pub use plan::{NodePlan, Plan, PortPlan};
+pub use ports::{Taken, check_free};
+pub use proc::{Proc, Spec};

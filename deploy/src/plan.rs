@@ -1,0 +1,247 @@
+//! Which processes make a devnet, and where each listens.
+
+use crate::{
+    layout::Layout,
+    ports::{self, Taken},
+    proc::Spec,
+};
+use rota_node::config::{
+    BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, Role, RpcSettings,
+    WebConfig,
+};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Chain id of the L1.
+pub(crate) const L1_CHAIN_ID: u64 = 31_337;
+/// The node outside of the set.
+pub(crate) const FOLLOWER: &str = "follower";
+
+/// First port of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortPlan {
+    l1: u16,
+    rpc: u16,
+    web: u16,
+    p2p: u16,
+    follower_rpc: u16,
+    follower_web: u16,
+}
+
+impl PortPlan {
+    /// The usual ports, or all of them counted from one; none if they do not fit.
+    #[must_use]
+    pub fn new(base: Option<u16>) -> Option<Self> {
+        let Some(base) = base else {
+            return Some(Self {
+                l1: 18_545,
+                rpc: 28_545,
+                web: 28_080,
+                p2p: 27_000,
+                follower_rpc: 28_645,
+                follower_web: 28_180,
+            });
+        };
+        let at = |n: u16| base.checked_add(n);
+        // The last one has room for the ports that are counted from it.
+        at(350)?;
+        Some(Self {
+            l1: base,
+            rpc: at(100)?,
+            follower_rpc: at(150)?,
+            web: at(200)?,
+            follower_web: at(250)?,
+            p2p: at(300)?,
+        })
+    }
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct NodePlan {
+    /// `n1`, .., `follower`.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// JSON-RPC.
+    pub rpc: SocketAddr,
+    /// Dashboard, health, metrics.
+    pub web: SocketAddr,
+    /// Port of libp2p for TCP and UDP; the follower has none.
+    pub p2p: Option<u16>,
+}
+
+/// Everything that runs.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where files are.
+    pub layout: Layout,
+    /// Port of the L1.
+    pub l1_port: u16,
+    /// Seconds between two L1 blocks.
+    pub block_time: u16,
+    /// Nodes, the follower last.
+    pub nodes: Vec<NodePlan>,
+    /// Log directives of the nodes.
+    pub log_filter: String,
+}
+
+impl Plan {
+    /// A network of so many sequencers and one follower.
+    #[must_use]
+    pub fn new(layout: Layout, sequencers: u16, ports: PortPlan) -> Self {
+        let local =
+            |first: u16, i: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(i)));
+        let sequencer = |i: u16| NodePlan {
+            name: format!("n{}", i.saturating_add(1)),
+            role: Role::Sequencer,
+            rpc: local(ports.rpc, i),
+            web: local(ports.web, i),
+            p2p: Some(ports.p2p.saturating_add(i)),
+        };
+        let mut nodes: Vec<NodePlan> = (0..sequencers).map(sequencer).collect();
+        nodes.push(NodePlan {
+            name: FOLLOWER.into(),
+            role: Role::Follower,
+            rpc: local(ports.follower_rpc, 0),
+            web: local(ports.follower_web, 0),
+            p2p: None,
+        });
+        Self { layout, l1_port: ports.l1, block_time: 2, nodes, log_filter: "info".into() }
+    }
+
+    /// JSON-RPC and blobs of the L1.
+    #[must_use]
+    pub fn l1_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.l1_port)
+    }
+
+    /// The nodes that are in the set.
+    pub fn sequencers(&self) -> impl Iterator<Item = &NodePlan> {
+        self.nodes.iter().filter(|n| n.role == Role::Sequencer)
+    }
+
+    /// The node with this name or, for a sequencer, this number.
+    #[must_use]
+    pub fn find(&self, who: &str) -> Option<&NodePlan> {
+        self.nodes.iter().find(|n| n.name == who || n.name.strip_prefix('n') == Some(who))
+    }
+
+    /// Whether every port is free.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_ports(&self) -> Result<(), Taken> {
+        ports::check_free(self.l1_port, "L1", false)?;
+        for node in &self.nodes {
+            ports::check_free(node.rpc.port(), &format!("JSON-RPC of {}", node.name), false)?;
+            ports::check_free(node.web.port(), &format!("web of {}", node.name), false)?;
+            if let Some(p2p) = node.p2p {
+                ports::check_free(p2p, &format!("p2p of {}", node.name), true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How to start the L1: the newest rules, real block times, finality that moves, the gas cap of real networks.
+    #[must_use]
+    pub fn l1_spec(&self, anvil: &Path, block_time: u16) -> Spec {
+        let text = |s: &str| OsString::from(s);
+        let mut args: Vec<OsString> = [
+            "--host",
+            "127.0.0.1",
+            "--hardfork",
+            "osaka",
+            "--slots-in-an-epoch",
+            "2",
+            "--enable-tx-gas-limit",
+        ]
+        .map(text)
+        .into();
+        for (flag, value) in [
+            ("--port", self.l1_port.to_string()),
+            ("--chain-id", L1_CHAIN_ID.to_string()),
+            ("--block-time", block_time.to_string()),
+            ("--mnemonic", crate::accounts::MNEMONIC.to_owned()),
+        ] {
+            args.extend([text(flag), value.into()]);
+        }
+        args.extend([text("--state"), self.layout.l1_state().into()]);
+        Spec { program: anvil.into(), args, log: Some(self.layout.log("l1")) }
+    }
+
+    /// How to start a node.
+    #[must_use]
+    pub fn node_spec(&self, rota: &Path, node: &NodePlan) -> Spec {
+        let config = self.layout.node(&node.name).join("rota.toml");
+        let args = vec!["run".into(), "--config".into(), config.into()];
+        Spec { program: rota.into(), args, log: Some(self.layout.log(&node.name)) }
+    }
+
+    /// The settings of a node. The follower gets the L1 and nothing else.
+    #[must_use]
+    pub fn config(&self, node: &NodePlan) -> Config {
+        let listen = node.p2p.map_or_else(Vec::new, |port| {
+            vec![format!("/ip4/127.0.0.1/tcp/{port}"), format!("/ip4/127.0.0.1/udp/{port}/quic-v1")]
+        });
+        Config {
+            moniker: node.name.clone(),
+            role: node.role,
+            datadir: self.layout.node(&node.name),
+            network: PathBuf::from("network.json"),
+            l1: L1Config {
+                rpc: vec![self.l1_url()],
+                beacon: vec![self.l1_url()],
+                blob_index: BlobIndex::Block,
+                poll: Dur::from_millis(500),
+                ..L1Config::default()
+            },
+            p2p: P2pConfig { listen, bootnodes: Vec::new() },
+            rpc: RpcSettings { addr: node.rpc, cors: vec!["*".into()], ..RpcSettings::default() },
+            web: WebConfig { addr: node.web },
+            batch: BatchConfig {
+                post: node.role == Role::Sequencer,
+                interval: Dur::from_millis(4_000),
+            },
+            log: LogConfig { filter: self.log_filter.clone(), ..LogConfig::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_processes_want_one_port() {
+        for base in [None, Some(40_000)] {
+            let plan = Plan::new(Layout::new(Path::new("/x")), 9, PortPlan::new(base).unwrap());
+            let mut ports = vec![plan.l1_port];
+            for node in &plan.nodes {
+                ports.extend([node.rpc.port(), node.web.port()]);
+                ports.extend(node.p2p);
+            }
+            assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
+        }
+        assert_eq!(PortPlan::new(Some(65_400)), None);
+    }
+
+    #[test]
+    fn settings_that_are_written_are_settings_that_a_node_accepts() {
+        let plan = Plan::new(Layout::new(Path::new("/x")), 4, PortPlan::new(None).unwrap());
+        for node in &plan.nodes {
+            let config = plan.config(node);
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(rota_node::config::parse(&text, "rota.toml").unwrap(), config);
+            config.validate_for_run().unwrap();
+        }
+        let follower = plan.config(plan.find(FOLLOWER).unwrap());
+        assert!(follower.p2p.listen.is_empty() && follower.p2p.bootnodes.is_empty());
+        assert_eq!(plan.find("2").unwrap().name, "n2");
+        assert!(plan.find("5").is_none() && plan.find("ollower").is_none());
+    }
+}

@@ -1,0 +1,128 @@
+//! From nothing to a frozen, final set: the steps that strangers would take, one after the other.
+//!
+//! Invariant: everything on L1 goes through `rota_node::setup`, as it does for `rota l1 deploy` and `rota set join`.
+
+use crate::{
+    accounts::{ACCOUNTS, balance, eth, signer},
+    plan::{NodePlan, Plan},
+    rpc::Asker,
+    supervisor::Supervisor,
+};
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::Address;
+use futures::future::try_join_all;
+use rota_l1::OperatorKeys;
+use rota_node::{
+    exit::{Exit, Failure},
+    keys::{Keys, Needs},
+    network::Network,
+    setup::{self, OnL1, Plan as NetworkPlan},
+};
+use rota_types::ChainParams;
+use serde_json::json;
+use std::{fs, time::Duration};
+
+/// What each operator puts up, ETH.
+pub(crate) const STAKE: u64 = 32;
+/// What each poster gets to pay for batches, ETH.
+const POSTING: u64 = 100;
+/// How long the L1 may take to answer after its start.
+const L1_START: Duration = Duration::from_secs(60);
+
+/// Waits until the L1 answers.
+pub(crate) async fn wait_for_l1(supervisor: &mut Supervisor, asker: &Asker) -> Result<(), Failure> {
+    let url = supervisor.plan.l1_url();
+    let answered = async {
+        loop {
+            if asker.ask(&url, "eth_chainId", json!([])).await.is_some() {
+                return Ok(());
+            }
+            if let Some(said) = supervisor.reap().pop() {
+                return Err(Failure::new(Exit::Failed, said).hint("its log says why"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let late = Failure::new(Exit::Timeout, "the L1 did not answer");
+    tokio::time::timeout(L1_START, answered).await.unwrap_or(Err(late))
+}
+
+/// Deploys the contracts of a new rollup, with funded test accounts on it.
+pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
+    let urls = [plan.l1_url()];
+    let head = setup::l1_head(&urls).await?;
+    let params = ChainParams::default();
+    let accounts: Vec<Address> = ACCOUNTS.iter().map(|(address, _)| *address).collect();
+    let id = setup::fresh_chain_id(head.hash);
+    let genesis = setup::funded_genesis(id, head.timestamp, &params, (&accounts, balance()));
+    let operators = u64::try_from(plan.sequencers().count()).unwrap_or(u64::MAX);
+    let network = NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators };
+    let (network, _) = setup::deploy(&urls, &account(0)?, network).await?;
+    network.save(&plan.layout.network())?;
+    Ok(network)
+}
+
+/// Makes the data directory of a node: keys, settings, network file.
+pub(crate) fn make_node(plan: &Plan, node: &NodePlan, network: &Network) -> Result<(), Failure> {
+    let root = plan.layout.node(&node.name);
+    Keys::create(&root)?;
+    network.save(&root.join("network.json"))?;
+    write_config(plan, node)
+}
+
+/// Writes the settings of a node, which may differ from those of an earlier run.
+pub(crate) fn write_config(plan: &Plan, node: &NodePlan) -> Result<(), Failure> {
+    let path = plan.layout.node(&node.name).join("rota.toml");
+    let text = toml::to_string(&plan.config(node)).map_err(|e| Failure::new(Exit::Failed, e))?;
+    fs::write(&path, text)
+        .map_err(|e| Failure::new(Exit::DataDir, format!("cannot write {}: {e}", path.display())))
+}
+
+/// Each operator pays its poster and registers from its own cold account, all at the same time.
+pub(crate) async fn join_all(plan: &Plan, network: &Network) -> Result<(), Failure> {
+    let urls = [plan.l1_url()];
+    let l1 = OnL1::connect(network, &urls).await?;
+    // In this order, so that n1 is the first of the set: registration order is the order of the set.
+    let mut joins = Vec::new();
+    for (i, node) in plan.sequencers().enumerate() {
+        let owner = account(i.saturating_add(1))?;
+        joins.push(join(&l1, plan, node, owner));
+    }
+    try_join_all(joins).await.map(|_| ())
+}
+
+async fn join(
+    l1: &OnL1<'_>,
+    plan: &Plan,
+    node: &NodePlan,
+    owner: PrivateKeySigner,
+) -> Result<(), Failure> {
+    let keys = Keys::load(&plan.layout.node(&node.name), Needs { sequencer: true, poster: true })?;
+    let missing = || Failure::new(Exit::Key, format!("{} has no keys", node.name));
+    let hot = keys.sequencer.as_ref().ok_or_else(missing)?;
+    let poster = keys.poster.as_ref().ok_or_else(missing)?;
+    l1.pay(&owner, poster.address(), eth(POSTING)).await?;
+    let port = node.p2p.unwrap_or_default();
+    let peer = format!("/ip4/127.0.0.1/udp/{port}/quic-v1/p2p/{}", keys.identity.peer_id());
+    let hot = OperatorKeys { seq: &hot.seq, vote: &hot.vote };
+    l1.join(&owner, hot, &peer, eth(STAKE)).await?;
+    Ok(())
+}
+
+/// Freezes the set and waits until that is final: sequencers take their set from final L1 state.
+pub(crate) async fn freeze(plan: &Plan, network: &Network) -> Result<(), Failure> {
+    let urls = [plan.l1_url()];
+    let l1 = OnL1::connect(network, &urls).await?;
+    let frozen = l1.freeze(&account(0)?).await?;
+    l1.finalized(frozen.inclusion.block).await?;
+    let set = l1.members().await?.1;
+    let text = serde_json::to_string_pretty(&set).map_err(|e| Failure::new(Exit::Failed, e))?;
+    let path = plan.layout.set();
+    fs::write(&path, text)
+        .map_err(|e| Failure::new(Exit::DataDir, format!("cannot write {}: {e}", path.display())))
+}
+
+fn account(index: usize) -> Result<PrivateKeySigner, Failure> {
+    signer(index)
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("there is no test account {index}")))
+}
