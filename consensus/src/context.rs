@@ -83,12 +83,21 @@ impl Members {
             .iter()
             .map(|(i, v)| Member { index: Index(i), key: Key(v.vote_key), power: v.power() })
             .collect();
-        Self(Arc::new(MembersInner { members, total: set.total(), schedule: schedule.clone(), cursor }))
+        Self(Arc::new(MembersInner {
+            members,
+            total: set.total(),
+            schedule: schedule.clone(),
+            cursor,
+        }))
     }
 }
 
 impl Cut {
-    pub(crate) const fn new(id: B256, header: Arc<Header>, init: Option<Arc<SignedTermInit>>) -> Self {
+    pub(crate) const fn new(
+        id: B256,
+        header: Arc<Header>,
+        init: Option<Arc<SignedTermInit>>,
+    ) -> Self {
         Self { id, header, init }
     }
 }
@@ -279,7 +288,13 @@ impl Context for Ctx {
         Ballot { kind: VoteType::Prevote, height, round, value, voter }
     }
 
-    fn new_precommit(&self, height: H, round: Round, value: NilOrVal<B256>, voter: Index) -> Ballot {
+    fn new_precommit(
+        &self,
+        height: H,
+        round: Round,
+        value: NilOrVal<B256>,
+        voter: Index,
+    ) -> Ballot {
         Ballot { kind: VoteType::Precommit, height, round, value, voter }
     }
 }

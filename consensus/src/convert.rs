@@ -77,7 +77,11 @@ pub(crate) fn vote_of(b: &Ballot, epoch: u64) -> Vote {
 }
 
 pub(crate) fn vote_out(v: &mal::SignedVote<Ctx>, epoch: u64) -> SignedVote {
-    SignedVote { vote: vote_of(&v.message, epoch), signer: v.message.voter.0, signature: v.signature.0 }
+    SignedVote {
+        vote: vote_of(&v.message, epoch),
+        signer: v.message.voter.0,
+        signature: v.signature.0,
+    }
 }
 
 pub(crate) fn proposal_in(p: SignedProposal) -> mal::SignedProposal<Ctx> {
@@ -152,7 +156,10 @@ pub(crate) fn commit_in(c: &CommitCertificate) -> mal::ExtendedCommitCertificate
     }
 }
 
-pub(crate) fn commit_trim(c: &mal::ExtendedCommitCertificate<Ctx>, epoch: u64) -> CommitCertificate {
+pub(crate) fn commit_trim(
+    c: &mal::ExtendedCommitCertificate<Ctx>,
+    epoch: u64,
+) -> CommitCertificate {
     commit_out(&c.trim_vote_extensions(), epoch)
 }
 
@@ -217,7 +224,12 @@ pub(crate) fn round_in(c: &RoundCertificate) -> mal::RoundCertificate<Ctx> {
             .votes
             .iter()
             .map(|v| {
-                RoundSignature::new(kind(v.kind), nil_or(v.value_id), Index(v.signer), Sig(v.signature))
+                RoundSignature::new(
+                    kind(v.kind),
+                    nil_or(v.value_id),
+                    Index(v.signer),
+                    Sig(v.signature),
+                )
             })
             .collect(),
     }

@@ -18,8 +18,7 @@ use malachite_types::{
 };
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    CommitCertificate, Domain, Encode, Header, SignedTermInit, ValidatorSet, VoteKey,
-    wire::Message,
+    CommitCertificate, Domain, Encode, Header, SignedTermInit, ValidatorSet, VoteKey, wire::Message,
 };
 use std::{
     convert::Infallible,
@@ -43,6 +42,10 @@ pub enum Fatal {
 
 /// What the machine wants done, in this order.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "passed on by value once; no allocation for each vote"
+)]
 pub(crate) enum Act {
     /// Append to the write-ahead log.
     Wal(Vec<u8>),
@@ -129,6 +132,7 @@ impl Machine {
     }
 
     /// Starts a height again from what the log holds of it.
+    #[expect(clippy::too_many_arguments, reason = "place, members, log, and where effects go")]
     pub(crate) fn replay(
         &mut self,
         height: u64,
@@ -250,7 +254,10 @@ impl Machine {
             refused: &mut refused,
         };
         let state = &mut self.state;
-        #[expect(clippy::result_large_err, reason = "the error is of the core; it ends the process")]
+        #[expect(
+            clippy::result_large_err,
+            reason = "the error is of the core; it ends the process"
+        )]
         let result = catch_unwind(AssertUnwindSafe(|| {
             let done: Result<(), malachite_core::Error<Ctx>> = process!(
                 input: input,

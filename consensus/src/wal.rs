@@ -17,7 +17,12 @@ use rota_types::{
 use std::sync::Arc;
 
 /// Encodes an input that belongs into the log; `None` for one that does not.
-pub(crate) fn encode(height: u64, input: &Input<Ctx>, epoch: u64, domain: &Domain) -> Option<Vec<u8>> {
+pub(crate) fn encode(
+    height: u64,
+    input: &Input<Ctx>,
+    epoch: u64,
+    domain: &Domain,
+) -> Option<Vec<u8>> {
     let mut w = Writer::default();
     w.u64(height);
     match input {

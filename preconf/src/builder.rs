@@ -141,6 +141,7 @@ impl FrameBuilder {
         Some(Frame::own(signed, hash, cut.txs.to_vec()))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one frame header is made of")]
     fn header(
         &self,
         chain: &Chain,

@@ -78,8 +78,8 @@ pub fn select(
     while !closed {
         let mut weights: BTreeMap<B256, u64> = BTreeMap::new();
         for (path, power) in &paths {
-            let on_branch = depth == 0
-                || path.get(depth.saturating_sub(1)).is_some_and(|f| f.hash == at);
+            let on_branch =
+                depth == 0 || path.get(depth.saturating_sub(1)).is_some_and(|f| f.hash == at);
             if let Some(next) = path.get(depth).filter(|_| on_branch) {
                 let weight = weights.entry(next.hash).or_default();
                 *weight = weight.saturating_add(*power);
@@ -185,7 +185,8 @@ fn check_reports(
     let mut last = None;
     for report in &signed.reports {
         let s = &report.status;
-        if s.height != signed.init.height || s.round != signed.init.round || s.epoch != set.epoch() {
+        if s.height != signed.init.height || s.round != signed.init.round || s.epoch != set.epoch()
+        {
             return Err(BadInit::Invalid("a report is for another place"));
         }
         if last.is_some_and(|l| l >= s.signer) {

@@ -191,12 +191,8 @@ impl Chain {
             if h.leader != rules.schedule.leader(context.cursor, h.term.round) {
                 return Err(BadFrame::Stream);
             }
-            self.stream = Stream {
-                term: h.term,
-                leader: h.leader,
-                init_hash: h.init_hash,
-                next_seq: 0,
-            };
+            self.stream =
+                Stream { term: h.term, leader: h.leader, init_hash: h.init_hash, next_seq: 0 };
         }
         self.append(frame, rules)
     }
@@ -237,7 +233,9 @@ impl Chain {
             return Err(BadFrame::Rule("timestamp falls"));
         }
         if h.flags.has(Flags::OPEN) != self.open.env.is_none() {
-            return Err(BadFrame::Rule("OPEN must be on the first frame of a height, and only there"));
+            return Err(BadFrame::Rule(
+                "OPEN must be on the first frame of a height, and only there",
+            ));
         }
         Ok(())
     }

@@ -87,7 +87,13 @@ impl HeightContext {
 
     /// The context after `header`, whose CLOSE frame is `close`.
     #[must_use]
-    pub fn after(&self, header: &Header, value_id: B256, close: &FrameHeader, rules: &Rules) -> Self {
+    pub fn after(
+        &self,
+        header: &Header,
+        value_id: B256,
+        close: &FrameHeader,
+        rules: &Rules,
+    ) -> Self {
         let height = self.height.saturating_add(1);
         let cursor = rules.schedule.next(&header.close);
         let term = rules.schedule.active(height, cursor, header.close.term);
@@ -124,9 +130,9 @@ impl HeightContext {
     #[must_use]
     pub fn second(&self, timestamp_ms: u64) -> u64 {
         let own = timestamp_ms / 1000;
-        self.parent_env.as_ref().map_or(own, |env| {
-            own.max(env.timestamp_s.saturating_add(u64::from(self.sealed)))
-        })
+        self.parent_env
+            .as_ref()
+            .map_or(own, |env| own.max(env.timestamp_s.saturating_add(u64::from(self.sealed))))
     }
 
     /// The close body of this height when `stream` closes it.

@@ -3,9 +3,7 @@
 //! Not for: its place in a chain (`Chain` decides that).
 
 use alloy_primitives::B256;
-use rota_types::{
-    Decode, DecodeError, Domain, KeyError, SignedFrame, Tx, TxError, ValidatorSet,
-};
+use rota_types::{Decode, DecodeError, Domain, KeyError, SignedFrame, Tx, TxError, ValidatorSet};
 use std::sync::Arc;
 
 /// A verified frame with its hash and its decoded transactions.
@@ -86,11 +84,7 @@ impl Frame {
     }
 
     /// Decodes and verifies.
-    pub fn decode(
-        bytes: &[u8],
-        set: &ValidatorSet,
-        domain: &Domain,
-    ) -> Result<Self, InvalidFrame> {
+    pub fn decode(bytes: &[u8], set: &ValidatorSet, domain: &Domain) -> Result<Self, InvalidFrame> {
         Self::verify(SignedFrame::decode(bytes)?, set, domain, |_| None)
     }
 

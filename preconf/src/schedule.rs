@@ -215,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_leader_follows_itself_where_shares_are_equal(n in 2u64..30, seed: [u8; 32]) {
-            let schedule = Schedule::new(&set(&vec![7; n as usize]), seed.into(), 24);
+            let schedule = Schedule::new(&set(&vec![7; usize::try_from(n).unwrap()]), seed.into(), 24);
             let slots = &schedule.slots;
             let repeats = (0..slots.len()).filter(|i| slots[*i] == slots[(i + 1) % slots.len()]).count();
             prop_assert!(repeats <= usize::from(n == 2), "{slots:?}");

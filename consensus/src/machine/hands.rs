@@ -178,7 +178,9 @@ impl Hands<'_> {
         let mut seen = std::collections::BTreeSet::new();
         for vote in c.votes(&Ctx) {
             let wire = convert::vote_out(&vote, self.epoch);
-            let Some(v) = self.set.get(wire.signer) else { return Err(CertificateError::VerificationError(None)) };
+            let Some(v) = self.set.get(wire.signer) else {
+                return Err(CertificateError::VerificationError(None));
+            };
             if !seen.insert(wire.signer) || wire.verify(v.vote_key, self.domain).is_err() {
                 return Err(CertificateError::VerificationError(None));
             }

@@ -13,10 +13,12 @@ impl Replica {
         }
         let own = Some(ack.signer) == self.index() && Some(from) == self.index();
         let key = self.set.get(ack.signer).map(|v| v.seq_key);
-        let valid = own
-            || key.is_some_and(|key| signed.verify(&key, &self.rules.domain).is_ok());
+        let valid = own || key.is_some_and(|key| signed.verify(&key, &self.rules.domain).is_ok());
         if !valid {
-            out.push(Output::Fault { peer: from, what: "ack signature does not verify".to_owned() });
+            out.push(Output::Fault {
+                peer: from,
+                what: "ack signature does not verify".to_owned(),
+            });
             return;
         }
         if self.acks.add(signed) == AckVerdict::Conflict {
@@ -77,12 +79,7 @@ impl Replica {
             return None;
         }
         let term = decided.map(|(h, _)| h.close.term);
-        self.chain
-            .frames()
-            .iter()
-            .rev()
-            .find(|f| self.may_ack(f, term))
-            .map(|f| (f.g(), f.hash))
+        self.chain.frames().iter().rev().find(|f| self.may_ack(f, term)).map(|f| (f.g(), f.hash))
     }
 
     fn may_ack(&self, frame: &Frame, closed_in: Option<rota_types::Term>) -> bool {

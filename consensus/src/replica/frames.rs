@@ -66,9 +66,7 @@ impl Replica {
     fn next_frame(&self, now: Millis, out: &mut Vec<Output>) -> Option<Arc<Frame>> {
         // In a round above 0 nothing is accepted before the round's TermInit, and nothing after the
         // height's CLOSE (A5).
-        if self.round > 0
-            && (self.accepted.is_none() || self.chain.header(self.height).is_some())
-        {
+        if self.round > 0 && (self.accepted.is_none() || self.chain.header(self.height).is_some()) {
             return None;
         }
         if self.chain.context().height > self.height.saturating_add(1) {

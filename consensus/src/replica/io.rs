@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "passed on by value once; no allocation for each vote")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "passed on by value once; no allocation for each vote"
+)]
 pub enum Input {
     /// A verified frame, from a peer or from a request.
     Frame {
@@ -103,7 +106,10 @@ impl Retract {
 
 /// Something to do. The order binds: what is to be persisted comes before the messages that rely on it.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "passed on by value once; no allocation for each vote")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "passed on by value once; no allocation for each vote"
+)]
 pub enum Output {
     /// Append to the write-ahead log.
     Wal(Vec<u8>),

@@ -94,7 +94,10 @@ impl Replica {
         if valid {
             self.statuses.add(report);
         } else {
-            out.push(Output::Fault { peer: from, what: "status signature does not verify".to_owned() });
+            out.push(Output::Fault {
+                peer: from,
+                what: "status signature does not verify".to_owned(),
+            });
         }
     }
 

@@ -111,14 +111,20 @@ impl Replica {
             }
             let id = item.header.value_id(&self.rules.domain);
             if item.certificate.value_id != id || item.certificate.height != self.height {
-                out.push(Output::Fault { peer: from, what: "certificate of another header".to_owned() });
+                out.push(Output::Fault {
+                    peer: from,
+                    what: "certificate of another header".to_owned(),
+                });
                 return Ok(());
             }
             for frame in item.frames {
                 self.pool.insert(frame);
             }
             if !self.branch_gives(&item.header) {
-                out.push(Output::Fault { peer: from, what: "frames do not give the header".to_owned() });
+                out.push(Output::Fault {
+                    peer: from,
+                    what: "frames do not give the header".to_owned(),
+                });
                 return Ok(());
             }
             self.take_synced(now, &item.certificate, item.header, out)?;

@@ -29,9 +29,7 @@ impl Timers {
                 self.limits.insert(round, now.saturating_add(limit));
                 silence
             }
-            TimeoutKind::Prevote | TimeoutKind::Precommit => {
-                params.vote_ms.saturating_add(growth)
-            }
+            TimeoutKind::Prevote | TimeoutKind::Precommit => params.vote_ms.saturating_add(growth),
             TimeoutKind::Rebroadcast => REBROADCAST_MS.saturating_add(growth),
             TimeoutKind::FinalizeHeight(_) => 0,
         };
