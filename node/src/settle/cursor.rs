@@ -1,0 +1,60 @@
+//! What is remembered of the inbox over a restart: everything up to a final L1 block.
+
+use alloy_primitives::B256;
+use rota_store::{BlockBatch, Blocks, StoreError, Tree};
+use rota_types::{Decode, DecodeError, Encode, Reader, Writer};
+
+const KEY: &[u8] = b"inbox";
+
+/// The inbox as of a final L1 block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Cursor {
+    /// Everything up to this L1 block is counted in.
+    pub(super) l1_number: u64,
+    /// Last height that can be derived.
+    pub(super) usable: u64,
+    /// Last height that the contract has accepted.
+    pub(super) accepted: u64,
+    /// Batches that could be used.
+    pub(super) batches: u64,
+    /// Transaction of the last of them.
+    pub(super) tx: B256,
+    /// Its L1 block.
+    pub(super) block: u64,
+}
+
+impl Cursor {
+    /// The one kept, if there is one.
+    pub(super) fn load(store: &Blocks) -> Result<Option<Self>, StoreError> {
+        let bytes = store.get(Tree::L1, KEY)?;
+        // Not readable is as good as not there: L1 is read again from the start.
+        Ok(bytes.and_then(|b| Self::decode(&b).ok()))
+    }
+
+    /// Keeps it.
+    pub(super) fn save(&self, store: &Blocks) -> Result<(), StoreError> {
+        let mut batch = BlockBatch::default();
+        batch.put(Tree::L1, KEY, self.encode());
+        store.commit(batch)
+    }
+}
+
+impl Encode for Cursor {
+    fn encode_to(&self, w: &mut Writer) {
+        w.u64(self.l1_number).u64(self.usable).u64(self.accepted).u64(self.batches);
+        w.hash(&self.tx).u64(self.block);
+    }
+}
+
+impl Decode for Cursor {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            l1_number: r.u64("l1_number")?,
+            usable: r.u64("usable")?,
+            accepted: r.u64("accepted")?,
+            batches: r.u64("batches")?,
+            tx: r.hash("tx")?,
+            block: r.u64("block")?,
+        })
+    }
+}
