@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::RwLock;
 use rota_consensus::{Fatal, Input, Output, Replica, Synced};
 use rota_p2p::Handle;
-use rota_preconf::Frame;
+use rota_preconf::{Cursor, Frame};
 use rota_types::{
     Env, Millis, SignedFrame, Tx,
     wire::{Head, Message, Request},
@@ -89,6 +89,8 @@ pub struct Facts {
     pub round_changes: AtomicU64,
     /// Newest decided head, for peers.
     pub head: RwLock<Option<Head>>,
+    /// Leader cursor in force.
+    pub cursor: RwLock<Option<Cursor>>,
 }
 
 /// Where outputs go.
@@ -260,6 +262,7 @@ impl Engine {
         facts.network.fetch_max(height, Ordering::Relaxed);
         let head = Head { height, value_id: decided.value_id, oldest: 1 };
         *facts.head.write() = Some(head.clone());
+        *facts.cursor.write() = Some(decided.next.cursor);
         let txs: usize = decided.frames.iter().map(|f| f.txs.len()).sum();
         let round = decided.certificate.round;
         tracing::debug!(height, round, txs, frames = decided.frames.len(), "decided height");

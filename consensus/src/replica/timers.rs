@@ -7,7 +7,7 @@ use malachite_types::{Timeout, TimeoutKind};
 use rota_types::{ChainParams, Millis};
 use std::collections::BTreeMap;
 
-const REBROADCAST_MS: Millis = 500;
+const REBROADCAST_MS: Millis = 1_200;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers {

@@ -96,7 +96,11 @@ pub(super) fn run(flags: &RunFlags) -> Done {
 
 /// Log lines to stderr. Only the first call has an effect.
 pub(super) fn start_log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The consensus core and libp2p tell every step at info; ours are the lines an operator reads.
+    let quiet = "arc_malachitebft_core_consensus=warn,arc_malachitebft_core_driver=warn,\
+                 libp2p_swarm=warn,libp2p_gossipsub=warn";
+    let filter = EnvFilter::try_new(format!("{quiet},{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
