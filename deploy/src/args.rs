@@ -95,6 +95,9 @@ pub struct UpArgs {
     /// Sequencers, 1 to 9.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: u16,
+    /// Leave out the follower.
+    #[arg(long)]
+    pub no_follower: bool,
     /// Delete the data of an earlier network first.
     #[arg(long)]
     pub fresh: bool,

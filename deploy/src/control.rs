@@ -61,17 +61,17 @@ pub(crate) async fn serve(mut stream: UnixStream, supervisor: &mut Supervisor) -
     let mut reader = BufReader::new((&mut stream).take(MAX_LINE));
     tokio::time::timeout(Duration::from_secs(1), reader.read_line(&mut line)).await.ok()?.ok()?;
     let order: Order = serde_json::from_str(&line).ok()?;
-    let (carried_out, said) = match &order {
-        Order::Kill(node) => (supervisor.kill(node).await, format!("{node} killed on request")),
-        Order::Start(node) => (supervisor.start(node), format!("{node} started on request")),
+    let (carried_out, done) = match &order {
+        Order::Kill(node) => (supervisor.kill(node).await, "killed"),
+        Order::Start(node) => (supervisor.start(node), "started"),
     };
     let answer = match &carried_out {
-        Ok(()) => Answer::Done,
+        Ok(_) => Answer::Done,
         Err(f) => Answer::Failed { message: f.message.clone(), hint: f.hint.clone() },
     };
     let text = serde_json::to_string(&answer).ok()? + "\n";
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(text.as_bytes())).await;
-    carried_out.is_ok().then_some(said)
+    carried_out.ok().map(|name| format!("{name:<10} {done} on request"))
 }
 
 /// Asks the supervisor for something.

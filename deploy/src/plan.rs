@@ -113,6 +113,11 @@ impl Plan {
         Self { layout, l1_port: ports.l1, block_time: 2, nodes, log_filter: "info".into() }
     }
 
+    /// Sequencers alone.
+    pub(crate) fn leave_out_follower(&mut self) {
+        self.nodes.retain(|n| n.role == Role::Sequencer);
+    }
+
     /// JSON-RPC and blobs of the L1.
     #[must_use]
     pub fn l1_url(&self) -> String {
@@ -170,6 +175,8 @@ impl Plan {
             args.extend([text(flag), value.into()]);
         }
         args.extend([text("--state"), self.layout.l1_state().into()]);
+        // Nodes that start again ask for the set as of a final block, which is an old one.
+        args.push(text("--preserve-historical-states"));
         Spec { program: anvil.into(), args, log: Some(self.layout.log("l1")) }
     }
 

@@ -82,7 +82,6 @@ pub(crate) fn write_config(plan: &Plan, node: &NodePlan) -> Result<(), Failure> 
 pub(crate) async fn join_all(plan: &Plan, network: &Network) -> Result<(), Failure> {
     let urls = [plan.l1_url()];
     let l1 = OnL1::connect(network, &urls).await?;
-    // In this order, so that n1 is the first of the set: registration order is the order of the set.
     let mut joins = Vec::new();
     for (i, node) in plan.sequencers().enumerate() {
         let owner = account(i.saturating_add(1))?;

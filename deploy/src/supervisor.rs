@@ -33,6 +33,7 @@ pub(crate) struct Supervisor {
     rota: PathBuf,
     l1: Option<Proc>,
     slots: Vec<Slot>,
+    /// Zero until the set is frozen: what there is before that cannot go on another time.
     chain_id: u64,
     ready: bool,
 }
@@ -63,8 +64,8 @@ impl Supervisor {
         self.save()
     }
 
-    /// Starts a node that does not run.
-    pub(crate) fn start(&mut self, name: &str) -> Result<(), Failure> {
+    /// Starts a node that does not run; gives its name.
+    pub(crate) fn start(&mut self, name: &str) -> Result<String, Failure> {
         let plan = self.plan.find(name).cloned().ok_or_else(|| self.unknown(name))?;
         let spec = self.plan.node_spec(&self.rota, &plan);
         let Some(slot) = self.slots.iter_mut().find(|s| s.plan.name == plan.name) else {
@@ -76,11 +77,11 @@ impl Supervisor {
         }
         slot.proc = Some(Proc::start(&spec)?);
         slot.state = State::Running;
-        self.save()
+        self.save().map(|()| plan.name)
     }
 
-    /// Ends a node as if its machine had failed.
-    pub(crate) async fn kill(&mut self, name: &str) -> Result<(), Failure> {
+    /// Ends a node as if its machine had failed; gives its name.
+    pub(crate) async fn kill(&mut self, name: &str) -> Result<String, Failure> {
         let found =
             self.plan.find(name).map(|p| p.name.clone()).ok_or_else(|| self.unknown(name))?;
         let slot = self.slots.iter_mut().find(|s| s.plan.name == found);
@@ -90,7 +91,7 @@ impl Supervisor {
         };
         proc.kill().await;
         slot.state = State::Killed;
-        self.save()
+        self.save().map(|()| found)
     }
 
     /// Processes that ended by themselves since the last look, in words.
@@ -117,7 +118,7 @@ impl Supervisor {
 
     /// Stops everything, nodes first. Leaves the mark for the next start if the L1 kept its chain.
     pub(crate) async fn stop(&mut self) {
-        let complete = self.ready && self.l1.is_some();
+        let complete = self.chain_id != 0 && self.l1.is_some();
         join_all(self.slots.iter_mut().filter_map(|s| s.proc.as_mut()).map(Proc::stop)).await;
         for slot in &mut self.slots {
             slot.proc = None;

@@ -3,9 +3,11 @@
 //! Invariant: it only asks; nothing waits for it. A node that does not answer is passed over.
 
 use crate::{
+    accounts::ACCOUNTS,
     plan::{FOLLOWER, Plan},
     rpc::{Asker, http, number},
 };
+use alloy_primitives::Address;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -107,6 +109,14 @@ async fn follower_line(plan: &Plan, asker: &Asker, url: &str, seen: &mut Seen) -
     })
 }
 
+/// The name of the node whose operator has this account.
+fn operator(address: &str) -> Option<String> {
+    let address: Address = address.parse().ok()?;
+    let index = ACCOUNTS.iter().position(|(a, _)| *a == address)?;
+    // The first account is nobody's: it pays for the contracts.
+    (index > 0).then(|| format!("n{index}"))
+}
+
 /// One line about everything.
 async fn tick(plan: &Plan, asker: &Asker) -> String {
     let Some((url, status)) = first(plan, asker).await else {
@@ -116,11 +126,36 @@ async fn tick(plan: &Plan, asker: &Asker) -> String {
     let stats = asker.ask(&url, "preconf_getStats", json!([])).await.unwrap_or_default();
     let p50 = stats.pointer("/latencyMs/preconfirmed/p50").and_then(Value::as_u64);
     let height = number(status.get("height")).unwrap_or_default();
+    let leader = status.get("leader").and_then(Value::as_str).and_then(operator);
     format!(
-        "quiet      height {height} · decided block {} · posted {} · finalized {} · preconf p50 {} ms",
+        "quiet      height {height} led by {} · decided block {} · posted {} · finalized {} · preconf p50 {} ms",
+        leader.unwrap_or_else(|| "-".into()),
         of("decided"),
         of("posted"),
         of("finalized"),
         p50.map_or_else(|| "-".into(), |ms| ms.to_string())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_called_by_its_nodes_name() {
+        assert_eq!(operator(&ACCOUNTS[1].0.to_string()), Some("n1".into()));
+        assert_eq!(operator(&ACCOUNTS[4].0.to_string().to_lowercase()), Some("n4".into()));
+        assert_eq!(operator(&ACCOUNTS[0].0.to_string()), None);
+        assert_eq!(operator("0x0"), None);
+    }
+
+    #[tokio::test]
+    async fn a_network_that_does_not_answer_gives_no_lines() {
+        let ports = crate::PortPlan::new(Some(1)).unwrap();
+        let layout = crate::Layout::new(std::path::Path::new("/nowhere"));
+        let plan = Plan::new(layout, 2, ports);
+        let (asker, mut seen) = (Asker::new(), Seen::default());
+        assert!(look(&plan, &asker, &mut seen).await.is_empty());
+        assert_eq!(tick(&plan, &asker).await, "no sequencer answers");
+    }
 }

@@ -139,7 +139,12 @@ impl Failure {
             return failure.clone();
         }
         let exit = report.chain().find_map(classify).unwrap_or(Exit::Failed);
-        Self::new(exit, format!("{report:#}"))
+        let failure = Self::new(exit, format!("{report:#}"));
+        if exit == Exit::Failed {
+            failure.hint("the log lines above say what came before")
+        } else {
+            failure
+        }
     }
 }
 

@@ -143,6 +143,11 @@ impl Network {
         if self.params.block_ms == 0 || self.params.window_heights == 0 {
             return invalid("params.block_ms and params.window_heights must not be zero".into());
         }
+        // Blocks follow the Prague rules from the first one; a stock client must be told the same.
+        let config = &self.genesis.config;
+        if config.prague_time != Some(0) || config.osaka_time.is_some() {
+            return invalid("genesis.config must have pragueTime 0 and no later fork".into());
+        }
         self.genesis_head().map(|_| ())
     }
 }
@@ -192,13 +197,14 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         type Change<'a> = &'a dyn Fn(&mut Network);
-        let cases: [(Change<'_>, &str); 6] = [
+        let cases: [(Change<'_>, &str); 7] = [
             (&|n| n.version = 2, "version 2"),
             (&|n| n.registry = Address::ZERO, "registry"),
             (&|n| n.l2_chain_id = 31_337, "different"),
             (&|n| n.genesis.config.chain_id = 1, "genesis.config.chainId is 1"),
             (&|n| n.params.gas_limit = 1, "params.gas_limit is 1"),
-            (&|n| n.genesis.config.prague_time = None, "genesis"),
+            (&|n| n.genesis.alloc.clear(), "genesis: "),
+            (&|n| n.genesis.config.prague_time = None, "pragueTime"),
         ];
         for (change, expected) in cases {
             let mut wrong = network();
