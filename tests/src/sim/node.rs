@@ -36,6 +36,7 @@ enum Write {
 
 /// What leaves a node at once or after a sync.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "the queue of a simulated node is short")]
 pub(super) enum Leave {
     Send(To, Message),
     Durable(u64),
@@ -128,7 +129,11 @@ impl SimNode {
     }
 
     /// Takes what the replica put out; returns what leaves at once and whether a sync is to start.
-    pub(super) fn absorb(&mut self, out: Vec<Output>, asks: &mut Vec<(u16, Request)>) -> (Vec<Leave>, bool) {
+    pub(super) fn absorb(
+        &mut self,
+        out: Vec<Output>,
+        asks: &mut Vec<(u16, Request)>,
+    ) -> (Vec<Leave>, bool) {
         let mut now = Vec::new();
         for output in out {
             match output {

@@ -450,8 +450,10 @@ impl World {
             .flat_map(|d| d.frames.iter())
             .flat_map(|f| f.txs.iter().map(|t| t.hash))
             .collect();
-        self.report.heights =
-            (heights.iter().min().copied().unwrap_or(0), heights.iter().max().copied().unwrap_or(0));
+        self.report.heights = (
+            heights.iter().min().copied().unwrap_or(0),
+            heights.iter().max().copied().unwrap_or(0),
+        );
         self.report.frames = self.ledger.frames.len();
         self.report.txs = (decided.len(), self.txs.len());
         self.report.trace = self.trace.finalize();
