@@ -14,7 +14,7 @@ STAMP := contracts/node_modules/.package-lock.json
 help: # this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-devnet: $(STAMP) ## an L1, four sequencers and a follower on this machine
+devnet: ## an L1, four sequencers and a follower on this machine
 	cargo build --locked -p rota-node -p rota-deploy
 	./target/debug/rota devnet up $(ARGS)
 
