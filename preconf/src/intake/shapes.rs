@@ -61,7 +61,7 @@ pub struct Admitted {
     pub evicted: Option<B256>,
 }
 
-/// Bounds of one [`Intake::take`].
+/// Bounds of one [`crate::Intake::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TakeLimits {
     /// Transactions.
