@@ -71,7 +71,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
 
 fn accounts(quiet: bool) {
     if quiet {
-        say(ACCOUNTS[0].1);
+        ACCOUNTS.iter().take(1).for_each(|(_, key)| say(key));
         return;
     }
     say(format_args!("mnemonic  {MNEMONIC}"));

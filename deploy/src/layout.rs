@@ -92,7 +92,10 @@ impl Layout {
             return usual;
         }
         let hash = alloy_primitives::keccak256(usual.as_os_str().as_encoded_bytes());
-        let name = format!("rota-{}.sock", alloy_primitives::hex::encode(&hash.as_slice()[..8]));
+        let name = format!(
+            "rota-{}.sock",
+            alloy_primitives::hex::encode(hash.get(..8).unwrap_or_default())
+        );
         std::env::temp_dir().join(name)
     }
 

@@ -34,13 +34,15 @@ pub(crate) async fn logs(
     for tail in &mut tails {
         tail.start(lines, labelled);
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         for tail in &mut tails {
             tail.more(labelled);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Ok(())
 }
 
 fn tails(layout: &Layout, node: Option<&str>) -> Result<Vec<Tail>, Failure> {

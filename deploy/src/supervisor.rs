@@ -116,8 +116,8 @@ impl Supervisor {
         said
     }
 
-    /// Stops everything, nodes first. Leaves the mark for the next start if the L1 kept its chain.
-    pub(crate) async fn stop(&mut self) {
+    /// Stops everything, nodes first. Leaves the mark for the next start if there is something to go on from, and says so.
+    pub(crate) async fn stop(&mut self) -> bool {
         let complete = self.chain_id != 0 && self.l1.is_some();
         join_all(self.slots.iter_mut().filter_map(|s| s.proc.as_mut()).map(Proc::stop)).await;
         for slot in &mut self.slots {
@@ -129,9 +129,8 @@ impl Supervisor {
         }
         self.ready = false;
         let _ = self.save();
-        if complete && self.plan.layout.l1_state().is_file() {
-            let _ = fs::write(self.plan.layout.clean(), b"");
-        }
+        let kept = complete && self.plan.layout.l1_state().is_file();
+        kept && fs::write(self.plan.layout.clean(), b"").is_ok()
     }
 
     fn unknown(&self, name: &str) -> Failure {

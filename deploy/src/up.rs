@@ -72,11 +72,9 @@ pub(crate) async fn up(layout: &Layout, args: &UpArgs) -> Result<(), Failure> {
         () = stop.asked() => Ok(()),
     };
     say("stopping ..");
-    supervisor.stop().await;
+    let kept = supervisor.stop().await;
     let _ = fs::remove_file(layout.control());
-    if outcome.is_ok() {
-        say("stopped; data is kept, rota devnet up goes on from here");
-    }
+    say(if kept { "stopped; data is kept, rota devnet up goes on from here" } else { "stopped" });
     outcome
 }
 

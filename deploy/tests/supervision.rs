@@ -1,5 +1,7 @@
 //! Nothing that was started stays behind, however its supervisor ends.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead, BufReader},
@@ -29,7 +31,7 @@ fn alive(pid: u32) -> Option<String> {
     (!text.is_empty() && !text.starts_with('Z')).then_some(text)
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let wait = async {
         while !condition() {
             sleep(Duration::from_millis(20)).await;

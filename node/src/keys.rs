@@ -141,7 +141,10 @@ impl Secret {
             }
             other => other.map_err(at("create"))?,
         };
-        let text = Zeroizing::new(format!("{}\n", Zeroizing::new(hex::encode(*self.0)).as_str()));
+        let text = Zeroizing::new(format!(
+            "{}\n",
+            Zeroizing::new(hex::encode(self.0.as_slice())).as_str()
+        ));
         file.write_all(text.as_bytes()).map_err(at("write"))?;
         file.sync_all().map_err(at("sync"))
     }
@@ -240,7 +243,7 @@ impl Keys {
         let dir = Self::dir(datadir);
         let dir = &dir;
         let at = |what| move |source| KeyFileError::Io { what, path: dir.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at("create"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at("create"))?;
         let mut made = Vec::new();
         for kind in KeyKind::ALL {
             let mut secret = Secret::random().map_err(at("make a key for"))?;

@@ -131,7 +131,7 @@ pub async fn l1_head(urls: &[String]) -> Result<rota_l1::L1Block, SetupError> {
         timeout: TIMEOUT,
     };
     let head = RpcL1::new(config)?.block(rota_l1::At::Latest).await?;
-    Ok(head.ok_or_else(|| L1Error::NoBlock(0))?)
+    Ok(head.ok_or(L1Error::NoBlock(0))?)
 }
 
 /// Deploys the contracts and gives the network with their addresses.

@@ -40,7 +40,7 @@ pub(super) async fn status(args: &TxArgs, json: bool) -> Done {
 pub(super) async fn watch(args: &WatchArgs, json: bool) -> Done {
     let node = Node::new(&args.tx.rpc.rpc_url)?;
     let follow = Follow::start(&node, args.tx.hash, &args.until).await?;
-    follow.to_end(json).await
+    follow.finish(json).await
 }
 
 pub(super) async fn send(args: &SendArgs, json: bool) -> Done {
@@ -59,7 +59,7 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Done {
     if !json {
         out::line(hash)?;
     }
-    follow.to_end(json).await
+    follow.finish(json).await
 }
 
 async fn sign(
@@ -110,7 +110,7 @@ impl Follow {
         Ok(Self { _client: client, messages, hash, until: until.clone() })
     }
 
-    async fn to_end(mut self, json: bool) -> Done {
+    async fn finish(mut self, json: bool) -> Done {
         let (limit, until, hash) = (self.until.timeout, self.until.until, self.hash);
         let late = || {
             Failure::new(Exit::Timeout, format!("{hash} was not {until} within {limit}"))
