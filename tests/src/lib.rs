@@ -1,5 +1,8 @@
-//! What the tests share: the deterministic simulation of a whole set, and small makers of real input.
+//! What the tests share: the deterministic simulation of a whole set, real processes, and small makers of
+//! real input.
 
+/// Real processes.
+pub mod live;
 /// Keys, sets, parameters and signed transactions.
 pub mod make;
 /// The seeded simulation.

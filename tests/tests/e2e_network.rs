@@ -1,0 +1,187 @@
+//! The whole way of one transaction through real processes: stock client, leader, validators, L1, follower.
+//! And what must not stop it: `kill -9` of the leader, a second process on the same data.
+
+use rota_tests::live::{Devnet, account, get, quantity, text, transfer, until};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(90);
+
+#[test]
+fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
+    let net = Devnet::up(41_000, &[]);
+    stock_clients(&net);
+    bad_input(&net);
+    the_ladder(&net);
+    the_follower(&net);
+    a_second_process(&net);
+    health_and_metrics(&net);
+    a_killed_leader(&net);
+    let pids = net.rota_devnet(&["status", "--json"]);
+    assert!(text(&net.rota_devnet(&["down"])).contains("down") || pids.status.success());
+    nothing_left(&net);
+}
+
+fn stock_clients(net: &Devnet) {
+    let key = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+    for node in net.sequencers() {
+        let url = format!("http://{}", net.rpc_addr(&node));
+        let to = "0x00000000000000000000000000000000000000c1";
+        let args = ["send", "--sync", "--rpc-url", &url, "--private-key", key, to, "--value", "1"];
+        let out = net.cast().args(args).output().unwrap();
+        assert!(out.status.success(), "cast to {node}: {}", text(&out));
+    }
+    let clients = concat!(env!("CARGO_MANIFEST_DIR"), "/../node/tests/clients");
+    let url = format!("http://{}", net.rpc_addr("n2"));
+    let key = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
+    let out = std::process::Command::new("node")
+        .current_dir(clients)
+        .args(["check.mjs", &url, key])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "viem and ethers: {}", text(&out));
+}
+
+fn bad_input(net: &Devnet) {
+    let mut rpc = net.rpc("n1");
+    let key = account();
+    let mut refused = |raw: Value, word: &str| {
+        let error = rpc.call("eth_sendRawTransaction", json!([raw])).unwrap_err();
+        assert!(error.to_lowercase().contains(word), "{word}: {error}");
+    };
+    refused(json!("0x02c0"), "transaction");
+    refused(json!(transfer(&key, net.chain_id + 1, 0)), "chain");
+    refused(json!(transfer(&rota_tests::live::load_account(9), net.chain_id, 0)), "fund");
+    refused(json!(format!("0x02{}", "00".repeat(200_000))), "");
+    refused(json!("0x03f8"), "blob");
+}
+
+fn the_ladder(net: &Devnet) {
+    let (mut rpc, key) = (net.rpc("n3"), account());
+    let from = format!("{}", key.address());
+    let nonce = quantity(&rpc.call("eth_getTransactionCount", json!([from, "latest"])).unwrap());
+    let raw = transfer(&key, net.chain_id, nonce);
+    let receipt = rpc.call("eth_sendRawTransactionSync", json!([raw])).unwrap();
+    assert_eq!(receipt["status"], "0x1", "{receipt}");
+    let preconf = &receipt["preconf"];
+    assert!(preconf["frame"]["g"].is_string() && preconf["signature"].is_string(), "{receipt}");
+    let hash = receipt["transactionHash"].as_str().unwrap().to_owned();
+    let error = rpc.call("eth_sendRawTransaction", json!([raw])).unwrap_err();
+    assert!(error.to_lowercase().contains("known") || error.contains("nonce"), "{error}");
+
+    let watch = net
+        .rota()
+        .args(["tx", "watch", &hash, "--until", "finalized", "--json"])
+        .args(["--rpc-url", &format!("http://{}", net.rpc_addr("n1"))])
+        .output()
+        .unwrap();
+    let lines = text(&watch);
+    assert!(watch.status.success(), "{lines}");
+    for stage in ["preconfirmed", "acked", "decided", "posted", "finalized"] {
+        assert!(lines.contains(stage), "{stage} is missing in {lines}");
+    }
+    let promise = net.datadir("promise.json");
+    let promise = promise.to_str().unwrap();
+    let url = format!("http://{}", net.rpc_addr("n4"));
+    let got =
+        net.rota().args(["preconf", "get", &hash, "-o", promise, "--rpc-url", &url]).output();
+    assert!(got.as_ref().unwrap().status.success(), "{}", text(&got.unwrap()));
+    let network = net.datadir("n1").join("network.json");
+    let set = net.datadir("n1").join("set-0.json");
+    let verified = net
+        .rota()
+        .args(["preconf", "verify", promise, "--network", network.to_str().unwrap()])
+        .args(["--set", set.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{}", text(&verified));
+}
+
+fn the_follower(net: &Devnet) {
+    let (mut sequencer, mut follower) = (net.rpc("n1"), net.rpc("follower"));
+    let want = quantity(&sequencer.call("eth_blockNumber", json!([])).unwrap());
+    let head = until(LONG, "the follower to derive what is decided now", || {
+        let head = quantity(&follower.call("eth_blockNumber", json!([])).ok()?);
+        (head >= want).then_some(head)
+    });
+    for number in 0..=head {
+        let params = json!([format!("{number:#x}"), false]);
+        let ours = sequencer.call("eth_getBlockByNumber", params.clone()).unwrap();
+        let theirs = follower.call("eth_getBlockByNumber", params).unwrap();
+        assert_eq!(ours["hash"], theirs["hash"], "block {number}");
+        assert_eq!(ours["stateRoot"], theirs["stateRoot"], "block {number}");
+    }
+}
+
+fn a_second_process(net: &Devnet) {
+    let datadir = net.datadir("n1");
+    let second = net.rota().args(["run", "--datadir", datadir.to_str().unwrap()]).output().unwrap();
+    assert_eq!(second.status.code(), Some(9), "{}", text(&second));
+}
+
+fn health_and_metrics(net: &Devnet) {
+    let web = net.web_addr("n2");
+    assert_eq!(get(&web, "/livez").unwrap().0, 200);
+    let (status, body) = get(&web, "/readyz?verbose").unwrap();
+    assert_eq!(status, 200, "{body}");
+    let (_, metrics) = get(&web, "/metrics").unwrap();
+    for name in ["rota_head_height", "rota_preconf_latency_seconds", "rota_build_info"] {
+        assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+}
+
+/// `kill -9` of the leader while transactions flow: nothing acked is lost, the others go on, and it comes
+/// back and catches up.
+fn a_killed_leader(net: &Devnet) {
+    let leader = net.leader();
+    let other = net.sequencers().into_iter().find(|n| *n != leader).unwrap();
+    let (mut rpc, key) = (net.rpc(&other), account());
+    let from = format!("{}", key.address());
+    let first = quantity(&rpc.call("eth_getTransactionCount", json!([from, "pending"])).unwrap());
+    let mut hashes = Vec::new();
+    let mut slowest = Duration::ZERO;
+    for i in 0..60 {
+        if i == 20 {
+            assert!(net.rota_devnet(&["kill", &leader]).status.success());
+        }
+        let raw = transfer(&key, net.chain_id, first + i);
+        let sent = Instant::now();
+        let receipt = rpc.call("eth_sendRawTransactionSync", json!([raw, 10_000])).unwrap();
+        slowest = slowest.max(sent.elapsed());
+        hashes.push(receipt["transactionHash"].clone());
+    }
+    println!("slowest preconfirmation over the kill: {slowest:?}");
+    for hash in &hashes {
+        until(LONG, "a decision of every transaction", || {
+            let status = rpc.call("preconf_getTransactionStatus", json!([hash])).ok()?;
+            let stage = status["stage"].as_str()?.to_owned();
+            ["decided", "posted", "finalized"].contains(&stage.as_str()).then_some(())
+        });
+    }
+    assert!(net.rota_devnet(&["start", &leader]).status.success());
+    let target = quantity(&rpc.call("eth_blockNumber", json!([])).unwrap()) + 2;
+    until(LONG, "the killed sequencer to catch up", || {
+        let mut back = rota_tests::live::Rpc::connect(&net.rpc_addr(&leader)).ok()?;
+        let head = quantity(&back.call("eth_blockNumber", json!([])).ok()?);
+        (head >= target).then_some(())
+    });
+    let mut back = net.rpc(&leader);
+    let block = json!([format!("{target:#x}"), false]);
+    let ours = until(LONG, "the same block on both", || {
+        let block = rpc.call("eth_getBlockByNumber", block.clone()).ok()?;
+        (!block.is_null()).then_some(block)
+    });
+    let theirs = back.call("eth_getBlockByNumber", block).unwrap();
+    assert_eq!(ours["hash"], theirs["hash"]);
+}
+
+fn nothing_left(net: &Devnet) {
+    let dir = net.datadir("").to_string_lossy().into_owned();
+    let mine = |entry: std::fs::DirEntry| {
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        command.contains(dir.trim_end_matches('/')).then(|| command.replace('\0', " "))
+    };
+    let left: Vec<String> =
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(mine).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
