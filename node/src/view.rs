@@ -7,6 +7,7 @@
 //! rewind takes back is gone from every index before its event is sent.
 
 mod archive;
+mod derived;
 mod evict;
 mod heads;
 mod inner;

@@ -292,9 +292,7 @@ pub async fn follow_inbox(
                 backoff.ok(pace.every)
             }
             Err(why) => match why.downcast_ref::<L1Error>() {
-                Some(why) => {
-                    complain("inbox", why, &pace, (&health, &mut throttle, &mut backoff))
-                }
+                Some(why) => complain("inbox", why, &pace, (&health, &mut throttle, &mut backoff)),
                 None => {
                     if throttle.due(pace.now()) {
                         tracing::error!(%why, "the inbox cannot be followed");

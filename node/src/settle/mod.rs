@@ -24,7 +24,8 @@ pub use origin::{OriginSettings, Origins, follow_origins};
 pub use pace::{Backoff, L1Health, Pace, Throttle};
 pub use payload::{Posting, build_post};
 pub use poster::{
-    PostError, Poster, PosterEvent, PosterStats, PosterTask, StoreJournal, posting_policy, run_poster,
+    PostError, Poster, PosterEvent, PosterStats, PosterTask, StoreJournal, posting_policy,
+    run_poster,
 };
 pub use turn::{Turn, Waiting};
 pub use walk::{Progress, Walker};

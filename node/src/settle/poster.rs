@@ -55,7 +55,9 @@ pub enum PostError {
     #[error(transparent)]
     L1(#[from] L1Error),
     /// The operator: fund the account.
-    #[error("the posting account {account} cannot pay: it has {balance} wei and needs about {need}")]
+    #[error(
+        "the posting account {account} cannot pay: it has {balance} wei and needs about {need}"
+    )]
     Funds {
         /// The account.
         account: Address,
@@ -241,11 +243,7 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
         }
     }
 
-    async fn finish(
-        &mut self,
-        l1: &dyn L1,
-        outcome: &Outcome,
-    ) -> Result<PosterEvent, PostError> {
+    async fn finish(&mut self, l1: &dyn L1, outcome: &Outcome) -> Result<PosterEvent, PostError> {
         let mined = outcome.inclusion;
         self.not_before = mined.block;
         self.waiting = None;

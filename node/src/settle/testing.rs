@@ -167,7 +167,9 @@ impl Chain {
 
     pub(crate) fn l1(&self, finality_depth: u64) -> MemoryL1 {
         let params = MemoryParams::new(self.domain.clone(), INBOX);
-        MemoryL1::new(MemoryParams { finality_depth, ..params }, self.validators())
+        let l1 = MemoryL1::new(MemoryParams { finality_depth, ..params }, self.validators());
+        l1.mine();
+        l1
     }
 
     /// A store that has decided heights up to `upto`.

@@ -69,12 +69,7 @@ impl Walker {
     }
 
     /// An endpoint that is behind, on our chain: nothing new.
-    async fn still(
-        &self,
-        l1: &dyn L1,
-        head: L1Block,
-        finalized: u64,
-    ) -> Result<Progress, L1Error> {
+    async fn still(&self, l1: &dyn L1, head: L1Block, finalized: u64) -> Result<Progress, L1Error> {
         let tip = match self.tip == head.number {
             true => head,
             false => l1.block(At::Number(self.tip)).await?.unwrap_or(head),

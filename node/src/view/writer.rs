@@ -223,7 +223,7 @@ impl View {
         self.heads_moved(moved, now_ms);
     }
 
-    fn heads_moved(&self, moved: Vec<(Stage, HeadRef)>, now_ms: Millis) {
+    pub(super) fn heads_moved(&self, moved: Vec<(Stage, HeadRef)>, now_ms: Millis) {
         for (stage, head) in moved {
             self.stream.send(now_ms, EventKind::Head { stage, head });
         }

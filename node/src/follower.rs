@@ -1,0 +1,178 @@
+//! The role `follower`: everything from L1 alone.
+//!
+//! Not for: the network of the sequencers, which it does not know. Invariant: what it shows was certified,
+//! posted and executed here; a batch that is no good is skipped, with its reason in the log, and changes
+//! nothing.
+
+mod derivation;
+mod info;
+#[cfg(test)]
+mod tests;
+
+pub use derivation::{Derivation, FollowerChain};
+
+use crate::{
+    metrics::{self, Metrics},
+    rpc::{Backend, RpcConfig, Submit, serve},
+    settle::{Backoff, L1Health, Pace, Throttle},
+    submit::SubmitError,
+    view::{View, ViewConfig},
+    web::{Check, Progress, Severity, Web, serve_web},
+};
+use eyre::WrapErr;
+use info::{FollowerInfo, Position};
+use parking_lot::Mutex;
+use rota_derive::DeriveError;
+use rota_l1::{L1, L1Error};
+use rota_store::{Blocks, DEFAULT_CACHE, DataDir, SledKv};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+/// A step may wait for several endpoints, one after the other, and then for the longest backoff.
+const STEP_MS: u64 = 120_000;
+
+/// What a follower is made of.
+#[derive(Debug)]
+pub struct FollowerArgs {
+    /// The rollup.
+    pub chain: FollowerChain,
+    /// Its name.
+    pub moniker: String,
+    /// Data directory.
+    pub datadir: PathBuf,
+    /// JSON-RPC.
+    pub rpc: (SocketAddr, RpcConfig),
+    /// Metrics and health.
+    pub web: SocketAddr,
+    /// How often L1 is asked; ends the role.
+    pub pace: Pace,
+}
+
+/// Runs until told to stop, or until this node must not go on.
+///
+/// # Errors
+/// The data directory is in use, an address cannot be used, or execution failed.
+pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
+    let FollowerArgs { chain, moniker, datadir, rpc, web, pace } = args;
+    let dir = DataDir::open(datadir)?;
+    let store = Blocks::open(Arc::new(SledKv::open(&dir.db(), DEFAULT_CACHE)?))?;
+    let config = ViewConfig {
+        chain_id: chain.domain.l2_chain_id,
+        ctx: chain.domain.ctx(),
+        ..ViewConfig::default()
+    };
+    let view = Arc::new(View::new(config, &chain.genesis));
+    let info = Arc::new(FollowerInfo {
+        moniker,
+        view: view.clone(),
+        position: Mutex::new(Position::default()),
+    });
+    let (addr, config) = rpc;
+    let backend = Backend {
+        view: view.clone(),
+        submit: refuse(),
+        info: info.clone(),
+        now: pace.now.clone(),
+        config,
+    };
+    let server = serve(addr, backend).await.wrap_err_with(|| format!("listening on {addr}"))?;
+    let (health, progress) = (Arc::new(L1Health::default()), Arc::new(Progress::new(pace.now())));
+    let registry = prometheus::Registry::new();
+    let metrics = Arc::new(Metrics::register(&registry)?);
+    let status = Web::new(registry, progress.clone(), pace.now.clone())
+        .with_stuck_after(STEP_MS)
+        .with_check(l1_check(&health))
+        .with_check(sync_check(&info))
+        .with_pull({
+            let (metrics, health) = (metrics.clone(), health.clone());
+            move || {
+                metrics.set_l1_up(health.is_up());
+                metrics.pull_process();
+            }
+        });
+    let follow = follow(Derivation::new(chain, view.clone(), store), l1, (health, progress), info, pace.clone());
+    let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
+    let served = serve_web(web, status, pace.stop.clone());
+    tracing::info!(rpc = %server.addr(), %web, "following L1");
+    let done = tokio::select! {
+        done = Box::pin(follow) => done,
+        done = served => done.wrap_err_with(|| format!("serving {web}")),
+        () = collect => Ok(()),
+    };
+    pace.stop.cancel();
+    server.stop().await;
+    done
+}
+
+/// A follower is not connected to the sequencers.
+fn refuse() -> Submit {
+    Arc::new(|_| {
+        let reason = "this node follows L1 only; send to a sequencer".to_owned();
+        Err(SubmitError::NotAccepting { reason, retry_after_ms: 0 })
+    })
+}
+
+async fn follow(
+    mut derivation: Derivation,
+    l1: Arc<dyn L1>,
+    (health, progress): (Arc<L1Health>, Arc<Progress>),
+    info: Arc<FollowerInfo>,
+    pace: Pace,
+) -> eyre::Result<()> {
+    let (mut throttle, mut backoff) = (Throttle::default(), Backoff::default());
+    loop {
+        let now = pace.now();
+        progress.touch(now);
+        let Some(done) = pace.step(derivation.step(&*l1, now)).await else { return Ok(()) };
+        *info.position.lock() = position(&derivation);
+        let wait = match done {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => {
+                health.ok();
+                throttle.reset();
+                backoff.ok(pace.every)
+            }
+            Err(why) => {
+                if let Some(why) = why.downcast_ref::<L1Error>() {
+                    health.failed(why);
+                } else if !why.is::<DeriveError>() {
+                    return Err(why.wrap_err("deriving"));
+                }
+                if throttle.due(pace.now()) {
+                    tracing::warn!(%why, "cannot read on from L1; trying again");
+                }
+                backoff.failed(pace.every)
+            }
+        };
+        if !pace.wait(wait).await {
+            return Ok(());
+        }
+    }
+}
+
+fn position(derivation: &Derivation) -> Position {
+    Position {
+        l1_head: derivation.l1_head().map(|b| (b.number, b.hash)),
+        height: derivation.height(),
+        block: derivation.head().header.number,
+        caught_up: derivation.is_caught_up(),
+        skipped: derivation.skipped(),
+    }
+}
+
+fn l1_check(health: &Arc<L1Health>) -> Check {
+    let health = health.clone();
+    Check::new("l1", Severity::Critical, move || {
+        let value = if health.is_up() { "up" } else { "down" };
+        (health.is_up(), value.to_owned())
+    })
+    .wants("up", "check [l1].rpc and [l1].beacon")
+}
+
+fn sync_check(info: &Arc<FollowerInfo>) -> Check {
+    let info = info.clone();
+    Check::new("synced", Severity::Critical, move || {
+        let p = *info.position.lock();
+        (p.caught_up, format!("block {}, {} batches skipped", p.block, p.skipped))
+    })
+    .wants("everything on L1 derived", "wait; the log tells the progress")
+}

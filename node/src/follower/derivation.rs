@@ -1,0 +1,323 @@
+//! From L1 to executed blocks in the view, step by step.
+//!
+//! Invariant: the blocks shown are what the batches on the L1 chain read so far give; what a reorganisation
+//! takes away is rolled back before anything new is taken.
+
+use crate::{
+    settle::Walker,
+    view::{BlockView, Posting, Span, View},
+};
+use alloy_primitives::{B256, Bytes};
+use rota_derive::{
+    AcceptedBatch, DeriveError, Derived, DerivedBlock, L1Ref, Outcome, Pipeline, Start,
+};
+use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block};
+use rota_l1::{L1, L1Block, L1Error, PostedBatch};
+use rota_store::{BlockBatch, Blocks, Tree};
+use rota_types::{Domain, Encode, Millis};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// Every so many blocks the hash is told in the log.
+const TELL_EVERY: u64 = 10;
+/// Batches read and not derived. Policy when full: read no further.
+const MAX_QUEUE: usize = 64;
+
+/// What a follower needs to know of the rollup.
+#[derive(Debug, Clone)]
+pub struct FollowerChain {
+    /// Context of the signatures.
+    pub domain: Domain,
+    /// The first block.
+    pub genesis: Head,
+    /// No contract is older than this L1 block.
+    pub deploy_block: u64,
+}
+
+/// An executed block that L1 may still take back.
+#[derive(Debug)]
+struct Done {
+    /// L1 block of the batch that completed it.
+    l1_number: u64,
+    /// Last height.
+    height: u64,
+    /// State before it.
+    parent: Head,
+}
+
+/// The derivation with its position.
+pub struct Derivation {
+    chain: FollowerChain,
+    view: Arc<View>,
+    store: Blocks,
+    walker: Walker,
+    pipeline: Pipeline,
+    head: Head,
+    done: VecDeque<Done>,
+    queue: VecDeque<PostedBatch>,
+    /// First and last log position of heights whose block may still be taken back.
+    positions: BTreeMap<u64, (u64, u64)>,
+    l1_head: Option<L1Block>,
+    finalized: u64,
+    skipped: u64,
+    more: bool,
+}
+
+impl std::fmt::Debug for Derivation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Derivation").field("head", &self.head.hash).finish_non_exhaustive()
+    }
+}
+
+impl Derivation {
+    /// At the start. `store` keeps the data of batches, so that a restart needs no blobs again.
+    #[must_use]
+    pub fn new(chain: FollowerChain, view: Arc<View>, store: Blocks) -> Self {
+        let walker = Walker::new(chain.deploy_block);
+        let pipeline = Pipeline::new(chain.domain.clone(), start(&chain));
+        let head = chain.genesis.clone();
+        Self {
+            chain,
+            view,
+            store,
+            walker,
+            pipeline,
+            head,
+            done: VecDeque::new(),
+            queue: VecDeque::new(),
+            positions: BTreeMap::new(),
+            l1_head: None,
+            finalized: 0,
+            skipped: 0,
+            more: false,
+        }
+    }
+
+    /// The newest executed block.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+    /// Last derived height.
+    #[must_use]
+    pub const fn height(&self) -> u64 {
+        self.pipeline.head().height
+    }
+    /// The newest L1 block read.
+    #[must_use]
+    pub const fn l1_head(&self) -> Option<&L1Block> {
+        self.l1_head.as_ref()
+    }
+    /// Batches that gave nothing because their data or certificate was bad.
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+    /// Whether everything on L1 is derived.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.l1_head.is_some() && !self.more && self.queue.is_empty()
+    }
+
+    /// Reads on and derives what there is. Whether to look again at once. After an error nothing is lost.
+    pub async fn step(&mut self, l1: &dyn L1, now: Millis) -> eyre::Result<bool> {
+        if self.queue.len() < MAX_QUEUE
+            && let Some(progress) = self.walker.step(l1).await?
+        {
+            if let Some(to) = progress.rolled_back_to {
+                self.roll_back(to, now);
+            }
+            self.queue.extend(progress.batches);
+            self.l1_head = Some(progress.tip);
+            self.finalized = progress.finalized;
+            self.more = progress.more;
+        }
+        while let Some(batch) = self.queue.front().cloned() {
+            let data = self.payload(l1, &batch).await?;
+            self.accept(l1, &accepted(&batch, data), now).await?;
+            self.queue.pop_front();
+        }
+        self.finalize(now);
+        Ok(self.more)
+    }
+
+    /// The data of a batch, from the store if it was read before.
+    async fn payload(&self, l1: &dyn L1, batch: &PostedBatch) -> eyre::Result<Bytes> {
+        let mut key = b"data/".to_vec();
+        key.extend_from_slice(batch.tx_hash.as_slice());
+        key.extend_from_slice(&batch.log_index.to_be_bytes());
+        if let Some(kept) = self.store.get(Tree::L1, &key)? {
+            return Ok(kept.into());
+        }
+        match l1.payload(batch).await {
+            Ok(data) => {
+                let mut write = BlockBatch::default();
+                write.put(Tree::L1, key, data.to_vec());
+                self.store.commit(write)?;
+                Ok(data)
+            }
+            // No data is bad data: the pipeline says so.
+            Err(L1Error::Payload) => Ok(Bytes::new()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn accept(
+        &mut self,
+        l1: &dyn L1,
+        batch: &AcceptedBatch,
+        now: Millis,
+    ) -> eyre::Result<()> {
+        let (from, to, l1_block) = (batch.from_height, batch.to_height, batch.l1.number);
+        loop {
+            match self.pipeline.accept(batch) {
+                Ok(Outcome::Derived(derived)) => {
+                    tracing::info!(
+                        from,
+                        to,
+                        l1_block,
+                        blocks = derived.blocks.len(),
+                        "batch derived"
+                    );
+                    return self.execute(derived, l1_block, now);
+                }
+                Ok(Outcome::Skipped(skip)) => {
+                    self.skip(batch, &skip);
+                    return Ok(());
+                }
+                Err(DeriveError::NeedSet(epoch)) => {
+                    let set = l1.validator_set(epoch, l1_block).await?;
+                    let set = set.ok_or_else(|| eyre::eyre!("L1 has no set of epoch {epoch}"))?;
+                    self.view.validators(Arc::new(set.clone()));
+                    self.pipeline.insert_set(set);
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "the derivation lost its place; deriving again");
+                    self.start_over();
+                    return Err(why.into());
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, batch: &AcceptedBatch, why: &rota_derive::Skip) {
+        let (from, to, l1_block) = (batch.from_height, batch.to_height, batch.l1.number);
+        let tx = batch.l1.tx_hash;
+        if matches!(why, rota_derive::Skip::Stale { .. }) {
+            tracing::debug!(from, to, l1_block, %why, "batch skipped");
+            return;
+        }
+        self.skipped = self.skipped.saturating_add(1);
+        if why.is_alarming() {
+            tracing::error!(from, to, l1_block, %tx, %why, "batch skipped: a quorum broke the rules");
+        } else {
+            tracing::warn!(from, to, l1_block, %tx, %why, "batch skipped; it can be posted again");
+        }
+    }
+
+    fn execute(&mut self, derived: Derived, l1_number: u64, now: Millis) -> eyre::Result<()> {
+        for height in &derived.heights {
+            let header = &height.header;
+            self.positions.insert(header.height(), (header.first_g, header.last_g));
+        }
+        for block in derived.blocks {
+            let executed = self.run(&block)?;
+            self.show(&block, &executed, now);
+            let parent = std::mem::replace(&mut self.head, executed.head);
+            self.done.push_back(Done { l1_number, height: block.last_height, parent });
+        }
+        Ok(())
+    }
+
+    fn run(&self, block: &DerivedBlock) -> eyre::Result<ExecutedBlock> {
+        let env = BlockEnv {
+            number: block.number,
+            timestamp_s: block.timestamp_s,
+            gas_limit: block.env.gas_limit,
+            fee_recipient: block.env.fee_vault,
+            prev_randao: block.env.prev_randao,
+            parent_beacon_block_root: block.env.l1_hash,
+            withdrawals: Vec::new(),
+        };
+        let txs = block.txs.iter().map(|t| (&t.envelope, t.sender));
+        let chain_id = self.chain.domain.l2_chain_id;
+        Ok(execute_block(&self.head, env, chain_id, txs, block.extra_data)?)
+    }
+
+    fn show(&mut self, block: &DerivedBlock, executed: &ExecutedBlock, now: Millis) {
+        let first = self.positions.get(&block.first_height).map_or(0, |p| p.0);
+        let last = self.positions.get(&block.last_height).map_or(0, |p| p.1);
+        let (first_height, last_height) = (block.first_height, block.last_height);
+        let span = Span { first_g: first, last_g: last, first_height, last_height };
+        let view = Arc::new(BlockView::from_executed(executed, span));
+        let l1 = block.l1_block;
+        let posting =
+            Posting { height: last_height, l1_tx: l1.tx_hash, l1_block: l1.number, at_ms: now };
+        let (number, hash, txs) = (block.number, executed.hash(), executed.included.len());
+        if number.is_multiple_of(TELL_EVERY) {
+            tracing::info!("block={number} hash={hash}");
+        }
+        tracing::debug!(number, %hash, txs, last_height, "block derived");
+        self.view.derived(view, posting);
+    }
+
+    fn finalize(&mut self, now: Millis) {
+        self.pipeline.finalize(self.finalized);
+        let mut last = None;
+        while self.done.front().is_some_and(|d| d.l1_number <= self.finalized) {
+            last = self.done.pop_front();
+        }
+        if let Some(last) = last {
+            self.positions = self.positions.split_off(&last.height.saturating_add(1));
+            self.view.finalized(last.height, self.finalized, now);
+        }
+    }
+
+    /// Takes back everything from L1 blocks above `to`.
+    fn roll_back(&mut self, to: u64, now: Millis) {
+        self.queue.retain(|b| b.block.number <= to);
+        if self.pipeline.rollback(to).is_err() {
+            tracing::error!(l1_block = to, "L1 replaced final blocks; deriving from the start");
+            self.start_over();
+            return;
+        }
+        while self.done.back().is_some_and(|d| d.l1_number > to) {
+            if let Some(done) = self.done.pop_back() {
+                self.head = done.parent;
+            }
+        }
+        let number = self.head.header.number;
+        let gone = self.view.revert(number, now);
+        tracing::warn!(l1_block = to, number, gone, "L1 was reorganised; going back");
+    }
+
+    fn start_over(&mut self) {
+        self.view.start_over(&self.chain.genesis);
+        *self = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
+    }
+}
+
+fn start(chain: &FollowerChain) -> Start {
+    let mut start = Start::genesis(chain.genesis.header.timestamp, chain.deploy_block);
+    // The first origin may be a final block from before the deployment.
+    start.head.l1_number = 0;
+    // A rollback to just before the deployment is no rollback at all.
+    start.l1_number = chain.deploy_block.saturating_sub(1);
+    start
+}
+
+fn accepted(batch: &PostedBatch, data: Bytes) -> AcceptedBatch {
+    let value_id: B256 = batch.certificate.value_id;
+    AcceptedBatch {
+        from_height: batch.from_height,
+        to_height: batch.to_height,
+        value_id,
+        epoch: batch.header.close.epoch,
+        certificate: batch.certificate.clone(),
+        header: batch.header.encode().into(),
+        data,
+        l1: L1Ref { number: batch.block.number, hash: batch.block.hash, tx_hash: batch.tx_hash },
+    }
+}

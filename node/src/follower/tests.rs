@@ -1,0 +1,169 @@
+//! A follower against the blocks of the sequencers, on an L1 in memory.
+
+use super::*;
+use crate::settle::testing::{Chain, INBOX};
+use crate::view::At;
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::Address;
+use rota_l1::{BatchPost, Fees, MemoryL1, TxChain, UnsignedTx};
+use rota_store::MemKv;
+use rota_types::Stage;
+
+const POSTER: Address = Address::repeat_byte(0xaa);
+
+struct Follower {
+    derivation: Derivation,
+    view: Arc<View>,
+}
+
+fn open(chain: &Chain, store: &Blocks) -> Follower {
+    let config = ViewConfig { chain_id: chain.domain.l2_chain_id, ..ViewConfig::default() };
+    let view = Arc::new(View::new(config, &chain.genesis));
+    let known = FollowerChain {
+        domain: chain.domain.clone(),
+        genesis: chain.genesis.clone(),
+        deploy_block: 1,
+    };
+    Follower { derivation: Derivation::new(known, view.clone(), store.clone()), view }
+}
+
+fn at(number: u64) -> At {
+    At::Number(BlockNumberOrTag::Number(number))
+}
+
+fn store() -> Blocks {
+    Blocks::open(Arc::new(MemKv::default())).unwrap()
+}
+
+impl Follower {
+    async fn read(&mut self, l1: &MemoryL1) {
+        while self.derivation.step(l1, 7).await.unwrap() {}
+    }
+
+    fn hashes(&self) -> Vec<alloy_primitives::B256> {
+        let newest = self.view.heads().latest.number;
+        (1..=newest).map(|n| self.view.block(at(n)).unwrap().hash).collect()
+    }
+}
+
+async fn post(l1: &MemoryL1, post: &BatchPost) {
+    let sender = l1.sender(POSTER);
+    let fees = Fees { max_fee: 10_000_000_000, tip: 5, blob_fee: 10 };
+    let nonce = sender.observe(&[]).await.unwrap().next_nonce;
+    let request = post.request(INBOX).unwrap();
+    let signed = sender.sign(&UnsignedTx { request, nonce, fees }).await.unwrap();
+    sender.broadcast(&signed).await.unwrap();
+    l1.mine();
+}
+
+#[tokio::test]
+async fn its_blocks_are_those_of_the_sequencers_whatever_way_they_were_posted() {
+    let chain = Chain::new().grow(24);
+    let expected: Vec<_> = chain.blocks().iter().map(rota_execution::ExecutedBlock::hash).collect();
+    for ways in [vec![(1, 24)], vec![(1, 5), (6, 6), (4, 13), (14, 24)]] {
+        let l1 = chain.l1(6);
+        let mut follower = open(&chain, &store());
+        for (from, to) in ways {
+            post(&l1, &chain.post(from, to)).await;
+            follower.read(&l1).await;
+        }
+        // The last second stays open until a later one is posted.
+        assert_eq!(follower.hashes(), expected[..11]);
+        let heads = follower.view.heads();
+        assert_eq!((heads.latest.number, heads.safe.number, heads.finalized.number), (11, 11, 0));
+        let block = follower.view.block(at(11)).unwrap();
+        assert_eq!((block.txs.len(), block.span.last_height, block.span.last_g), (2, 22, 22));
+        let tx = follower.view.tx(block.txs[0].transaction.tx_hash()).unwrap();
+        assert_eq!(tx.progress.stage, Some(Stage::Posted));
+        for _ in 0..6 {
+            l1.mine();
+        }
+        follower.read(&l1).await;
+        assert_eq!(follower.view.heads().finalized.number, 11);
+        assert!(follower.derivation.is_caught_up());
+    }
+}
+
+#[tokio::test]
+async fn bad_batches_are_skipped_and_the_next_good_one_is_taken() {
+    let chain = Chain::new().grow(8);
+    let l1 = chain.l1(64);
+    let mut follower = open(&chain, &store());
+    let garbage = BatchPost { payload: b"garbage".as_slice().into(), ..chain.post(1, 4) };
+    post(&l1, &garbage).await;
+    let mut heights = rota_types::Batch::decompress(&chain.post(1, 4).payload).unwrap();
+    heights.heights[2].header.env.gas_limit = 1;
+    let tampered = heights.compress().unwrap().into();
+    post(&l1, &BatchPost { payload: tampered, repost: true, ..chain.post(1, 4) }).await;
+    follower.read(&l1).await;
+    assert_eq!((follower.derivation.skipped(), follower.derivation.height()), (2, 0));
+    post(&l1, &BatchPost { repost: true, ..chain.post(1, 4) }).await;
+    post(&l1, &chain.post(5, 8)).await;
+    follower.read(&l1).await;
+    assert_eq!((follower.derivation.skipped(), follower.derivation.height()), (2, 8));
+    assert_eq!(follower.hashes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_reorg_of_l1_takes_back_its_blocks_and_the_same_come_again() {
+    let chain = Chain::new().grow(20);
+    let expected: Vec<_> = chain.blocks().iter().map(rota_execution::ExecutedBlock::hash).collect();
+    let l1 = chain.l1(64);
+    let mut follower = open(&chain, &store());
+    post(&l1, &chain.post(1, 7)).await;
+    follower.read(&l1).await;
+    assert_eq!(follower.hashes(), expected[..3]);
+    post(&l1, &chain.post(8, 15)).await;
+    post(&l1, &chain.post(16, 20)).await;
+    follower.read(&l1).await;
+    assert_eq!(follower.hashes(), expected[..9]);
+    l1.reorg(2);
+    follower.read(&l1).await;
+    assert_eq!(follower.hashes(), expected[..3]);
+    assert_eq!(follower.derivation.head().hash, expected[2]);
+    let lost = chain.blocks()[5].included[0].transaction.tx_hash().to_owned();
+    assert!(follower.view.tx(&lost).is_none());
+    post(&l1, &chain.post(8, 20)).await;
+    follower.read(&l1).await;
+    assert_eq!(follower.hashes(), expected[..9]);
+    let spans: Vec<u64> =
+        (1..=9).map(|n| follower.view.block(at(n)).unwrap().span.first_g).collect();
+    assert_eq!(spans, [1, 3, 5, 7, 9, 11, 13, 15, 17]);
+}
+
+#[tokio::test]
+async fn a_final_block_that_l1_replaces_makes_it_begin_again() {
+    let chain = Chain::new().grow(8);
+    let l1 = chain.l1(2);
+    let mut follower = open(&chain, &store());
+    post(&l1, &chain.post(1, 8)).await;
+    for _ in 0..4 {
+        l1.mine();
+    }
+    follower.read(&l1).await;
+    assert_eq!(follower.view.heads().finalized.number, 3);
+    l1.reorg(6);
+    for _ in 0..3 {
+        follower.read(&l1).await;
+    }
+    assert_eq!((follower.hashes().len(), follower.derivation.height()), (0, 0));
+    post(&l1, &chain.post(1, 8)).await;
+    follower.read(&l1).await;
+    assert_eq!(follower.hashes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_restart_needs_no_blobs_again() {
+    let chain = Chain::new().grow(8);
+    let (l1, kept) = (chain.l1(64), store());
+    post(&l1, &chain.post(1, 8)).await;
+    let mut follower = open(&chain, &kept);
+    follower.read(&l1).await;
+    l1.expire_blobs();
+    let mut again = open(&chain, &kept);
+    again.read(&l1).await;
+    assert_eq!(again.hashes(), follower.hashes());
+    let mut fresh = open(&chain, &store());
+    let why = fresh.derivation.step(&l1, 7).await.unwrap_err();
+    assert!(matches!(why.downcast_ref(), Some(L1Error::Blobs { .. })), "{why}");
+}
