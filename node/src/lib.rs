@@ -39,3 +39,9 @@ pub mod run;
 /// What a sequencer tells about itself.
 pub mod info;
 mod roles;
+/// The role that reads L1 only.
+pub mod follower;
+/// What Prometheus reads.
+pub mod metrics;
+/// Metrics and health over HTTP.
+pub mod web;
