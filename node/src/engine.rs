@@ -7,9 +7,10 @@ use crate::{
     archive::ArchiveInput,
     chain::ChainInput,
     disk::{self, DiskInput},
+    web::Progress,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rota_consensus::{Fatal, Input, Output, Replica, Synced};
 use rota_p2p::Handle;
 use rota_preconf::{Cursor, Frame};
@@ -18,6 +19,7 @@ use rota_types::{
     wire::{Head, Message, Request},
 };
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering},
@@ -77,8 +79,10 @@ pub struct Facts {
     pub next_leader: AtomicU16,
     /// Whether this node leads.
     pub leading: AtomicBool,
-    /// When the loop last ran, milliseconds.
-    pub beat: AtomicU64,
+    /// Steps of the loop.
+    pub progress: Arc<Progress>,
+    /// Milliseconds from the leader's CLOSE to the decision here, since they were last collected.
+    pub cuts: Mutex<VecDeque<Millis>>,
     /// When the newest height was decided, milliseconds.
     pub decided_at: AtomicU64,
     /// Highest height that a peer claims.
@@ -111,6 +115,9 @@ pub struct Outlets {
     pub facts: Arc<Facts>,
 }
 
+/// Cuts kept for the metrics; the oldest go first.
+const MAX_CUTS: usize = 4096;
+
 /// The loop.
 pub struct Engine {
     /// The state machine.
@@ -130,7 +137,7 @@ impl Engine {
         self.carry(&mut out, now);
         loop {
             let now = (self.now)();
-            self.outlets.facts.beat.store(now, Ordering::Relaxed);
+            self.outlets.facts.progress.touch(now);
             let wait = self.replica.next_deadline(now).map_or(1000, |at| at.saturating_sub(now));
             match inputs.recv_timeout(Duration::from_millis(wait.min(1000))) {
                 Ok(ReplicaInput::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -263,6 +270,13 @@ impl Engine {
         let head = Head { height, value_id: decided.value_id, oldest: 1 };
         *facts.head.write() = Some(head.clone());
         *facts.cursor.write() = Some(decided.next.cursor);
+        if let Some(close) = decided.frames.last() {
+            let mut cuts = facts.cuts.lock();
+            cuts.push_back(now.saturating_sub(close.signed.header.timestamp_ms));
+            while cuts.len() > MAX_CUTS {
+                cuts.pop_front();
+            }
+        }
         let txs: usize = decided.frames.iter().map(|f| f.txs.len()).sum();
         let round = decided.certificate.round;
         tracing::debug!(height, round, txs, frames = decided.frames.len(), "decided height");

@@ -17,7 +17,7 @@ pub use queues::{QueueGauge, Queues};
 use crate::settle::PosterStats;
 use alloy_primitives::U256;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
 use rota_types::{Millis, Stage};
@@ -30,12 +30,16 @@ const LATENCY: [f64; 16] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 120.0,
 ];
 
+/// Seconds: one height's agreement on one machine or across an ocean.
+const CUT: [f64; 12] = [0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0];
+
 /// Every metric of the node, registered.
 #[derive(Debug)]
 pub struct Metrics {
     head_height: IntGaugeVec,
     head_timestamp: IntGaugeVec,
     latency: HistogramVec,
+    cut: Histogram,
     frames: IntCounterVec,
     retracted: IntCounterVec,
     promises: IntCounterVec,
@@ -67,6 +71,12 @@ impl Metrics {
         );
         let latency = HistogramVec::new(latency.buckets(LATENCY.to_vec()), &["stage"])?;
         r.register(Box::new(latency.clone()))?;
+        let cut = HistogramOpts::new(
+            "rota_consensus_cut_to_decided_seconds",
+            "From the leader's CLOSE frame to the decision here, by the clocks of both.",
+        );
+        let cut = Histogram::with_opts(cut.buckets(CUT.to_vec()))?;
+        r.register(Box::new(cut.clone()))?;
         let metrics = Self {
             head_height: gauge_vec(r, "rota_head_height", "Newest height of a stage.", &["stage"])?,
             head_timestamp: gauge_vec(
@@ -76,6 +86,7 @@ impl Metrics {
                 &["stage"],
             )?,
             latency,
+            cut,
             frames: counter_vec(r, "rota_frames_total", "Frames executed.", &["direction"])?,
             retracted: counter_vec(
                 r,
@@ -129,6 +140,11 @@ impl Metrics {
     pub fn observe_latency(&self, stage: Stage, ms: Millis) {
         let seconds = std::time::Duration::from_millis(ms).as_secs_f64();
         self.latency.with_label_values(&[stage.name()]).observe(seconds);
+    }
+
+    /// A height was decided so long after its cut.
+    pub fn observe_cut(&self, ms: Millis) {
+        self.cut.observe(std::time::Duration::from_millis(ms).as_secs_f64());
     }
 
     /// A frame was executed.

@@ -2,10 +2,14 @@
 
 use crate::{
     clock::now_ms,
+    metrics::{self, Metrics, QueueGauge, Queues},
+    rpc::NodeInfo,
+    web::{Check, Severity, Web, bind, serve_on},
     config::Config,
     info::SequencerInfo,
     network::Network,
-    run::RunArgs,
+    follower::{FollowerArgs, FollowerChain, run_follower},
+    run::{RunArgs, interrupted, reader},
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, OriginSettings, Pace, Poster, PosterStats, PosterTask,
@@ -16,7 +20,11 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::B256;
 use parking_lot::{Mutex, RwLock};
 use rota_l1::{RpcL1, RpcSender, TxManager};
-use std::{sync::Arc, time::Duration};
+use eyre::WrapErr;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +64,34 @@ impl SequencerTasks<'_> {
         let inbox = self.inbox(running, &health, &pace)?;
         self.poster(running, (&health, &poster), inbox, &pace)?;
         second_hand(running, &stop);
+        self.web(running, (&health, &poster), &stop).await?;
         Ok(Background { stop })
+    }
+
+    /// Metrics and health.
+    #[expect(clippy::disallowed_methods, reason = "two named tasks of the node")]
+    async fn web(
+        &self,
+        running: &Sequencer,
+        (health, stats): (&Arc<L1Health>, &Arc<Mutex<PosterStats>>),
+        stop: &CancellationToken,
+    ) -> eyre::Result<()> {
+        let registry = prometheus::Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry)?);
+        registry.register(Box::new(Queues::new(gauges(running))?))?;
+        let own = self.info.set.get(self.info.index).map(|v| v.owner);
+        let events = running.view.subscribe();
+        tokio::spawn(metrics::collect(events, Arc::clone(&metrics), own, stop.clone()));
+        let progress = Arc::clone(&running.facts.progress);
+        let web = Web::new(registry, progress, Arc::new(now_ms))
+            .with_check(head_check(&self.info, self.network.params.idle_block_ms))
+            .with_check(power_check(&self.info))
+            .with_check(l1_check(health))
+            .with_pull(pull(&metrics, &self.info, health, stats));
+        let addr = self.config.web.addr;
+        let listener = bind(addr).await.wrap_err_with(|| format!("web cannot listen on {addr}"))?;
+        tokio::spawn(serve_on(listener, web, stop.clone()));
+        Ok(())
     }
 
     /// Follows the inbox contract for the view.
@@ -125,6 +160,87 @@ impl SequencerTasks<'_> {
     }
 }
 
+fn gauges(running: &Sequencer) -> Vec<QueueGauge> {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let mut out = Vec::new();
+    for (at, (name, _, capacity)) in running.queues.gauges().into_iter().enumerate() {
+        let queues = running.queues.clone();
+        out.push(QueueGauge {
+            name,
+            depth: Box::new(move || queues.gauges().get(at).map_or(0, |q| count(q.1))),
+            capacity: count(capacity),
+            dropped: Box::new(|| 0),
+        });
+    }
+    for name in ["p2p_lane_out", "p2p_commands", "p2p_lane_in", "p2p_gossip", "p2p_events"] {
+        let (depth, dropped) = (running.p2p.clone(), running.p2p.clone());
+        let sum = move |p2p: &rota_p2p::Handle, what: fn(&rota_p2p::Gauge) -> u64| {
+            let all = p2p.gauges();
+            all.iter().filter(|g| g.name == name).map(what).fold(0, u64::saturating_add)
+        };
+        let capacity = sum(&depth, |g| u64::try_from(g.capacity).unwrap_or(0));
+        out.push(QueueGauge {
+            name,
+            depth: Box::new(move || sum(&depth, |g| u64::try_from(g.depth).unwrap_or(0))),
+            capacity,
+            dropped: Box::new(move || sum(&dropped, |g| g.dropped)),
+        });
+    }
+    out
+}
+
+/// Reads at each scrape what is not told by events.
+fn pull(
+    metrics: &Arc<Metrics>,
+    info: &Arc<SequencerInfo>,
+    health: &Arc<L1Health>,
+    stats: &Arc<Mutex<PosterStats>>,
+) -> impl Fn() + Send + Sync + 'static {
+    let (metrics, info) = (Arc::clone(metrics), Arc::clone(info));
+    let (health, stats) = (Arc::clone(health), Arc::clone(stats));
+    move || {
+        let (connected, total) = info.power();
+        metrics.set_round(info.facts.round.load(Ordering::Relaxed));
+        metrics.set_peers(info.peer_count(), connected, total);
+        let (ready, gapped) = info.queue();
+        metrics.set_mempool(u64::try_from(ready.saturating_add(gapped)).unwrap_or(u64::MAX));
+        metrics.set_l1_up(health.is_up());
+        metrics.set_poster(&stats.lock());
+        for cut in std::mem::take(&mut *info.facts.cuts.lock()) {
+            metrics.observe_cut(cut);
+        }
+        metrics.pull_process();
+    }
+}
+
+fn head_check(info: &Arc<SequencerInfo>, idle_block_ms: u64) -> Check {
+    let (info, most) = (Arc::clone(info), idle_block_ms.saturating_mul(10));
+    Check::new("head", Severity::Critical, move || match info.head_age() {
+        Some(age) if info.sync_progress().is_none() => (age < most, format!("{age} ms old")),
+        Some(age) => (false, format!("{age} ms old, and others are ahead")),
+        None => (false, "no height decided since the start".to_owned()),
+    })
+    .wants("a decided height within ten idle heights", "rota status shows rounds and peers")
+}
+
+fn power_check(info: &Arc<SequencerInfo>) -> Check {
+    let info = Arc::clone(info);
+    Check::new("peers", Severity::Critical, move || {
+        let (connected, total) = info.power();
+        (info.set.is_quorum(connected), format!("{connected} of {total} gwei"))
+    })
+    .wants("more than two thirds of the stake connected", "check that the other sequencers run")
+}
+
+fn l1_check(health: &Arc<L1Health>) -> Check {
+    let health = Arc::clone(health);
+    Check::new("l1", Severity::Degraded, move || {
+        let up = health.is_up();
+        (up, if up { "answers" } else { "does not answer" }.to_owned())
+    })
+    .wants("an L1 endpoint that answers", "ordering goes on; batches wait. Check l1.rpc in rota.toml")
+}
+
 /// Once a second: a heartbeat for streams, and what waited too long is dropped.
 #[expect(clippy::disallowed_methods, reason = "a named task of the node")]
 fn second_hand(running: &Sequencer, stop: &CancellationToken) {
@@ -145,7 +261,38 @@ fn second_hand(running: &Sequencer, stop: &CancellationToken) {
     });
 }
 
-/// The follower role.
+/// The follower role: everything from L1 alone.
 pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
-    eyre::bail!("no follower yet: {}", args.datadir.display())
+    let RunArgs { config, network, datadir, .. } = args;
+    let stop = CancellationToken::new();
+    let pace = Pace {
+        every: Duration::from_millis(config.l1.poll.as_millis()),
+        now: Arc::new(now_ms),
+        stop: stop.clone(),
+    };
+    let chain = FollowerChain {
+        domain: network.domain()?,
+        genesis: network.genesis_head()?,
+        deploy_block: network.l1_deploy_block,
+    };
+    let follower = FollowerArgs {
+        chain,
+        moniker: config.moniker.clone(),
+        datadir,
+        rpc: (config.rpc.addr, config.rpc_server()),
+        web: config.web.addr,
+        pace,
+    };
+    let l1 = Arc::new(reader(&config, &network)?);
+    let role = run_follower(follower, l1);
+    tokio::pin!(role);
+    tokio::select! {
+        biased;
+        name = interrupted() => {
+            tracing::info!(signal = name?, "stopping");
+            stop.cancel();
+            role.await
+        }
+        ended = &mut role => ended,
+    }
 }

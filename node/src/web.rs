@@ -89,12 +89,31 @@ pub fn routes(web: Web) -> Router {
         .with_state(Arc::new(web))
 }
 
-/// Serves until told to stop.
+/// Takes the address, so that a port in use is told before anything else starts.
+///
+/// # Errors
+/// The address cannot be used.
+pub async fn bind(addr: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(addr).await
+}
+
+/// Binds and serves until told to stop.
 ///
 /// # Errors
 /// The address cannot be used.
 pub async fn serve_web(addr: SocketAddr, web: Web, stop: CancellationToken) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(addr).await?;
+    serve_on(bind(addr).await?, web, stop).await
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve_on(
+    listener: tokio::net::TcpListener,
+    web: Web,
+    stop: CancellationToken,
+) -> io::Result<()> {
     axum::serve(listener, routes(web)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

@@ -99,7 +99,7 @@ impl Retract {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RoundChange => "round_change",
-            Self::Decided => "decided_otherwise",
+            Self::Decided => "leader_lost",
         }
     }
 }

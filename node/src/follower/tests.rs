@@ -167,3 +167,70 @@ async fn a_restart_needs_no_blobs_again() {
     let why = fresh.derivation.step(&l1, 7).await.unwrap_err();
     assert!(matches!(why.downcast_ref(), Some(L1Error::Blobs { .. })), "{why}");
 }
+
+/// One request over a socket, however the server frames its answer.
+async fn http(addr: SocketAddr, request: String) -> Option<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(addr).await.ok()?;
+    socket.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+async fn get(addr: SocketAddr, path: &str) -> Option<String> {
+    http(addr, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+}
+
+async fn rpc(addr: SocketAddr, method: &str) -> Option<String> {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[]}}"#);
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json";
+    http(addr, format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await
+}
+
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn the_role_serves_what_it_derived_and_stops_when_told() {
+    let chain = Chain::new().grow(8);
+    let l1 = chain.l1(2);
+    post(&l1, &chain.post(1, 8)).await;
+    let (dir, web) = (tempfile::tempdir().unwrap(), free());
+    let rpc_addr = free();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let args = FollowerArgs {
+        chain: FollowerChain {
+            domain: chain.domain.clone(),
+            genesis: chain.genesis.clone(),
+            deploy_block: 1,
+        },
+        moniker: "f".into(),
+        datadir: dir.path().join("f"),
+        rpc: (rpc_addr, RpcConfig::default()),
+        web,
+        pace: Pace {
+            every: Duration::from_millis(5),
+            now: Arc::new(crate::clock::now_ms),
+            stop: stop.clone(),
+        },
+    };
+    let client = async {
+        // Not there at first; the deadline is that of the whole test.
+        while !get(web, "/readyz").await.is_some_and(|a| a.starts_with("HTTP/1.1 200")) {
+            tokio::task::yield_now().await;
+        }
+        let number = rpc(rpc_addr, "eth_blockNumber").await.unwrap();
+        assert!(number.contains(r#""result":"0x3""#), "{number}");
+        let hash = chain.blocks()[2].hash().to_string();
+        let status = rpc(rpc_addr, "rollup_syncStatus").await.unwrap();
+        assert!(status.contains(&hash), "{status}");
+        let metrics = get(web, "/metrics").await.unwrap();
+        assert!(metrics.contains("rota_l1_endpoint_up 1"), "{metrics}");
+        stop.cancel();
+    };
+    let both = async { tokio::join!(run_follower(args, Arc::new(l1)), client).0 };
+    let deadline = Duration::from_secs(60);
+    tokio::time::timeout(deadline, Box::pin(both)).await.unwrap().unwrap();
+}
