@@ -54,7 +54,7 @@ pub struct FollowerArgs {
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
     let FollowerArgs { chain, moniker, datadir, rpc, web, pace } = args;
     let dir = DataDir::open(datadir)?;
-    let store = Blocks::open(Arc::new(SledKv::open(&dir.db(), DEFAULT_CACHE)?))?;
+    let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
     let config = ViewConfig {
         chain_id: chain.domain.l2_chain_id,
         ctx: chain.domain.ctx(),
@@ -89,7 +89,13 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
                 metrics.pull_process();
             }
         });
-    let follow = follow(Derivation::new(chain, view.clone(), store), l1, (health, progress), info, pace.clone());
+    let follow = follow(
+        Derivation::new(chain, view.clone(), store),
+        l1,
+        (health, progress),
+        info,
+        pace.clone(),
+    );
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
     let served = serve_web(web, status, pace.stop.clone());
     tracing::info!(rpc = %server.addr(), %web, "following L1");

@@ -80,7 +80,6 @@ impl Web {
 }
 
 /// The routes, for a server or for calling in process.
-#[must_use]
 pub fn routes(web: Web) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
@@ -122,7 +121,9 @@ async fn metrics(State(web): State<Arc<Web>>) -> Response {
     let mut text = Vec::new();
     let encoder = TextEncoder::new();
     match encoder.encode(&web.registry.gather(), &mut text) {
-        Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
+        Ok(()) => {
+            ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()
+        }
         Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()).into_response(),
     }
 }
@@ -139,7 +140,8 @@ async fn livez(State(web): State<Arc<Web>>) -> Response {
 async fn readyz(State(web): State<Arc<Web>>, RawQuery(query): RawQuery) -> Response {
     let ready = web.ready();
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let verbose = query.is_some_and(|q| q.split('&').any(|p| p == "verbose" || p == "verbose=true"));
+    let verbose =
+        query.is_some_and(|q| q.split('&').any(|p| p == "verbose" || p == "verbose=true"));
     let shown = if verbose { ready } else { ready.failing() };
     (status, Json(shown)).into_response()
 }

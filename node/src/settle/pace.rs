@@ -83,9 +83,11 @@ impl L1Health {
         }
     }
 
-    /// A question failed. What is nobody's fault (a block that moved) does not count.
+    /// A question failed. Only what an endpoint is at fault for counts: not a block that moved, nor a contract that
+    /// says no.
     pub fn failed(&self, why: &L1Error) {
-        if matches!(why, L1Error::NotCanonical { .. } | L1Error::NoBlock(_)) {
+        use L1Error as E;
+        if !matches!(why, E::Unavailable(_) | E::Nonsense { .. } | E::Blobs { .. }) {
             return;
         }
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -171,6 +173,7 @@ mod tests {
     fn only_an_endpoint_that_fails_makes_l1_unhealthy() {
         let health = L1Health::default();
         health.failed(&L1Error::NoBlock(7));
+        health.failed(&L1Error::Reverted("no".into()));
         assert!(health.is_up());
         health.failed(&L1Error::Unavailable("x".into()));
         assert!(!health.is_up());

@@ -1,4 +1,5 @@
 //! A decided chain with its keys, the blocks that a sequencer makes of it, and an L1 in memory.
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;

@@ -1,5 +1,4 @@
 //! Posting and following on an L1 in memory, step by step.
-#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use super::testing::{Chain, INBOX};
 use super::*;
@@ -61,11 +60,10 @@ impl Side {
     }
 
     fn finalized(&self) -> Option<u64> {
-        let heights = self.events.iter().rev().find_map(|e| match e {
+        self.events.iter().rev().find_map(|e| match e {
             InboxEvent::Finalized { height, .. } => Some(*height),
             _ => None,
-        });
-        heights
+        })
     }
 }
 
