@@ -124,7 +124,8 @@ fn saturate(net: &Devnet, clients: u64, seconds: u64) {
         let key = load_account(worker);
         let mut rpc = Rpc::connect(&addr).unwrap();
         let from = format!("{}", key.address());
-        let start = quantity(&rpc.call("eth_getTransactionCount", json!([from, "pending"])).unwrap());
+        let start =
+            quantity(&rpc.call("eth_getTransactionCount", json!([from, "pending"])).unwrap());
         let count = 2_500 * seconds / clients;
         let raws: Vec<_> = (0..count).map(|i| transfer(&key, chain_id, start + i)).collect();
         workers.push(std::thread::spawn(move || {
@@ -169,7 +170,11 @@ fn usage(net: &Devnet, when: &str) {
         let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let rss = status.lines().find(|l| l.starts_with("VmRSS")).unwrap_or("").to_owned();
-        println!("{when}: {name} cpu {:.1} s in all, {}", (ticks(11) + ticks(12)) as f64 / 100.0, rss);
+        println!(
+            "{when}: {name} cpu {:.1} s in all, {}",
+            (ticks(11) + ticks(12)) as f64 / 100.0,
+            rss
+        );
     }
 }
 
@@ -184,13 +189,19 @@ fn pid_of(dir: &str) -> Option<u32> {
 /// Cut to decided, as the nodes measured it themselves.
 fn consensus(net: &Devnet) {
     for name in net.sequencers() {
-        let Ok((_, metrics)) = rota_tests::live::get(&net.web_addr(&name), "/metrics") else { continue };
-        for line in metrics.lines().filter(|l| l.starts_with("rota_consensus_cut_to_decided")) {
+        let Ok((_, metrics)) = rota_tests::live::get(&net.web_addr(&name), "/metrics") else {
+            continue;
+        };
+        for line in metrics.lines().filter(|l| {
+            l.starts_with("rota_consensus_cut_to_decided") && !l.contains("_bucket")
+                || l.contains("cut_to_decided_seconds_bucket{le=\"0.015\"}")
+        }) {
             println!("{name} {line}");
         }
     }
     let mut rpc = net.rpc("n1");
-    let stats: Value = rpc.call("preconf_getStats", json!([{ "windowMs": 60000 }])).unwrap_or_default();
+    let stats: Value =
+        rpc.call("preconf_getStats", json!([{ "windowMs": 60000 }])).unwrap_or_default();
     println!("node's own view: {stats}");
 }
 

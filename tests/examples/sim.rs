@@ -1,6 +1,7 @@
 //! Runs one simulated plan and prints its report:
 //! `cargo run -p rota-tests --example sim -- NODES SEED LENGTH_MS [kill leader at ms, 0 for never] [loss permille]`.
-//! Fails if an invariant is broken, or if a transaction was not decided although a quorum was up.
+//! Fails if an invariant is broken, or if more than the transactions of three seconds are left at the end: then the
+//! set is stuck although a quorum is up.
 
 use rota_tests::sim::{Event, Plan, World};
 use std::process::ExitCode;
@@ -13,10 +14,11 @@ fn main() -> ExitCode {
         plan.events.push((*kill, Event::KillLeader));
     }
     plan.link.loss_permille = at(4, 0) as u16;
+    let slack = 3 * plan.tx_rate as usize;
     let result = World::run(plan);
     println!("{result:#?}");
     match result {
-        Ok(report) if report.txs.0 == report.txs.1 => ExitCode::SUCCESS,
+        Ok(report) if report.txs.0 + slack >= report.txs.1 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }

@@ -235,4 +235,3 @@ fn binaries() -> PathBuf {
     let dir = exe.ancestors().find(|d| d.join("rota-devnet").exists());
     dir.expect("cargo build -p rota-node -p rota-deploy first").to_path_buf()
 }
-

@@ -391,3 +391,28 @@ fn the_other_documents_name_tests_that_exist() {
     let faults = check_named_tests("docs/malachite-checklist.md");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn the_metrics_are_the_documented_ones() {
+    let mut files = Vec::new();
+    collect(&root().join("node/src/metrics"), &mut files);
+    files.push(root().join("node/src/metrics.rs"));
+    files.retain(|p| p.file_stem().is_some_and(|s| s != "tests"));
+    let mut in_code = BTreeSet::new();
+    for path in files {
+        let text = fs::read_to_string(path).unwrap();
+        let strings = text.split('"').skip(1).step_by(2);
+        let is_name = |s: &&str| {
+            (s.starts_with("rota_") || s.starts_with("process_"))
+                && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        in_code.extend(strings.filter(is_name).map(str::to_owned));
+    }
+    let rows = rows("docs/metrics.md");
+    let documented: BTreeSet<String> = rows
+        .iter()
+        .map(|r| r[0].trim_matches('`').to_owned())
+        .filter(|n| n.starts_with("rota_") || n.starts_with("process_"))
+        .collect();
+    assert_eq!(in_code, documented);
+}

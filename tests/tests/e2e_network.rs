@@ -83,8 +83,7 @@ fn the_ladder(net: &Devnet) {
     let promise = net.datadir("promise.json");
     let promise = promise.to_str().unwrap();
     let url = format!("http://{}", net.rpc_addr("n4"));
-    let got =
-        net.rota().args(["preconf", "get", &hash, "-o", promise, "--rpc-url", &url]).output();
+    let got = net.rota().args(["preconf", "get", &hash, "-o", promise, "--rpc-url", &url]).output();
     assert!(got.as_ref().unwrap().status.success(), "{}", text(&got.unwrap()));
     let network = net.datadir("n1").join("network.json");
     let set = net.datadir("n1").join("set-0.json");
