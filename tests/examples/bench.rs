@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p rota-tests --example bench -- [NODES] [SECONDS]`; prints, never judges. Each figure stands beside
 //! the limit measured in the same run: a bare HTTP round trip of the same server.
+#![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
 use rota_tests::live::{Devnet, Rpc, account, load_account, quantity, transfer};
 use serde_json::{Value, json};

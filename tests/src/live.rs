@@ -1,6 +1,7 @@
 //! Real processes: a devnet of its own, and a JSON-RPC client small enough to time with.
 //!
 //! Invariant: a `Devnet` takes everything it started down with it, also when a test panics.
+#![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;

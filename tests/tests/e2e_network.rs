@@ -1,5 +1,6 @@
 //! The whole way of one transaction through real processes: stock client, leader, validators, L1, follower.
 //! And what must not stop it: `kill -9` of the leader, a second process on the same data.
+#![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
 use rota_tests::live::{Devnet, account, get, quantity, text, transfer, until};
 use serde_json::{Value, json};
