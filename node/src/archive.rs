@@ -6,16 +6,17 @@
 
 use crate::{
     chain::{Sealed, decode_block, encode_context, write_block, write_genesis},
+    clock::now_ms,
     disk::DiskInput,
     view::{Archive, BlockView, TxLocation},
 };
 use alloy_primitives::B256;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rota_consensus::Decided;
 use rota_execution::Head;
 use rota_store::{BlockBatch, Blocks, StoreError, Tree};
 use rota_types::wire::DecidedHeight;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What the archive thread is told.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub enum ArchiveInput {
     /// Stop.
     Stop,
 }
+
+/// Time between two flushes of the database.
+const FLUSH_EVERY: Duration = Duration::from_secs(2);
+const FLUSH_EVERY_MS: u64 = 2_000;
 
 /// Runs until told to stop.
 pub fn run(
@@ -41,10 +46,14 @@ pub fn run(
         store.commit(batch)?;
         store.flush()?;
     }
+    let mut done = None;
+    let mut flushed = now_ms();
     loop {
-        let Ok(first) = inputs.recv() else { return Ok(()) };
-        let mut done = None;
-        let mut next = Some(first);
+        let mut next = match inputs.recv_timeout(FLUSH_EVERY) {
+            Ok(input) => Some(input),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
         while let Some(input) = next.take() {
             match input {
                 ArchiveInput::Stop => {
@@ -63,8 +72,13 @@ pub fn run(
             }
             next = inputs.try_recv().ok();
         }
+        // The frame log has everything until then, so a flush may wait: it is the most expensive sync here.
+        if done.is_none() || now_ms().saturating_sub(flushed) < FLUSH_EVERY_MS {
+            continue;
+        }
         store.flush()?;
-        if let Some((height, g)) = done
+        flushed = now_ms();
+        if let Some((height, g)) = done.take()
             && disk.send(DiskInput::Archived(height, g)).is_err()
         {
             return Ok(());

@@ -10,9 +10,7 @@ use rota_consensus::To;
 use rota_p2p::{Handle, Network};
 use rota_preconf::Frame;
 use rota_store::{AppendLog, GuardError, Intent, SignGuard, StoreError};
-use rota_types::{
-    CommitCertificate, Decode, Encode, Header, SignedFrame, Writer, wire::Message,
-};
+use rota_types::{CommitCertificate, Decode, Encode, Header, SignedFrame, Writer, wire::Message};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What the disk thread is told, in order.
@@ -190,17 +188,7 @@ impl Disk {
         if pending.leaving.is_empty() {
             return Ok(());
         }
-        if pending.frames {
-            self.frames.sync()?;
-        }
-        if pending.wal {
-            self.wal.sync()?;
-        }
-        if pending.guard
-            && let Some(guard) = &mut self.guard
-        {
-            guard.sync()?;
-        }
+        self.sync_files(pending)?;
         for leaving in pending.leaving.drain(..) {
             match leaving {
                 Leaving::Durable(token) => {
@@ -217,6 +205,27 @@ impl Disk {
         }
         *pending = Pending::default();
         Ok(())
+    }
+
+    /// Syncs what is dirty, at once: the file system joins what it is asked for at the same time.
+    fn sync_files(&mut self, pending: &Pending) -> Result<(), DiskError> {
+        let Self { frames, wal, guard, .. } = self;
+        let frames = || if pending.frames { frames.sync() } else { Ok(()) };
+        let wal = || if pending.wal { wal.sync() } else { Ok(()) };
+        let guard = || match guard {
+            Some(guard) if pending.guard => guard.sync(),
+            _ => Ok(()),
+        };
+        let several =
+            [pending.frames, pending.wal, pending.guard].iter().filter(|d| **d).count() > 1;
+        let (frames, (wal, guard)) = if several {
+            rayon::join(frames, || rayon::join(wal, guard))
+        } else {
+            (frames(), (wal(), guard()))
+        };
+        frames?;
+        wal?;
+        Ok(guard?)
     }
 
     /// The replica's queue has room for these by design; if it has not, the replica is stuck and the

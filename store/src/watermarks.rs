@@ -129,8 +129,8 @@ pub enum Refused {
         /// Round entered.
         left: Position,
     },
-    /// A term that another run of the program opened: what it signed in it is not known.
-    #[error("refused to continue the term of {0}: it was opened before this process started")]
+    /// A term, or a round's acks, that another run of the program began: what it signed there is not known.
+    #[error("refused to go on at {0}: an earlier run of this program signed there")]
     EarlierRun(Position),
 }
 
@@ -151,6 +151,8 @@ pub struct Watermarks {
     term: Option<(Position, B256)>,
     /// Whether this run of the program opened `term`.
     term_is_ours: bool,
+    /// Whether this run of the program gave every ack at the position of `ack`.
+    acks_are_ours: bool,
 }
 
 impl Watermarks {
@@ -158,7 +160,7 @@ impl Watermarks {
     /// the same was signed before.
     pub fn check_and_record(&mut self, intent: &Intent) -> Result<bool, Refused> {
         let fresh = self.check(intent)?;
-        if fresh {
+        if fresh || matches!(intent, Intent::Ack { .. }) {
             self.record(intent);
         }
         Ok(fresh)
@@ -187,8 +189,16 @@ impl Watermarks {
         if at < last {
             return Err(Refused::Lower { what: "ack", asked: at, signed: last });
         }
-        if at > last || g > last_g {
+        if at > last {
             return Ok(true);
+        }
+        // Only the first ack of a height and round is written down: what followed it is known to the run
+        // that gave it, and to no other.
+        if !self.acks_are_ours {
+            return Err(Refused::EarlierRun(at));
+        }
+        if g > last_g {
+            return Ok(false);
         }
         if g < last_g {
             return Err(Refused::AckLower { at, asked: g, signed: last_g });
@@ -225,7 +235,10 @@ impl Watermarks {
             Intent::Vote { kind, value_id, .. } => self.votes.record(at, kind as u8, value_id),
             Intent::Proposal { value_id, .. } => self.proposals.record(at, 0, value_id),
             Intent::Status { digest, .. } => self.statuses.record(at, 0, digest),
-            Intent::Ack { g, hash, .. } => self.ack = Some((at, g, hash)),
+            Intent::Ack { g, hash, .. } => {
+                self.ack = Some((at, g, hash));
+                self.acks_are_ours = true;
+            }
             Intent::Term { init_hash, .. } => {
                 self.term = Some((at, init_hash));
                 self.term_is_ours = true;
@@ -233,9 +246,10 @@ impl Watermarks {
         }
     }
 
-    /// What a restart of the program does: terms opened so far are not ours any more.
+    /// What a restart of the program does: terms opened and acks given so far are not ours any more.
     pub const fn restarted(&mut self) {
         self.term_is_ours = false;
+        self.acks_are_ours = false;
     }
 
     /// Highest height signed for, whatever the kind.

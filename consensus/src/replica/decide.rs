@@ -167,6 +167,7 @@ impl Replica {
         self.best = (0, Default::default());
         self.init = None;
         self.own_status = None;
+        self.reports = true;
         self.later.clear();
         self.waiting.clear();
         self.asked.clear();

@@ -14,6 +14,8 @@ pub(super) struct Lead {
     builder: Option<FrameBuilder>,
     opening: Option<(Term, u64)>,
     refused: Option<Term>,
+    /// The newest frame that this process signed: its term and its place there.
+    signed: Option<(Term, u32)>,
     batch: Batch,
     asked: bool,
 }
@@ -26,8 +28,9 @@ impl Lead {
 
 impl Replica {
     /// Opens the term that the chain gives to this replica, in round 0.
-    pub(super) fn open_term(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn open_term(&mut self, now: Millis, out: &mut Vec<Output>) {
         self.drop_stale_lead(out);
+        self.resume_term(now, out);
         let stream = *self.chain.stream();
         let ours = Some(stream.leader) == self.index() && stream.next_seq == 0;
         let next = self.chain.context().height;
@@ -53,6 +56,19 @@ impl Replica {
                 tracing::info!(%refused, "not leading this term");
                 self.lead.refused = Some(stream.term);
             }
+        }
+    }
+
+    /// A round change that carried this leader's own CLOSE leaves its term active: it goes on, exactly after
+    /// the last frame that this process signed, or not at all.
+    fn resume_term(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let stream = *self.chain.stream();
+        let begun = self.chain.context().height > self.height || self.round == 0;
+        let last = stream.next_seq.checked_sub(1).map(|seq| (stream.term, seq));
+        let Some(index) = self.index().filter(|i| *i == stream.leader && begun) else { return };
+        if last.is_some() && self.lead.signed == last && self.lead.builder.is_none() {
+            self.lead.builder = Some(FrameBuilder::new(stream.term, index, now));
+            out.push(Output::Leading(true));
         }
     }
 
@@ -90,7 +106,10 @@ impl Replica {
 
     fn drop_stale_lead(&mut self, out: &mut Vec<Output>) {
         let term = self.chain.stream().term;
-        if self.builder().is_some_and(|b| b.term() != term) {
+        let next = self.chain.stream().next_seq;
+        // Frames of this term that fell off the chain were signed all the same: their places are taken.
+        let taken = self.lead.signed.is_some_and(|(t, seq)| t == term && next <= seq);
+        if self.builder().is_some_and(|b| b.term() != term) || taken {
             self.stop_leading(out);
         }
     }
@@ -152,6 +171,8 @@ impl Replica {
             };
             if let Some(frame) = builder.build(&self.chain, &frame_cut, &keys.seq, &self.rules) {
                 let frame = Arc::new(frame);
+                let header = &frame.signed.header;
+                self.lead.signed = Some((header.term, header.seq));
                 let message = Message::Frame((*frame.signed).clone());
                 out.push(Output::Send { to: To::Others, message, durable: false });
                 self.timers.heard(now);

@@ -18,7 +18,7 @@ pub use io::{Decided, Input, Output, Retract, Synced, To};
 use crate::machine::{Act, Fatal, Machine, Setup};
 use alloy_primitives::B256;
 use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
-use rota_store::Watermarks;
+use rota_store::{Intent, Watermarks};
 use rota_types::{
     Env, Millis, SeqKey, SignedProposal, SignedTermInit, Tx, ValidatorSet, VoteKey, wire::Message,
 };
@@ -91,6 +91,9 @@ pub struct Replica {
     tallied: u64,
     tokens: u64,
     observing: bool,
+    /// Whether it may report what it accepted at this height: not if it did so in an earlier run, whose
+    /// accepted round is not known any more.
+    reports: bool,
 }
 
 impl std::fmt::Debug for Replica {
@@ -172,7 +175,26 @@ impl Replica {
             tallied: 0,
             tokens: 0,
             observing,
+            reports: true,
         }
+        .remember()
+    }
+
+    /// Takes from the guard what binds this height although the process that did it is gone.
+    fn remember(mut self) -> Self {
+        for intent in self.guard.snapshot() {
+            let (height, round) = intent.position();
+            if height != self.height {
+                continue;
+            }
+            self.note_vote(&intent);
+            match intent {
+                Intent::Status { .. } => self.reports = false,
+                Intent::Ack { .. } if round > 0 => self.reports = false,
+                _ => {}
+            }
+        }
+        self
     }
 
     /// This replica's index, if it signs.
@@ -306,7 +328,7 @@ impl Replica {
                 break;
             }
         }
-        self.open_term(out);
+        self.open_term(now, out);
         Ok(())
     }
 

@@ -42,7 +42,8 @@ impl Replica {
 
     /// Signs and sends the one Status of this height and round.
     fn report(&mut self, out: &mut Vec<Output>) {
-        let Some(keys) = self.keys.clone().filter(|_| self.machine.votes()) else { return };
+        let able = self.machine.votes() && self.reports;
+        let Some(keys) = self.keys.clone().filter(|_| able) else { return };
         let tip = self.chain.tip();
         let status = Status {
             epoch: self.set.epoch(),

@@ -87,9 +87,17 @@ proptest! {
             for t in terms {
                 prop_assert!(again.check_and_record(t).is_err(), "a term of an earlier run goes on");
             }
-            let mut expected = marks;
-            expected.restarted();
-            prop_assert_eq!(again.watermarks(), &expected);
+            prop_assert_eq!(again.newest(), marks.newest());
+            // Of the acks of one round only the first is on disk: the next run gives none there.
+            let last = |m: &Watermarks| m.snapshot().into_iter().rfind(|i| matches!(i, Intent::Ack { .. }));
+            if let (Some(ours), Some(theirs)) = (last(&marks), last(again.watermarks())) {
+                prop_assert_eq!(ours.position(), theirs.position());
+                prop_assert!(again.check_and_record(ours).is_err(), "acks of an earlier run go on");
+            }
+            let rest = |m: &Watermarks| -> Vec<Intent> {
+                m.snapshot().into_iter().filter(|i| !matches!(i, Intent::Ack { .. })).collect()
+            };
+            prop_assert_eq!(rest(again.watermarks()), rest(&marks));
         }
         assert_consistent(&signed);
     }
@@ -209,7 +217,7 @@ fn another_network_is_refused_and_a_later_generation_starts_afresh() {
 fn a_long_file_is_rewritten_while_running_and_on_open() {
     let tmp = tempfile::tempdir().unwrap();
     let mut guard = open(tmp.path());
-    let ack = |g| Intent::Ack { height: 1, round: 0, g, hash: B256::repeat_byte(1) };
+    let ack = |h| Intent::Ack { height: h, round: 0, g: h, hash: B256::repeat_byte(1) };
     for g in 0..90_000 {
         guard.check_and_record(ack(g)).unwrap();
     }
@@ -224,8 +232,9 @@ fn a_long_file_is_rewritten_while_running_and_on_open() {
     let mut guard = open(tmp.path());
     assert!(guard.log.len() < 1000, "{}", guard.log.len());
     assert!(guard.check_and_record(ack(94_998)).is_err());
-    guard.check_and_record(ack(94_999)).unwrap();
-    assert!(!guard.is_dirty());
+    assert!(guard.check_and_record(ack(94_999)).is_err(), "acks of an earlier run");
+    guard.check_and_record(ack(95_000)).unwrap();
+    assert!(guard.is_dirty());
 }
 
 #[test]
