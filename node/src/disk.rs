@@ -210,9 +210,9 @@ impl Disk {
     /// Syncs what is dirty, at once: the file system joins what it is asked for at the same time.
     fn sync_files(&mut self, pending: &Pending) -> Result<(), DiskError> {
         let Self { frames, wal, guard, .. } = self;
-        let frames = || if pending.frames { frames.sync() } else { Ok(()) };
-        let wal = || if pending.wal { wal.sync() } else { Ok(()) };
-        let guard = || match guard {
+        let mut frames = || if pending.frames { frames.sync() } else { Ok(()) };
+        let mut wal = || if pending.wal { wal.sync() } else { Ok(()) };
+        let mut guard = || match guard {
             Some(guard) if pending.guard => guard.sync(),
             _ => Ok(()),
         };
