@@ -7,7 +7,6 @@
 //! |---|---|
 //! | [`main`] | the program `rota-devnet` |
 //! | [`Proc`], [`Spec`] | a process that cannot outlive its supervisor |
-//! | [`check_free`] | is a port free, and who has it |
 //! | [`Layout`], [`Plan`] | files and addresses of a devnet |
 
 mod accounts;
@@ -17,7 +16,6 @@ mod control;
 mod layout;
 mod logs;
 mod plan;
-mod ports;
 mod proc;
 mod rpc;
 mod setup;
@@ -31,5 +29,4 @@ pub use args::Cli;
 pub use cli::main;
 pub use layout::{Layout, NodeState, Snapshot, State};
 pub use plan::{NodePlan, Plan, PortPlan};
-pub use ports::{Taken, check_free};
 pub use proc::{Proc, Spec};

@@ -1,14 +1,11 @@
 //! Which processes make a devnet, and where each listens.
 
-use crate::{
-    layout::Layout,
-    ports::{self, Taken},
-    proc::Spec,
-};
+use crate::{layout::Layout, proc::Spec};
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, Role, RpcSettings,
     WebConfig,
 };
+use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
@@ -140,12 +137,15 @@ impl Plan {
     /// # Errors
     /// The first that is not.
     pub fn check_ports(&self) -> Result<(), Taken> {
-        ports::check_free(self.l1_port, "L1", false)?;
+        let local = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        check_tcp(local(self.l1_port), "L1")?;
         for node in &self.nodes {
-            ports::check_free(node.rpc.port(), &format!("JSON-RPC of {}", node.name), false)?;
-            ports::check_free(node.web.port(), &format!("web of {}", node.name), false)?;
+            check_tcp(node.rpc, &format!("JSON-RPC of {}", node.name))?;
+            check_tcp(node.web, &format!("web of {}", node.name))?;
             if let Some(p2p) = node.p2p {
-                ports::check_free(p2p, &format!("p2p of {}", node.name), true)?;
+                let what = format!("p2p of {}", node.name);
+                check_tcp(local(p2p), &what)?;
+                check_udp(local(p2p), &what)?;
             }
         }
         Ok(())

@@ -251,7 +251,6 @@ async fn ready(supervisor: &mut Supervisor, node: &NodePlan, asker: &Asker) -> R
         loop {
             let answers = asker.ask(&http(node.rpc), "eth_blockNumber", json!([])).await.is_some();
             match asker.get(&page).await {
-                None if answers => return Ok(()), // TEMP
                 Some((200, _)) if answers => return Ok(()),
                 Some((_, text)) => said = text,
                 None => {}

@@ -8,12 +8,19 @@ use super::{
 use crate::{
     config::{self, Config, LogFormat, Sources, default_datadir},
     exit::{Exit, Failure},
-    keys::Keys,
+    keys::{KeyFileError, Keys},
     network::Network,
+    ports::{self, Taken},
     run::RunArgs,
+    setup::{OnL1, SetupError},
 };
 use serde_json::json;
-use std::{fs, io::IsTerminal, path::Path};
+use std::{
+    fs,
+    io::IsTerminal,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 use tracing_subscriber::EnvFilter;
 
 /// What `init` writes: the defaults with their meaning.
@@ -77,21 +84,53 @@ pub(super) fn run(flags: &RunFlags) -> Done {
         .map_err(|(key, reason)| Failure::new(Exit::Config, format!("`{key}`: {reason}")))?;
     let network = Network::load(&config.network_path())?;
     let datadir = config.data_root();
-    let keys = Keys::load(&datadir, config.needs()).map_err(|e| {
-        let failure = Failure::from(e);
-        let hint = format!("{} (rota key new --datadir {})", failure.hint, datadir.display());
-        if failure.hint.contains("rota key new") {
-            failure.hint(format!(
-                "make the missing keys with: rota key new --datadir {}",
-                datadir.display()
-            ))
-        } else {
-            failure.hint(hint)
-        }
+    let keys = Keys::load(&datadir, config.needs()).map_err(|e| match &e {
+        KeyFileError::Missing(_) => Failure::from(e).hint(format!(
+            "make the missing keys with: rota key new --datadir {}",
+            datadir.display()
+        )),
+        _ => e.into(),
     })?;
+    check_ports(&config)?;
     start_log(&config.log.filter, config.log.format);
+    check_chain(&config, &network)?;
     let ended = crate::run::run(RunArgs { config, network, keys, datadir });
     ended.map_err(|report| Failure::from_report(&report))
+}
+
+/// Asked before anything starts: libp2p would share a TCP port with another program without a word.
+pub(super) fn check_ports(config: &Config) -> Done {
+    let mut checks = vec![
+        ports::check_tcp(config.rpc.addr, "rpc.addr"),
+        ports::check_tcp(config.web.addr, "web.addr"),
+    ];
+    for text in &config.p2p.listen {
+        let parts: Vec<&str> = text.split('/').collect();
+        let ["", "ip4" | "ip6", ip, protocol, port, ..] = parts.as_slice() else { continue };
+        let (Ok(ip), Ok(port)) = (ip.parse::<IpAddr>(), port.parse::<u16>()) else { continue };
+        let addr = SocketAddr::from((ip, port));
+        checks.push(match *protocol {
+            "udp" => ports::check_udp(addr, "p2p.listen"),
+            _ => ports::check_tcp(addr, "p2p.listen"),
+        });
+    }
+    let taken = |t: Taken| {
+        let hint = format!("stop that process, or choose another with --{}", t.what);
+        Failure::new(Exit::Config, t).hint(hint)
+    };
+    checks.into_iter().try_for_each(|c| c.map_err(taken))
+}
+
+/// An L1 of another chain ends the start. One that does not answer does not: the node may know its set from before.
+fn check_chain(config: &Config, network: &Network) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::new(Exit::Failed, e))?;
+    let asked = tokio::time::Duration::from_secs(3);
+    let connect = OnL1::connect(network, &config.l1.rpc);
+    match runtime.block_on(async { tokio::time::timeout(asked, connect).await }) {
+        Ok(Err(wrong @ SetupError::WrongChain { .. })) => Err(wrong.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Log lines to stderr. Only the first call has an effect.

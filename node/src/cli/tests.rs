@@ -119,3 +119,23 @@ fn completions_name_the_commands() {
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("preconf") && text.contains("--rpc-url"));
 }
+
+#[test]
+fn a_taken_port_is_named_with_its_setting() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let config = |text: String| crate::config::parse(&text, "rota.toml").unwrap();
+    let web = config(format!("[rpc]\naddr = \"127.0.0.1:0\"\n[web]\naddr = \"127.0.0.1:{port}\""));
+    let p2p = config(format!(
+        "[rpc]\naddr = \"127.0.0.1:0\"\n[web]\naddr = \"127.0.0.1:0\"\n[p2p]\nlisten = [\"/ip4/127.0.0.1/tcp/{port}\"]"
+    ));
+    for (config, key) in [(web, "web.addr"), (p2p, "p2p.listen")] {
+        let failure = node::check_ports(&config).unwrap_err();
+        assert_eq!(failure.exit, Exit::Config);
+        assert!(
+            failure.message.starts_with(&format!("port {port} ({key}) is already used")),
+            "{failure}"
+        );
+        assert!(failure.hint.contains(&format!("--{key}")));
+    }
+}

@@ -1,8 +1,8 @@
 //! Is a port free, and if not, who has it.
 
 use std::{
-    fmt, fs,
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
 };
 
 /// A port that something else uses.
@@ -26,18 +26,29 @@ impl fmt::Display for Taken {
     }
 }
 
-/// Whether this machine's loopback port is free for TCP, and for UDP if that is wanted too.
+/// Whether an address can be listened on with TCP.
 ///
 /// # Errors
-/// [`Taken`], with the process where the system tells.
-pub fn check_free(port: u16, what: &str, udp: bool) -> Result<(), Taken> {
-    let tcp_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let udp_free = !udp || UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    if tcp_free && udp_free {
-        return Ok(());
+/// [`Taken`], with the process where the system tells. Other troubles with the address are left to whoever listens.
+pub fn check_tcp(addr: SocketAddr, what: &str) -> Result<(), Taken> {
+    taken(TcpListener::bind(addr), (addr.port(), what, "tcp"))
+}
+
+/// Whether an address can be listened on with UDP.
+///
+/// # Errors
+/// As [`check_tcp`].
+pub fn check_udp(addr: SocketAddr, what: &str) -> Result<(), Taken> {
+    taken(UdpSocket::bind(addr), (addr.port(), what, "udp"))
+}
+
+fn taken<T>(bound: io::Result<T>, (port, what, protocol): (u16, &str, &str)) -> Result<(), Taken> {
+    match bound {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            Err(Taken { port, what: what.to_owned(), by: owner(port, protocol) })
+        }
+        _ => Ok(()),
     }
-    let table = if tcp_free { "udp" } else { "tcp" };
-    Err(Taken { port, what: what.to_owned(), by: owner(port, table) })
 }
 
 /// `pid 4135 (anvil)`, from Linux's process tables.
@@ -78,27 +89,24 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_process() {
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = held.local_addr().unwrap().port();
-        let taken = check_free(port, "JSON-RPC of n1", false).unwrap_err();
-        let said = taken.to_string();
-        assert!(
-            said.starts_with(&format!("port {port} (JSON-RPC of n1) is already used by ")),
-            "{said}"
-        );
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = held.local_addr().unwrap();
+        let said = check_tcp(addr, "rpc.addr").unwrap_err().to_string();
+        let expected = format!("port {} (rpc.addr) is already used by ", addr.port());
+        assert!(said.starts_with(&expected), "{said}");
         if cfg!(target_os = "linux") {
             assert!(said.contains(&format!("pid {} (", std::process::id())), "{said}");
         }
         drop(held);
-        check_free(port, "JSON-RPC of n1", true).unwrap();
+        check_tcp(addr, "rpc.addr").unwrap();
     }
 
     #[test]
     fn a_port_may_be_taken_for_udp_alone() {
-        let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = held.local_addr().unwrap().port();
-        check_free(port, "x", false).unwrap();
-        let by = check_free(port, "x", true).unwrap_err().by;
+        let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = held.local_addr().unwrap();
+        check_tcp(addr, "x").unwrap();
+        let by = check_udp(addr, "x").unwrap_err().by;
         if cfg!(target_os = "linux") {
             assert!(by.unwrap().contains(&std::process::id().to_string()));
         }
