@@ -22,9 +22,11 @@ fn main() {
     println!("{nodes} sequencers and a follower on this machine, {seconds} s per line");
     fund(&net);
     floor(&net);
-    paced(&net, "preconfirmed", 50, seconds);
-    paced(&net, "acked", 50, seconds);
-    paced(&net, "decided", 50, seconds);
+    let leader = net.leader();
+    paced(&net, &leader, "preconfirmed", 50, 5);
+    paced(&net, "n1", "preconfirmed", 50, seconds);
+    paced(&net, "n1", "acked", 50, seconds);
+    paced(&net, "n1", "decided", 50, seconds);
     usage(&net, "at 50 tx/s");
     for clients in [4, 16] {
         saturate(&net, clients, seconds);
@@ -76,11 +78,11 @@ fn floor(net: &Devnet) {
 }
 
 /// `rate` transactions per second from one client; the time until the answer at `stage`.
-fn paced(net: &Devnet, stage: &str, rate: u64, seconds: u64) {
+fn paced(net: &Devnet, node: &str, stage: &str, rate: u64, seconds: u64) {
     let threads = if stage == "preconfirmed" { 1 } else { 8 };
     let mut workers = Vec::new();
     for worker in 0..threads {
-        let (addr, chain_id, stage) = (net.rpc_addr("n1"), net.chain_id, stage.to_owned());
+        let (addr, chain_id, stage) = (net.rpc_addr(node), net.chain_id, stage.to_owned());
         workers.push(std::thread::spawn(move || {
             let mut rpc = Rpc::connect(&addr).unwrap();
             let key = load_account(worker);
@@ -110,7 +112,8 @@ fn paced(net: &Devnet, stage: &str, rate: u64, seconds: u64) {
         }));
     }
     let mut times: Vec<Duration> = workers.into_iter().flat_map(|w| w.join().unwrap()).collect();
-    print(&format!("submit -> {stage}, {rate} tx/s"), &mut times);
+    let place = if node == "n1" { "any node" } else { "the leader" };
+    print(&format!("submit at {place} -> {stage}, {rate} tx/s"), &mut times);
 }
 
 /// As much as `clients` connections can push, each waiting for its own preconfirmation, batches of 20.

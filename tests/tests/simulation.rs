@@ -55,3 +55,31 @@ fn a_killed_sequencer_comes_back_and_catches_up() {
         assert_eq!(report.txs.0, report.txs.1, "{report:?}");
     }
 }
+
+#[test]
+fn lost_frames_and_a_wiped_database_never_make_a_key_contradict_itself() {
+    for seed in 50..56 {
+        let mut plan = Plan::quiet(4, seed, 15_000);
+        plan.events = vec![
+            (2_000 + seed * 11, Event::LoseFramesAndStart(1)),
+            (4_000 + seed * 13, Event::Kill(2)),
+            (5_000, Event::WipeAndStart(2)),
+            (8_003 + seed, Event::LoseFramesAndStart(3)),
+        ];
+        let report = run(plan);
+        assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+    }
+}
+
+#[test]
+fn a_partition_halts_the_smaller_part_only_and_heals() {
+    let mut plan = Plan::quiet(7, 60, 15_000);
+    plan.events = vec![
+        (3_000, Event::Partition(vec![vec![0, 1, 2, 3, 4], vec![5, 6]])),
+        (7_000, Event::Heal),
+    ];
+    let report = run(plan);
+    assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
+    assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+}

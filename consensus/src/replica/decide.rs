@@ -124,6 +124,7 @@ impl Replica {
 
     pub(super) fn on_decided(
         &mut self,
+        now: Millis,
         certificate: CommitCertificate,
         header: Option<Arc<Header>>,
         out: &mut Vec<Output>,
@@ -133,10 +134,9 @@ impl Replica {
         let ours = self.chain.header(self.height).map(|(_, id)| *id);
         if ours != Some(value_id) {
             let base = self.chain.base().base.hash;
-            let path = self
-                .pool
-                .path(&base, &header.last_frame_hash)
-                .map_err(|_| Fatal::Core("decided a value whose frames are missing".to_owned()))?;
+            let Ok(path) = self.pool.path(&base, &header.last_frame_hash) else {
+                return self.follow_until_synced(now, out);
+            };
             self.switch(&path, Retract::Decided, out)
                 .map_err(|e| Fatal::Core(format!("decided frames do not chain: {e}")))?;
         }
@@ -149,6 +149,29 @@ impl Replica {
         let decided = Decided { header, value_id, certificate, frames, next };
         out.push(Output::Decided(Box::new(decided)));
         Ok(())
+    }
+
+    /// A crash can keep the votes of a height and lose its frames. The decision stands, but this replica
+    /// cannot apply it: it follows until it has got the height from a peer, and signs nothing meanwhile.
+    fn follow_until_synced(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        tracing::warn!(
+            height = self.height,
+            "frames of a decided height are missing; fetching them"
+        );
+        self.observing = true;
+        self.abandoned = true;
+        let members = self.members();
+        let setup = Setup {
+            me: None,
+            set: Arc::clone(&self.set),
+            domain: Arc::new(self.rules.domain.clone()),
+            key: None,
+        };
+        self.machine = Machine::new(self.height, members.clone(), setup);
+        self.offered.clear();
+        let mut acts = Vec::new();
+        self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
+        self.perform(now, acts, out)
     }
 
     /// Starts the next height once the last one is over.

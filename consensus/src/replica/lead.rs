@@ -174,10 +174,11 @@ impl Replica {
                 let header = &frame.signed.header;
                 self.lead.signed = Some((header.term, header.seq));
                 let message = Message::Frame((*frame.signed).clone());
-                out.push(Output::Send { to: To::Others, message, durable: false });
                 self.timers.heard(now);
                 self.pool.insert(frame);
+                // Executed and shown here first: sending wakes as many threads as there are peers.
                 self.extend(now, true, out);
+                out.push(Output::Send { to: To::Others, message, durable: false });
             } else {
                 self.lead.batch.splice(0..0, txs);
             }

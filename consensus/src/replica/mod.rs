@@ -68,6 +68,8 @@ pub struct Replica {
     round: u32,
     leader: u16,
     finished: bool,
+    /// The machine that finalised was given up.
+    abandoned: bool,
     need_value: Option<u32>,
     offered: BTreeSet<B256>,
     prevoted: BTreeSet<B256>,
@@ -91,8 +93,7 @@ pub struct Replica {
     tallied: u64,
     tokens: u64,
     observing: bool,
-    /// Whether it may report what it accepted at this height: not if it did so in an earlier run, whose
-    /// accepted round is not known any more.
+    /// Whether it may report: not where an earlier run, whose accepted chain is not known, reported.
     reports: bool,
 }
 
@@ -153,6 +154,7 @@ impl Replica {
             round: 0,
             leader: 0,
             finished: false,
+            abandoned: false,
             need_value: None,
             offered: BTreeSet::new(),
             prevoted: BTreeSet::new(),
@@ -355,10 +357,10 @@ impl Replica {
                 Act::Round { round, proposer } => self.on_round(now, round, proposer, out),
                 Act::NeedValue { round } => self.need_value = Some(round),
                 Act::Decided { certificate, header } => {
-                    self.on_decided(certificate, header, out)?;
+                    self.on_decided(now, certificate, header, out)?;
                 }
                 Act::Finalized { misbehaved } => {
-                    self.finished = true;
+                    self.finished = !std::mem::take(&mut self.abandoned);
                     for validator in misbehaved {
                         out.push(Output::Misbehaved { validator, what: "two votes or proposals" });
                     }

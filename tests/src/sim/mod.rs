@@ -25,6 +25,8 @@ pub enum Event {
     StartAll,
     /// Wipe database and log, but not the sign guard, of a node that is down, then start it.
     WipeAndStart(u16),
+    /// Lose the frame log, but not the consensus log, of a node, killing it if it is up; then start it.
+    LoseFramesAndStart(u16),
     /// Groups that do not reach each other.
     Partition(Vec<Vec<u16>>),
     /// End of the partition.

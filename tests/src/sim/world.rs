@@ -218,6 +218,11 @@ impl World {
                 disk.decided.clear();
                 self.boot(usize::from(node));
             }
+            Event::LoseFramesAndStart(node) => {
+                self.kill(node);
+                self.nodes[usize::from(node)].disk.frames.clear();
+                self.boot(usize::from(node));
+            }
             Event::Partition(groups) => {
                 let groups: Vec<&[u16]> = groups.iter().map(Vec::as_slice).collect();
                 self.net.partition(&groups);
