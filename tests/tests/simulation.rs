@@ -83,3 +83,14 @@ fn a_partition_halts_the_smaller_part_only_and_heals() {
     assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
     assert_eq!(report.txs.0, report.txs.1, "{report:?}");
 }
+
+#[test]
+fn a_key_without_its_guard_follows_before_it_signs_again() {
+    for seed in 70..74 {
+        let mut plan = Plan::quiet(4, seed, 20_000);
+        plan.events = vec![(3_000 + seed, Event::Kill(1)), (4_000, Event::LoseGuardAndStart(1))];
+        let report = run(plan);
+        assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+    }
+}

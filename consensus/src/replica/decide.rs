@@ -215,10 +215,12 @@ impl Replica {
     }
 
     /// A replica that followed because its log was missing votes again above what its key signed.
-    fn resume_voting(&mut self, members: &crate::context::Members) {
-        let Some(keys) = self.keys.as_ref().filter(|_| self.observing) else { return };
-        if self.guard.newest().is_some_and(|newest| newest >= self.height) {
-            return;
+    /// Says whether it does.
+    pub(super) fn resume_voting(&mut self, members: &crate::context::Members) -> bool {
+        let Some(keys) = self.keys.as_ref().filter(|_| self.observing) else { return false };
+        let signed = self.guard.newest().is_some_and(|newest| newest >= self.height);
+        if signed || self.listen.holds(self.height) {
+            return false;
         }
         self.observing = false;
         self.machine = Machine::new(
@@ -231,6 +233,7 @@ impl Replica {
                 key: Some(Arc::clone(&keys.vote)),
             },
         );
+        true
     }
 
     fn on_proposal(

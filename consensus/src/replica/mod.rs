@@ -9,13 +9,15 @@ mod decide;
 mod frames;
 mod io;
 mod lead;
+mod listen;
+mod perform;
 mod rounds;
 mod sync;
 mod timers;
 
 pub use io::{Decided, Input, Output, Retract, Synced, To};
 
-use crate::machine::{Act, Fatal, Machine, Setup};
+use crate::machine::{Fatal, Machine, Setup};
 use alloy_primitives::B256;
 use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
 use rota_store::{Intent, Watermarks};
@@ -50,6 +52,9 @@ pub struct Restored {
     pub wal: Vec<Vec<u8>>,
     /// Frames of the frame log, verified.
     pub frames: Vec<Arc<rota_preconf::Frame>>,
+    /// How long to listen before signing if the guard is empty: the key may have signed elsewhere, or the
+    /// guard may be lost. Zero for a key that is known to be new.
+    pub listen_ms: Millis,
 }
 
 /// The state machine.
@@ -95,6 +100,7 @@ pub struct Replica {
     observing: bool,
     /// Whether it may report: not where an earlier run, whose accepted chain is not known, reported.
     reports: bool,
+    listen: listen::Listen,
 }
 
 impl std::fmt::Debug for Replica {
@@ -123,7 +129,8 @@ impl Replica {
         // the log the replica follows until the height is behind it.
         let signed = restored.guard.newest().is_some_and(|newest| newest >= height);
         let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
-        let observing = signed && !logged;
+        let unknown = restored.guard.newest().is_none() && restored.listen_ms > 0;
+        let observing = (signed && !logged) || unknown;
         let voter = keys.as_ref().filter(|_| !observing);
         let machine = Machine::new(
             height,
@@ -178,6 +185,7 @@ impl Replica {
             tokens: 0,
             observing,
             reports: true,
+            listen: listen::Listen::new(unknown.then_some(restored.listen_ms)),
         }
         .remember()
     }
@@ -270,6 +278,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
         self.extend(now, false, out);
+        self.listen.begin(now);
         self.timers.heard(now);
         let members = self.members();
         let height = self.height;
@@ -311,7 +320,10 @@ impl Replica {
     /// When `Input::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        [self.timers.next(), self.cut_at(now), self.sync.deadline()].into_iter().flatten().min()
+        [self.timers.next(), self.cut_at(now), self.sync.deadline(), self.listen.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn members(&self) -> crate::context::Members {
@@ -331,46 +343,6 @@ impl Replica {
             }
         }
         self.open_term(now, out);
-        Ok(())
-    }
-
-    /// Carries out what the machine wants.
-    fn perform(&mut self, now: Millis, acts: Vec<Act>, out: &mut Vec<Output>) -> Result<(), Fatal> {
-        for act in acts {
-            match act {
-                Act::Wal(bytes) => out.push(Output::Wal(bytes)),
-                Act::Guard(intent) => {
-                    self.note_vote(&intent);
-                    out.push(Output::Guard(intent));
-                }
-                Act::Say(message) => {
-                    self.note_nil(self.index(), &message);
-                    self.say_again(&message, out);
-                    out.push(Output::Send { to: To::Others, message, durable: true });
-                }
-                Act::Timer(timeout) => {
-                    self.timers.set(now, timeout, &self.rules.params);
-                    self.hurry_on(now);
-                }
-                Act::Cancel(timeout) => self.timers.cancel(timeout),
-                Act::CancelAll => self.timers.clear(),
-                Act::Round { round, proposer } => self.on_round(now, round, proposer, out),
-                Act::NeedValue { round } => self.need_value = Some(round),
-                Act::Decided { certificate, header } => {
-                    self.on_decided(now, certificate, header, out)?;
-                }
-                Act::Finalized { misbehaved } => {
-                    self.finished = !std::mem::take(&mut self.abandoned);
-                    for validator in misbehaved {
-                        out.push(Output::Misbehaved { validator, what: "two votes or proposals" });
-                    }
-                }
-                Act::SyncVerified(certificate) => self.on_sync_verified(now, &certificate, out)?,
-                Act::SyncRejected(what) => {
-                    out.push(Output::Fault { peer: self.sync.peer(), what });
-                }
-            }
-        }
         Ok(())
     }
 

@@ -45,6 +45,11 @@ impl Sync {
         self.pending = None;
     }
 
+    /// Highest height that others said is decided.
+    pub(super) fn heard(&self) -> Option<u64> {
+        self.best.map(|(height, _)| height)
+    }
+
     pub(super) const fn peer(&self) -> u16 {
         self.from
     }
@@ -71,6 +76,7 @@ impl Replica {
             self.perform(now, acts, out)?;
         }
         self.extend(now, true, out);
+        self.hear(now, out)?;
         self.ask_heights(now, out);
         Ok(())
     }

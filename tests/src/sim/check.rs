@@ -13,6 +13,8 @@ pub enum Violation {
     AckedLost(u64),
     /// I-8: positions are not contiguous, or two frames are canonical at one.
     Log(u64),
+    /// I-7: a key signed what excludes something it had signed before.
+    Contradiction(u16, String),
     /// I-5: a node that was up did not get on.
     Stuck(u16, u64),
 }
@@ -28,6 +30,9 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Adds what a node has decided since the last call, and checks it.
     pub(super) fn take(&mut self, node: &SimNode) -> Result<(), Violation> {
+        if let Some(what) = &node.contradiction {
+            return Err(Violation::Contradiction(node.index, what.clone()));
+        }
         let seen = self.seen.entry(node.index).or_default();
         for (height, decided) in node.disk.decided.range(*seen + 1..) {
             let value = self.values.entry(*height).or_insert(decided.value_id);

@@ -27,6 +27,8 @@ pub enum Event {
     WipeAndStart(u16),
     /// Lose the frame log, but not the consensus log, of a node, killing it if it is up; then start it.
     LoseFramesAndStart(u16),
+    /// Lose everything but the keys, the sign guard included, of a node that is down, then start it.
+    LoseGuardAndStart(u16),
     /// Groups that do not reach each other.
     Partition(Vec<Vec<u16>>),
     /// End of the partition.

@@ -48,6 +48,9 @@ pub(super) struct SimNode {
     pub(super) disk: Disk,
     pub(super) acked: BTreeMap<u64, B256>,
     pub(super) restarts: u64,
+    /// Everything this key ever had durable before it left, whatever became of the disk.
+    shadow: Watermarks,
+    pub(super) contradiction: Option<String>,
     writes: Vec<Write>,
     waiting: Vec<Leave>,
     syncs: VecDeque<(Vec<Write>, Vec<Leave>)>,
@@ -71,6 +74,8 @@ impl SimNode {
             disk,
             acked: BTreeMap::new(),
             restarts: 0,
+            shadow: Watermarks::default(),
+            contradiction: None,
             writes: Vec::new(),
             waiting: Vec::new(),
             syncs: VecDeque::new(),
@@ -96,6 +101,7 @@ impl SimNode {
             guard: self.disk.guard.clone(),
             wal: self.disk.wal.clone(),
             frames: self.disk.frames.clone(),
+            listen_ms: if self.restarts > 0 { 3_000 } else { 0 },
         };
         let mut replica = Replica::new(Some(keys), Arc::clone(set), Arc::clone(rules), &restored);
         replica.start(now, &restored.wal, out).expect("starts");
@@ -189,6 +195,9 @@ impl SimNode {
                 Write::Wal(bytes) => self.disk.wal.push(bytes),
                 Write::WalReset => self.disk.wal.clear(),
                 Write::Guard(intent) => {
+                    if let Err(refused) = self.shadow.check_and_record(&intent) {
+                        self.contradiction.get_or_insert(refused.to_string());
+                    }
                     self.disk.guard.check_and_record(&intent).expect("guard agreed before");
                 }
                 Write::Frame(frame) => self.disk.frames.push(frame),

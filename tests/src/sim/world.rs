@@ -209,6 +209,10 @@ impl World {
                     self.boot(i);
                 }
             }
+            Event::LoseGuardAndStart(node) => {
+                self.nodes[usize::from(node)].disk.guard = rota_store::Watermarks::default();
+                self.event(Event::WipeAndStart(node));
+            }
             Event::WipeAndStart(node) => {
                 let context = HeightContext::genesis(&self.rules, self.rules.domain.genesis_hash);
                 let disk = &mut self.nodes[usize::from(node)].disk;

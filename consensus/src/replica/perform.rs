@@ -1,0 +1,52 @@
+//! Carrying out what consensus wants, in its order.
+
+use super::{Output, Replica, To};
+use crate::machine::{Act, Fatal};
+use rota_types::Millis;
+
+impl Replica {
+    /// Carries out what the machine wants.
+    pub(super) fn perform(
+        &mut self,
+        now: Millis,
+        acts: Vec<Act>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        for act in acts {
+            match act {
+                Act::Wal(bytes) => out.push(Output::Wal(bytes)),
+                Act::Guard(intent) => {
+                    self.note_vote(&intent);
+                    out.push(Output::Guard(intent));
+                }
+                Act::Say(message) => {
+                    self.note_nil(self.index(), &message);
+                    self.say_again(&message, out);
+                    out.push(Output::Send { to: To::Others, message, durable: true });
+                }
+                Act::Timer(timeout) => {
+                    self.timers.set(now, timeout, &self.rules.params);
+                    self.hurry_on(now);
+                }
+                Act::Cancel(timeout) => self.timers.cancel(timeout),
+                Act::CancelAll => self.timers.clear(),
+                Act::Round { round, proposer } => self.on_round(now, round, proposer, out),
+                Act::NeedValue { round } => self.need_value = Some(round),
+                Act::Decided { certificate, header } => {
+                    self.on_decided(now, certificate, header, out)?;
+                }
+                Act::Finalized { misbehaved } => {
+                    self.finished = !std::mem::take(&mut self.abandoned);
+                    for validator in misbehaved {
+                        out.push(Output::Misbehaved { validator, what: "two votes or proposals" });
+                    }
+                }
+                Act::SyncVerified(certificate) => self.on_sync_verified(now, &certificate, out)?,
+                Act::SyncRejected(what) => {
+                    out.push(Output::Fault { peer: self.sync.peer(), what });
+                }
+            }
+        }
+        Ok(())
+    }
+}
