@@ -21,8 +21,14 @@ impl Listen {
     pub(super) fn new(wait: Option<Millis>) -> Self {
         Self { wait, ..Self::default() }
     }
-    pub(super) fn begin(&mut self, now: Millis) {
-        self.until = self.wait.take().map(|wait| now.saturating_add(wait));
+    /// A database that knows of heights says by itself that the key may have signed before.
+    pub(super) fn begin(&mut self, now: Millis, height: u64, windows: u64) {
+        let Some(wait) = self.wait.take() else { return };
+        if height > 1 {
+            self.floor = height.saturating_add(windows);
+        } else {
+            self.until = Some(now.saturating_add(wait));
+        }
     }
     pub(super) const fn deadline(&self) -> Option<Millis> {
         self.until
@@ -34,13 +40,16 @@ impl Listen {
 }
 
 impl Replica {
+    pub(super) fn two_windows(&self) -> u64 {
+        u64::from(self.rules.schedule.window()).saturating_mul(2)
+    }
+
     /// Ends the listening when it has heard enough.
     pub(super) fn hear(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
         let Some(until) = self.listen.until else { return Ok(()) };
         if let Some(decided) = self.sync.heard().filter(|d| *d >= self.height) {
-            let windows = u64::from(self.rules.schedule.window()).saturating_mul(2);
             self.listen.until = None;
-            self.listen.floor = decided.saturating_add(windows);
+            self.listen.floor = decided.saturating_add(self.two_windows());
             tracing::warn!(
                 until_height = self.listen.floor,
                 "no record of what this key has signed: following without signing"

@@ -278,7 +278,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
         self.extend(now, false, out);
-        self.listen.begin(now);
+        self.listen.begin(now, self.height, self.two_windows());
         self.timers.heard(now);
         let members = self.members();
         let height = self.height;

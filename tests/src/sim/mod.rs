@@ -27,7 +27,7 @@ pub enum Event {
     WipeAndStart(u16),
     /// Lose the frame log, but not the consensus log, of a node, killing it if it is up; then start it.
     LoseFramesAndStart(u16),
-    /// Lose everything but the keys, the sign guard included, of a node that is down, then start it.
+    /// Kill a node and lose its sign guard and logs, but not its database, then start it in the same height.
     LoseGuardAndStart(u16),
     /// Groups that do not reach each other.
     Partition(Vec<Vec<u16>>),

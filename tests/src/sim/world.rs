@@ -210,8 +210,12 @@ impl World {
                 }
             }
             Event::LoseGuardAndStart(node) => {
-                self.nodes[usize::from(node)].disk.guard = rota_store::Watermarks::default();
-                self.event(Event::WipeAndStart(node));
+                self.kill(node);
+                let disk = &mut self.nodes[usize::from(node)].disk;
+                disk.guard = rota_store::Watermarks::default();
+                disk.wal.clear();
+                disk.frames.clear();
+                self.boot(usize::from(node));
             }
             Event::WipeAndStart(node) => {
                 let context = HeightContext::genesis(&self.rules, self.rules.domain.genesis_hash);
