@@ -50,7 +50,7 @@ impl Default for ChainParams {
             vote_ms: 200,
             round_delta_ms: 100,
             clock_lead_ms: 500,
-            gas_limit: 60_000_000,
+            gas_limit: 300_000_000,
             fee_vault: address!("0x000000000000000000000000000000000000fEE5"),
             origin_depth: 64,
         }
