@@ -11,8 +11,9 @@ use toml::{Table, Value};
 
 /// Prefix of variables.
 const PREFIX: &str = "ROTA_";
-/// Variables with this prefix that are no settings of a node.
-const OTHER_VARIABLES: [&str; 4] = ["ROTA_CONFIG", "ROTA_RPC_URL", "ROTA_ANVIL", "ROTA_LOG"];
+/// Variables with this prefix that are no settings of a node: of its other commands and of `rota-devnet`.
+const OTHER_VARIABLES: [&str; 5] =
+    ["ROTA_CONFIG", "ROTA_RPC_URL", "ROTA_ANVIL", "ROTA_DEVNET_DIR", "ROTA_LOG"];
 
 /// Why there is no configuration. The operator's fault.
 #[derive(Debug, thiserror::Error)]

@@ -101,6 +101,14 @@ fn flags_win_over_variables_over_the_file_over_defaults() {
 }
 
 #[test]
+fn variables_of_the_devnet_and_of_other_commands_are_no_settings() {
+    let env = ["ROTA_DEVNET_DIR", "ROTA_ANVIL", "ROTA_RPC_URL"];
+    let env = env.iter().map(|k| ((*k).to_owned(), "x".to_owned())).collect();
+    let sources = Sources { file: Some("/dev/null".into()), env, flags: Vec::new() };
+    assert_eq!(load(&sources).unwrap(), Config::default());
+}
+
+#[test]
 fn wrong_variables_and_flags_are_named_as_such() {
     let with = |env: &[(&str, &str)], flags: Vec<(&'static str, String)>| {
         let env = env.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
