@@ -102,6 +102,12 @@ fn height_batch(decided: &Decided) -> BlockBatch {
 #[derive(Clone)]
 pub struct StoreArchive(pub Blocks);
 
+impl std::fmt::Debug for StoreArchive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreArchive").finish_non_exhaustive()
+    }
+}
+
 impl Archive for StoreArchive {
     fn block(&self, number: u64) -> Option<Arc<BlockView>> {
         let (_, bytes) = log(self.0.block(number))??;

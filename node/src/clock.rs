@@ -12,7 +12,6 @@ pub fn now_ms() -> Millis {
 }
 
 /// Starts a named thread. Every thread of the program starts here.
-#[expect(clippy::disallowed_methods, reason = "the one place where threads start")]
 pub fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,

@@ -27,7 +27,7 @@ pub enum DiskInput {
     /// A decided height, until the archive has it.
     Decided(Box<(Header, CommitCertificate)>),
     /// Send after a sync.
-    Send(To, Message),
+    Send(To, Box<Message>),
     /// Answer after a sync.
     Durable(u64),
     /// The archive has everything up to this height and log position.
@@ -65,6 +65,12 @@ pub struct Disk {
     pub undecided: Vec<Arc<Frame>>,
 }
 
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
 /// Frames are rewritten without what is archived when this much was appended.
 const COMPACT_BYTES: usize = 32 * 1024 * 1024;
 /// The write-ahead log is rewritten when this many heights are in it.
@@ -79,7 +85,7 @@ struct Pending {
 }
 
 enum Leaving {
-    Send(To, Message),
+    Send(To, Box<Message>),
     Durable(u64),
 }
 
@@ -197,7 +203,7 @@ impl Disk {
                 Leaving::Send(to, message) => {
                     send(&self.p2p, to, &message);
                     if to == To::All {
-                        let loopback = Loopback { from: self.index, message };
+                        let loopback = Loopback { from: self.index, message: *message };
                         self.back(ReplicaInput::Loopback(Box::new(loopback)));
                     }
                 }
@@ -265,20 +271,21 @@ fn decided_record(header: &Header, certificate: &CommitCertificate) -> Vec<u8> {
 #[derive(Debug)]
 pub enum FrameRecord {
     /// A frame.
-    Frame(SignedFrame),
+    Frame(Box<SignedFrame>),
     /// A decided height.
-    Decided(Header, CommitCertificate),
+    Decided(Box<(Header, CommitCertificate)>),
 }
 
 /// Reads a record of the frame log.
 pub fn read_record(bytes: &[u8]) -> Result<FrameRecord, rota_types::DecodeError> {
     let mut r = rota_types::Reader::new(bytes);
     let record = match r.u8("record")? {
-        0 => FrameRecord::Frame(SignedFrame::decode_from(&mut r)?),
-        1 => FrameRecord::Decided(
-            Header::decode_from(&mut r)?,
-            CommitCertificate::decode_from(&mut r)?,
-        ),
+        0 => FrameRecord::Frame(Box::new(SignedFrame::decode_from(&mut r)?)),
+        1 => {
+            let header = Header::decode_from(&mut r)?;
+            let certificate = CommitCertificate::decode_from(&mut r)?;
+            FrameRecord::Decided(Box::new((header, certificate)))
+        }
         _ => return Err(rota_types::DecodeError::Invalid("unknown frame record")),
     };
     r.end()?;

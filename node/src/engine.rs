@@ -98,6 +98,7 @@ pub struct Facts {
 }
 
 /// Where outputs go.
+#[derive(Debug)]
 pub struct Outlets {
     /// Disk thread.
     pub disk: Sender<DiskInput>,
@@ -109,8 +110,6 @@ pub struct Outlets {
     pub p2p: Handle,
     /// Requests to peers, made by an async task.
     pub asks: tokio::sync::mpsc::Sender<(u16, Request)>,
-    /// New leaders, for the forwarder.
-    pub leaders: Sender<()>,
     /// Shared facts.
     pub facts: Arc<Facts>,
 }
@@ -120,15 +119,24 @@ const MAX_CUTS: usize = 4096;
 
 /// The loop.
 pub struct Engine {
-    /// The state machine.
-    pub replica: Replica,
-    /// Where outputs go.
-    pub outlets: Outlets,
-    /// The clock.
-    pub now: fn() -> Millis,
+    replica: Replica,
+    outlets: Outlets,
+    now: fn() -> Millis,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("place", &self.replica.place()).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
+    /// A loop around a state machine, which has not begun.
+    #[must_use]
+    pub fn new(replica: Replica, outlets: Outlets, now: fn() -> Millis) -> Self {
+        Self { replica, outlets, now }
+    }
+
     /// Starts the replica from its log and runs until told to stop.
     pub fn run(mut self, wal: &[Vec<u8>], inputs: &Receiver<ReplicaInput>) -> Result<(), Fatal> {
         let mut out = Vec::new();
@@ -198,7 +206,7 @@ impl Engine {
                 Output::Store(frame) => self.disk(DiskInput::Frame(frame)),
                 Output::Durable(token) => self.disk(DiskInput::Durable(token)),
                 Output::Send { to, message, durable: true } => {
-                    self.disk(DiskInput::Send(to, message));
+                    self.disk(DiskInput::Send(to, Box::new(message)));
                 }
                 Output::Send { to, message, durable: false } => {
                     disk::send(&self.outlets.p2p, to, &message);
@@ -236,7 +244,8 @@ impl Engine {
                 tracing::info!(height, round, leading = on, "leadership changed");
             }
             Output::Ask { to, request } => {
-                if self.outlets.asks.try_send((to, request)).is_err() {
+                let sent = self.outlets.asks.try_send((to, request));
+                if sent.is_err() {
                     tracing::debug!(to, "too many requests under way");
                 }
             }
@@ -245,11 +254,7 @@ impl Engine {
                     facts.round_changes.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(height, round, leader, "round changed");
                 }
-                if facts.leader.swap(leader, Ordering::Relaxed) != leader
-                    && self.outlets.leaders.try_send(()).is_err()
-                {
-                    tracing::trace!("the forwarder knows already");
-                }
+                facts.leader.store(leader, Ordering::Relaxed);
             }
             Output::Fault { peer, what } => {
                 tracing::warn!(peer, %what, "a validator sent something wrong");

@@ -28,7 +28,14 @@ use std::{
 
 /// Transactions decoded lately, so that a sender is recovered once per node.
 #[derive(Debug, Default)]
-pub struct TxCache(Mutex<(BTreeMap<B256, Arc<Tx>>, VecDeque<B256>)>);
+pub struct TxCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    txs: BTreeMap<B256, Arc<Tx>>,
+    /// Oldest first.
+    order: VecDeque<B256>,
+}
 
 const CACHED_TXS: usize = 65_536;
 
@@ -36,17 +43,17 @@ impl TxCache {
     /// The transaction with this hash.
     #[must_use]
     pub fn get(&self, hash: &B256) -> Option<Arc<Tx>> {
-        self.0.lock().0.get(hash).cloned()
+        self.0.lock().txs.get(hash).cloned()
     }
     /// Remembers a transaction; the oldest goes when full.
     pub fn put(&self, tx: &Arc<Tx>) {
         let mut inner = self.0.lock();
-        if inner.0.insert(tx.hash, Arc::clone(tx)).is_none() {
-            inner.1.push_back(tx.hash);
+        if inner.txs.insert(tx.hash, Arc::clone(tx)).is_none() {
+            inner.order.push_back(tx.hash);
         }
-        while inner.1.len() > CACHED_TXS {
-            if let Some(old) = inner.1.pop_front() {
-                inner.0.remove(&old);
+        while inner.order.len() > CACHED_TXS {
+            if let Some(old) = inner.order.pop_front() {
+                inner.txs.remove(&old);
             }
         }
     }
@@ -61,6 +68,12 @@ pub struct Verifier {
     pub rules: Arc<Rules>,
     /// Known transactions.
     pub cache: Arc<TxCache>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("epoch", &self.set.epoch()).finish_non_exhaustive()
+    }
 }
 
 impl Verifier {
@@ -86,6 +99,7 @@ impl Verifier {
 pub type RawFrame = (Box<SignedFrame>, Peer);
 
 /// The queues behind the sink.
+#[derive(Debug)]
 pub struct Doors {
     /// To the verifier.
     pub frames: Sender<RawFrame>,
@@ -108,7 +122,9 @@ pub fn sink(doors: Doors) -> Sink {
             Incoming::Refused { peer, refusal } => {
                 tracing::warn!(peer = %peer.id, %refusal, "stream refused");
             }
-            Incoming::Banned { peer } => tracing::warn!(peer = %peer.id, "peer shut out for a while"),
+            Incoming::Banned { peer } => {
+                tracing::warn!(peer = %peer.id, "peer shut out for a while");
+            }
             Incoming::RoleChanged { role } => tracing::info!(?role, "role changed"),
             // A missing frame shows by its child and is asked for; votes are repeated.
             Incoming::Gap { .. } | Incoming::Gossip { .. } => {}
@@ -168,6 +184,12 @@ pub fn verify_frames(
             }
         }
     }
+}
+
+/// The connected peer that is the validator with this index.
+#[must_use]
+pub fn validator(p2p: &Handle, index: u16) -> Option<Peer> {
+    p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(index))
 }
 
 /// Takes forwarded bundles until their queue closes.
@@ -288,9 +310,7 @@ async fn answer(
     verifier: Verifier,
     doors: (Sender<RawFrame>, Sender<ReplicaInput>),
 ) {
-    let Some(peer) = p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(to)) else {
-        return;
-    };
+    let Some(peer) = validator(p2p, to) else { return };
     let (frames, replica) = doors;
     let work = move || match response {
         Response::Frames(list) => {
@@ -323,4 +343,3 @@ async fn answer(
         tracing::error!(%error, "an answer was not taken");
     }
 }
-

@@ -1,49 +1,55 @@
 //! The program: wires the crates into roles, and shows what the node knows.
+//!
+//! Not for: rules of the protocol; every decision is made in the crates below. Invariant: a thread that fails
+//! takes the process with it.
+//!
+//! | Module | What it is for |
+//! | --- | --- |
+//! | [`archive`] | Decided heights and settled blocks in the database |
+//! | [`chain`] | Executing the accepted frames |
+//! | [`cli`] | The command line |
+//! | [`clock`] | The clock and the threads |
+//! | [`config`] | Settings of one node |
+//! | [`disk`] | Group sync of what is signed |
+//! | [`engine`] | The loop around the replica |
+//! | [`exit`] | Exit codes and the errors that commands end with |
+//! | [`follower`] | The role that reads L1 only |
+//! | [`inbound`] | From the network to the threads |
+//! | [`info`] | What a sequencer tells about itself |
+//! | [`keys`] | The secrets of a node |
+//! | [`metrics`] | What Prometheus reads |
+//! | [`network`] | The pinned network file |
+//! | [`ports`] | Is a port free, and who has it |
+//! | [`rpc`] | JSON-RPC over HTTP and WebSocket |
+//! | [`run`](mod@run) | Starting a node |
+//! | [`sequencer`] | A sequencer's threads and queues |
+//! | [`settle`] | The L1 side: origins, the inbox, posting |
+//! | [`setup`] | Deploying, joining and freezing on L1 |
+//! | [`submit`] | The one door for transactions |
+//! | [`view`] | What this node knows of the chain, for many readers and one writer |
+//! | [`web`] | Metrics and health over HTTP |
 
-/// Decided heights and settled blocks in the database.
 pub mod archive;
-/// Executing the accepted frames.
 pub mod chain;
-/// The command line.
 pub mod cli;
-/// The clock and the threads.
 pub mod clock;
-/// Settings of one node.
 pub mod config;
-/// Group sync of what is signed.
 pub mod disk;
-/// The loop around the replica.
 pub mod engine;
-/// Exit codes and the errors that commands end with.
 pub mod exit;
-/// The role that reads L1 only.
 pub mod follower;
-/// From the network to the threads.
 pub mod inbound;
-/// What a sequencer tells about itself.
 pub mod info;
-/// The secrets of a node.
 pub mod keys;
-/// What Prometheus reads.
 pub mod metrics;
-/// The pinned network file.
 pub mod network;
-/// Is a port free, and who has it.
 pub mod ports;
 mod roles;
-/// JSON-RPC over HTTP and WebSocket.
 pub mod rpc;
-/// Starting a node.
 pub mod run;
-/// A sequencer's threads and queues.
 pub mod sequencer;
-/// The L1 side: origins, the inbox, posting.
 pub mod settle;
-/// Deploying, joining and freezing on L1.
 pub mod setup;
-/// The one door for transactions.
 pub mod submit;
-/// What this node knows of the chain, for many readers and one writer.
 pub mod view;
-/// Metrics and health over HTTP.
 pub mod web;

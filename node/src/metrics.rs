@@ -17,8 +17,8 @@ pub use queues::{QueueGauge, Queues};
 use crate::settle::PosterStats;
 use alloy_primitives::U256;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 use rota_types::{Millis, Stage};
 
@@ -27,11 +27,13 @@ const RETRACTIONS: [&str; 3] = ["round_change", "equivocation", "leader_lost"];
 const BATCHES: [&str; 3] = ["accepted", "late", "failed"];
 /// Seconds: half a millisecond to two minutes, as the ladder reaches from a signature to L1.
 const LATENCY: [f64; 16] = [
-    0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 120.0,
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0,
+    120.0,
 ];
 
 /// Seconds: one height's agreement on one machine or across an ocean.
-const CUT: [f64; 12] = [0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0];
+const CUT: [f64; 12] =
+    [0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 /// Every metric of the node, registered.
 #[derive(Debug)]
@@ -65,18 +67,6 @@ impl Metrics {
     pub fn register(r: &Registry) -> prometheus::Result<Self> {
         let build = gauge_vec(r, "rota_build_info", "1; the labels say what runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let latency = HistogramOpts::new(
-            "rota_preconf_latency_seconds",
-            "From the transaction's arrival here (preconfirmed) or from its frame (later stages).",
-        );
-        let latency = HistogramVec::new(latency.buckets(LATENCY.to_vec()), &["stage"])?;
-        r.register(Box::new(latency.clone()))?;
-        let cut = HistogramOpts::new(
-            "rota_consensus_cut_to_decided_seconds",
-            "From the leader's CLOSE frame to the decision here, by the clocks of both.",
-        );
-        let cut = Histogram::with_opts(cut.buckets(CUT.to_vec()))?;
-        r.register(Box::new(cut.clone()))?;
         let metrics = Self {
             head_height: gauge_vec(r, "rota_head_height", "Newest height of a stage.", &["stage"])?,
             head_timestamp: gauge_vec(
@@ -85,8 +75,8 @@ impl Metrics {
                 "Timestamp of the newest block of a stage.",
                 &["stage"],
             )?,
-            latency,
-            cut,
+            latency: latency(r)?,
+            cut: cut(r)?,
             frames: counter_vec(r, "rota_frames_total", "Frames executed.", &["direction"])?,
             retracted: counter_vec(
                 r,
@@ -110,7 +100,12 @@ impl Metrics {
                 "Connected stake, this node's included, of the whole.",
             )?,
             mempool: gauge(r, "rota_mempool_transactions", "Transactions waiting.")?,
-            rpc_requests: counter_vec(r, "rota_rpc_requests_total", "RPC calls.", &["method", "code"])?,
+            rpc_requests: counter_vec(
+                r,
+                "rota_rpc_requests_total",
+                "RPC calls.",
+                &["method", "code"],
+            )?,
             l1_spent: float(r, "rota_l1_spent_ether_total", "Spent on posting.")?,
             l1_up: gauge(r, "rota_l1_endpoint_up", "1 if L1 answers.")?,
             l1_balance: float(r, "rota_l1_account_balance_ether", "Of the posting account.")?,
@@ -214,6 +209,26 @@ impl Metrics {
     pub fn pull_process(&self) {
         self.process.pull();
     }
+}
+
+fn latency(r: &Registry) -> prometheus::Result<HistogramVec> {
+    let opts = HistogramOpts::new(
+        "rota_preconf_latency_seconds",
+        "From the transaction's arrival here (preconfirmed) or from its frame (later stages).",
+    );
+    let latency = HistogramVec::new(opts.buckets(LATENCY.to_vec()), &["stage"])?;
+    r.register(Box::new(latency.clone()))?;
+    Ok(latency)
+}
+
+fn cut(r: &Registry) -> prometheus::Result<Histogram> {
+    let opts = HistogramOpts::new(
+        "rota_consensus_cut_to_decided_seconds",
+        "From the leader's CLOSE frame to the decision here, by the clocks of both.",
+    );
+    let cut = Histogram::with_opts(opts.buckets(CUT.to_vec()))?;
+    r.register(Box::new(cut.clone()))?;
+    Ok(cut)
 }
 
 fn signed(value: u64) -> i64 {

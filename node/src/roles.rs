@@ -2,25 +2,25 @@
 
 use crate::{
     clock::now_ms,
-    metrics::{self, Metrics, QueueGauge, Queues},
-    rpc::NodeInfo,
-    web::{Check, Severity, Web, bind, serve_on},
     config::Config,
-    info::SequencerInfo,
-    network::Network,
     follower::{FollowerArgs, FollowerChain, run_follower},
+    info::SequencerInfo,
+    metrics::{self, Metrics, QueueGauge, Queues},
+    network::Network,
+    rpc::NodeInfo,
     run::{RunArgs, interrupted, reader},
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, OriginSettings, Pace, Poster, PosterStats, PosterTask,
         StoreJournal, Turn, follow_inbox, follow_origins, posting_policy, run_poster,
     },
+    web::{Check, Severity, Web, bind, serve_on},
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::B256;
+use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
 use rota_l1::{RpcL1, RpcSender, TxManager};
-use eyre::WrapErr;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -238,7 +238,10 @@ fn l1_check(health: &Arc<L1Health>) -> Check {
         let up = health.is_up();
         (up, if up { "answers" } else { "does not answer" }.to_owned())
     })
-    .wants("an L1 endpoint that answers", "ordering goes on; batches wait. Check l1.rpc in rota.toml")
+    .wants(
+        "an L1 endpoint that answers",
+        "ordering goes on; batches wait. Check l1.rpc in rota.toml",
+    )
 }
 
 /// Once a second: a heartbeat for streams, and what waited too long is dropped.

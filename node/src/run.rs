@@ -16,7 +16,7 @@ use eyre::{WrapErr, bail, eyre};
 use parking_lot::RwLock;
 use rota_consensus::Keys as ReplicaKeys;
 use rota_l1::{At, L1, RpcConfig, RpcL1};
-use rota_p2p::{Ctx, Limits, Multiaddr, PeerEntry, PeerId};
+use rota_p2p::{Ctx, Identity, Limits, Multiaddr, PeerEntry, PeerId};
 use rota_preconf::{Rules, Schedule};
 use rota_store::DataDir;
 use rota_types::{Domain, ValidatorSet};
@@ -60,7 +60,7 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
         .wrap_err("starting the runtime")?;
     let result = runtime.block_on(async {
         match args.config.role {
-            Role::Sequencer => run_sequencer(args).await,
+            Role::Sequencer => Box::pin(run_sequencer(args)).await,
             Role::Follower => crate::roles::follower(args).await,
         }
     });
@@ -71,8 +71,6 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
 async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
     let dir = DataDir::open(&datadir)?;
-    let genesis = network.genesis_head()?;
-    let domain = network.domain()?;
     let l1 = reader(&config, &network)?;
     let set = Arc::new(load_set(&l1, &datadir).await?);
     let sequencer = keys.sequencer.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
@@ -80,43 +78,23 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         .by_vote_key(sequencer.vote.address())
         .filter(|i| set.get(*i).is_some_and(|v| v.seq_key == sequencer.seq.public()))
         .ok_or_else(|| eyre!("the keys in {} are not in the set", datadir.display()))?;
-    let rules = Arc::new(rules(&network, domain.clone(), &set));
-    let mut known = std::collections::BTreeMap::new();
-    for entry in peers(&set)? {
-        known.insert(entry.index, entry);
-    }
-    let p2p = rota_p2p::Config {
-        identity: keys.identity,
-        ctx: Ctx(domain.ctx().0),
-        version: PROTOCOL,
-        listen: addresses(&config.p2p.listen)?,
-        validators: known.into_values().collect(),
-        bootnodes: addresses(&config.p2p.bootnodes)?,
-        topics: Vec::new(),
-        limits: Limits::default(),
-    };
-    let voter = sequencer.vote.address();
-    let replica_keys = ReplicaKeys {
-        index,
-        seq: Arc::new(sequencer.seq),
-        vote: Arc::new(sequencer.vote),
-    };
+    let rules = Arc::new(rules(&network, network.domain()?, &set));
     let setup = Setup {
         dir,
-        keys: replica_keys,
-        voter,
+        voter: sequencer.vote.address(),
+        keys: ReplicaKeys { index, seq: Arc::new(sequencer.seq), vote: Arc::new(sequencer.vote) },
         set: Arc::clone(&set),
         rules: Arc::clone(&rules),
-        genesis: genesis.clone(),
-        p2p,
+        genesis: network.genesis_head()?,
+        p2p: p2p(&config, keys.identity, &set, &rules.domain)?,
     };
-    let mut running = Sequencer::start(setup).await?;
+    let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));
     let info = Arc::new(SequencerInfo {
         moniker: config.moniker.clone(),
         index,
-        set: Arc::clone(&set),
-        rules: Arc::clone(&rules),
+        set,
+        rules,
         facts: Arc::clone(&running.facts),
         p2p: running.p2p.clone(),
         submitter: Arc::clone(&running.submitter),
@@ -135,25 +113,48 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let background = tasks.start(&running).await?;
     tracing::info!(
         index,
-        chain_id = domain.l2_chain_id,
+        chain_id = network.l2_chain_id,
         rpc = %rpc.addr(),
         web = %config.web.addr,
         peer = %running.p2p.peer_id(),
         "sequencer is running"
     );
-    let result = tokio::select! {
+    let result = until_the_end(&mut running).await;
+    running.submitter.close("this node is stopping", 1000);
+    background.stop();
+    rpc.stop().await;
+    running.stop().await;
+    result
+}
+
+/// Waits for a signal, which is no error, or for a thread that ends, which is one.
+async fn until_the_end(running: &mut Sequencer) -> eyre::Result<()> {
+    tokio::select! {
         biased;
         name = interrupted() => { tracing::info!(signal = name?, "stopping"); Ok(()) }
         ended = running.ended() => match ended {
             Ok(thread) => Err(eyre!("the {thread} thread ended")),
             Err(error) => Err(error),
         },
-    };
-    running.submitter.close("this node is stopping", 1000);
-    background.stop();
-    rpc.stop().await;
-    running.stop().await;
-    result
+    }
+}
+
+fn p2p(
+    config: &Config,
+    identity: Identity,
+    set: &ValidatorSet,
+    domain: &Domain,
+) -> eyre::Result<rota_p2p::Config> {
+    Ok(rota_p2p::Config {
+        identity,
+        ctx: Ctx(domain.ctx().0),
+        version: PROTOCOL,
+        listen: addresses(&config.p2p.listen)?,
+        validators: peers(set)?,
+        bootnodes: addresses(&config.p2p.bootnodes)?,
+        topics: Vec::new(),
+        limits: Limits::default(),
+    })
 }
 
 /// Waits for SIGTERM or SIGINT and names it.

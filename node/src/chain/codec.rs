@@ -85,14 +85,14 @@ fn read_included(
 
 /// Key of an account in the flat state.
 #[must_use]
-pub fn account_bytes(account: &rota_execution::Account) -> Vec<u8> {
+pub(super) fn account_bytes(account: &rota_execution::Account) -> Vec<u8> {
     let mut w = Writer::with_capacity(72);
     w.u64(account.nonce).raw(&account.balance.to_be_bytes::<32>()).hash(&account.code_hash);
     w.finish()
 }
 
 /// Reads an account of the flat state.
-pub fn read_account(bytes: &[u8]) -> Result<rota_execution::Account, DecodeError> {
+pub(super) fn read_account(bytes: &[u8]) -> Result<rota_execution::Account, DecodeError> {
     let mut r = Reader::new(bytes);
     let account = rota_execution::Account {
         nonce: r.u64("nonce")?,

@@ -12,5 +12,5 @@ mod thread;
 
 pub use codec::{decode_block, decode_context, encode_block, encode_context};
 pub use restore::{CONTEXT, Restored, SETTLED, restore, write_block, write_genesis};
-pub use stack::{Done, Draft, Sealed, Stack, StackError};
+pub use stack::{Done, Draft, Executed, Sealed, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};

@@ -181,4 +181,3 @@ fn write_account(batch: &mut BlockBatch, address: &Address, change: &AccountChan
         }
     }
 }
-

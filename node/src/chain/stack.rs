@@ -33,14 +33,18 @@ pub enum Done {
     /// A block got its final hash.
     Sealed(Arc<Sealed>),
     /// The frame was executed.
-    Executed {
-        /// Each transaction with what became of it.
-        outcomes: Vec<(Arc<Tx>, Outcome)>,
-        /// State after the frame.
-        state: State,
-        /// The block, with everything that is known of it.
-        block: Box<OpenBlock>,
-    },
+    Executed(Box<Executed>),
+}
+
+/// What executing a frame gave.
+#[derive(Debug)]
+pub struct Executed {
+    /// Each transaction with what became of it.
+    pub outcomes: Vec<(Arc<Tx>, Outcome)>,
+    /// State after the frame.
+    pub state: State,
+    /// The block, with everything that is known of it.
+    pub block: OpenBlock,
 }
 
 /// A sealed block with its place in the log.
@@ -86,6 +90,12 @@ pub struct Stack {
     tentative: Option<Tentative>,
 }
 
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
 impl Stack {
     /// A stack on top of a settled block.
     #[must_use]
@@ -115,9 +125,9 @@ impl Stack {
         let outcomes = top.run(frame, tentative, &mut keep)?;
         top.frames.push((Arc::clone(frame), closed));
         let state = keep.as_ref().map_or_else(|| top.open.snapshot(), |t| t.state.clone());
-        let block = Box::new(top.open.clone());
+        let block = top.open.clone();
         self.tentative = keep;
-        done.push(Done::Executed { outcomes, state, block });
+        done.push(Done::Executed(Box::new(Executed { outcomes, state, block })));
         if frame.signed.header.flags.has(Flags::SEAL) {
             self.undo_draft()?;
             let top = self.top(frame.g())?;
@@ -277,9 +287,8 @@ impl Building {
     }
 
     fn seal(&mut self) -> Result<Arc<Sealed>, StackError> {
-        let (first, last) = match (self.frames.first(), self.frames.last()) {
-            (Some((first, _)), Some((last, _))) => (first, last),
-            _ => return Err(StackError::Order { g: 0, what: "a block without frames" }),
+        let (Some((first, _)), Some((last, _))) = (self.frames.first(), self.frames.last()) else {
+            return Err(StackError::Order { g: 0, what: "a block without frames" });
         };
         let id = self.frames.iter().rev().find_map(|(_, closed)| *closed);
         let id = id.ok_or(StackError::Order { g: last.g(), what: "a block without a height" })?;

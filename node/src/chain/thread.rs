@@ -2,7 +2,7 @@
 //!
 //! Queue: `chain`, bounded, policy wait: the replica's thread waits rather than lose a frame.
 
-use super::stack::{Done, Sealed, Stack, StackError};
+use super::stack::{Done, Executed, Sealed, Stack, StackError};
 use crate::{
     submit::Submitter,
     view::{BlockView, Decision, FrameTx, FrameView, OpenHeader, Span, View},
@@ -57,6 +57,13 @@ pub struct ChainThread {
     pub now: fn() -> Millis,
     /// Whether the replica waits for transactions.
     pub wanted: bool,
+}
+
+impl std::fmt::Debug for ChainThread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("ChainThread");
+        out.field("stack", &self.stack).field("wanted", &self.wanted).finish_non_exhaustive()
+    }
 }
 
 /// A frame's worth of drafting.
@@ -121,11 +128,7 @@ impl ChainThread {
     }
 
     /// A height is decided; gives the blocks that are settled by it.
-    pub fn decide(
-        &mut self,
-        header: &Header,
-        certificate: &CommitCertificate,
-    ) -> Vec<Arc<Sealed>> {
+    pub fn decide(&mut self, header: &Header, certificate: &CommitCertificate) -> Vec<Arc<Sealed>> {
         let decision = Decision {
             height: header.height(),
             last_g: header.last_g,
@@ -149,7 +152,8 @@ impl ChainThread {
         for done in self.stack.accept(frame, closed)? {
             match done {
                 Done::Sealed(sealed) => self.show_sealed(&sealed),
-                Done::Executed { outcomes, state, block } => {
+                Done::Executed(executed) => {
+                    let Executed { outcomes, state, block } = *executed;
                     self.settle_senders(&outcomes);
                     let txs = (0u32..)
                         .zip(outcomes)

@@ -1,0 +1,80 @@
+//! The bounded queues between the threads of a sequencer.
+//!
+//! Policies: `replica`, `disk`, `chain`, `archive` make their senders wait; `frames` and `bundles` make the
+//! network wait, which stops reading from the peer.
+
+use crate::{
+    archive::ArchiveInput,
+    chain::ChainInput,
+    disk::DiskInput,
+    engine::ReplicaInput,
+    inbound::{Doors, RawFrame},
+};
+use alloy_primitives::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// The sending ends: to the threads, and for gauges.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    pub(super) replica: Sender<ReplicaInput>,
+    pub(super) disk: Sender<DiskInput>,
+    pub(super) chain: Sender<ChainInput>,
+    pub(super) archive: Sender<ArchiveInput>,
+    pub(super) frames: Sender<RawFrame>,
+    pub(super) bundles: Sender<Vec<Bytes>>,
+}
+
+/// The receiving ends, one per thread.
+pub(super) struct Outflow {
+    pub(super) replica: Receiver<ReplicaInput>,
+    pub(super) disk: Receiver<DiskInput>,
+    pub(super) chain: Receiver<ChainInput>,
+    pub(super) archive: Receiver<ArchiveInput>,
+    pub(super) frames: Receiver<RawFrame>,
+    pub(super) bundles: Receiver<Vec<Bytes>>,
+}
+
+impl Queues {
+    pub(super) fn open() -> (Self, Outflow) {
+        let (to_replica, replica) = bounded(16_384);
+        let (to_disk, disk) = bounded(16_384);
+        let (to_chain, chain) = bounded(16_384);
+        let (to_archive, archive) = bounded(1024);
+        let (to_frames, frames) = bounded(2048);
+        let (to_bundles, bundles) = bounded(256);
+        let queues = Self {
+            replica: to_replica,
+            disk: to_disk,
+            chain: to_chain,
+            archive: to_archive,
+            frames: to_frames,
+            bundles: to_bundles,
+        };
+        (queues, Outflow { replica, disk, chain, archive, frames, bundles })
+    }
+
+    /// Those that the network fills.
+    pub(super) fn doors(&self) -> Doors {
+        Doors {
+            frames: self.frames.clone(),
+            bundles: self.bundles.clone(),
+            replica: self.replica.clone(),
+        }
+    }
+
+    /// Name, depth and capacity of each.
+    #[must_use]
+    pub fn gauges(&self) -> Vec<(&'static str, usize, usize)> {
+        fn one<T>(name: &'static str, q: &Sender<T>) -> (&'static str, usize, usize) {
+            (name, q.len(), q.capacity().unwrap_or(0))
+        }
+        vec![
+            one("replica", &self.replica),
+            one("disk", &self.disk),
+            one("chain", &self.chain),
+            one("archive", &self.archive),
+            one("frames", &self.frames),
+            one("bundles", &self.bundles),
+        ]
+    }
+}

@@ -1,0 +1,196 @@
+//! What a sequencer starts from: its files as the run before left them.
+//!
+//! Not for: starting anything. Invariant: a decided height that is in the frame log but not in the database is in
+//! the database afterwards, and frames that are not decided are handed on.
+
+use super::Setup;
+use crate::{
+    chain::{self, ChainThread},
+    disk::{Disk, FrameRecord, read_record},
+    engine::ReplicaInput,
+    inbound::Verifier,
+};
+use crossbeam_channel::Sender;
+use eyre::WrapErr;
+use rota_consensus::Restored;
+use rota_p2p::Handle;
+use rota_preconf::{Frame, HeightContext};
+use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv, Tree};
+use rota_types::{Header, Millis, wire::DecidedHeight};
+use std::sync::Arc;
+
+/// How long a node with an empty guard and an empty database waits for anyone who is ahead of it
+/// (`docs/operations.md`).
+const LISTEN_MS: Millis = 3_000;
+
+/// The open files and what was in them.
+pub(super) struct Recovered {
+    pub(super) store: Blocks,
+    pub(super) guard: SignGuard,
+    pub(super) wal: AppendLog,
+    pub(super) frames: AppendLog,
+    /// Entries of the write-ahead log.
+    pub(super) entries: Vec<Vec<u8>>,
+    /// Frames above the newest decided height.
+    pub(super) undecided: Vec<Arc<Frame>>,
+    pub(super) chain: chain::Restored,
+    pub(super) verifier: Verifier,
+}
+
+impl Recovered {
+    /// Opens the files and reads them.
+    pub(super) fn open(setup: &Setup) -> eyre::Result<Self> {
+        let Setup { dir, voter, set, rules, genesis, .. } = setup;
+        let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
+        let guard = SignGuard::open(&dir.sign_state(), *voter, &rules.domain)?;
+        let wal = AppendLog::open(dir.wal().join("consensus.log"))?;
+        let frames = AppendLog::open(dir.wal().join("frames.log"))?;
+        let verifier =
+            Verifier { set: Arc::clone(set), rules: Arc::clone(rules), cache: Arc::default() };
+        let undecided = catch_up_store(&store, &frames.records, &verifier)?;
+        let chain = chain::restore(&store, genesis, rules, set)?;
+        Ok(Self {
+            store,
+            guard,
+            wal: wal.log,
+            frames: frames.log,
+            entries: wal.records,
+            undecided,
+            chain,
+            verifier,
+        })
+    }
+
+    /// What the disk thread and the replica go on from.
+    pub(super) fn hand_on(
+        self,
+        p2p: Handle,
+        replica: Sender<ReplicaInput>,
+        index: u16,
+    ) -> (Disk, Restored) {
+        let restored = Restored {
+            context: self.chain.context,
+            guard: self.guard.watermarks().clone(),
+            wal: self.entries,
+            frames: self.undecided.clone(),
+            listen_ms: LISTEN_MS,
+        };
+        let disk = Disk {
+            guard: Some(self.guard),
+            wal: self.wal,
+            frames: self.frames,
+            p2p,
+            replica,
+            index,
+            undecided: self.undecided,
+        };
+        (disk, restored)
+    }
+}
+
+/// Heights that were decided but had not reached the database are put there from the frame log; what is
+/// left are the undecided frames.
+fn catch_up_store(
+    store: &Blocks,
+    records: &[Vec<u8>],
+    verifier: &Verifier,
+) -> eyre::Result<Vec<Arc<Frame>>> {
+    let mut frames = Vec::new();
+    let mut decided = Vec::new();
+    for bytes in records {
+        match read_record(bytes).wrap_err("the frame log is damaged")? {
+            FrameRecord::Frame(frame) => frames.push(Arc::new(verifier.verify(*frame)?)),
+            FrameRecord::Decided(height) => decided.push(*height),
+        }
+    }
+    decided.sort_by_key(|(h, _)| h.height());
+    let mut head = store.decided_head()?.map_or(0, |h| h.height);
+    let mut context = match store.get(Tree::Meta, chain::CONTEXT)? {
+        Some(bytes) => chain::decode_context(&bytes)?,
+        None => {
+            let genesis_hash = verifier.rules.domain.genesis_hash;
+            HeightContext::genesis(&verifier.rules, genesis_hash)
+        }
+    };
+    for (header, certificate) in decided {
+        if header.height() != head.saturating_add(1) {
+            continue;
+        }
+        let own: Vec<Arc<Frame>> = path(&frames, &context, &header);
+        let Some(close) = own.last().map(|f| f.signed.header.clone()) else { break };
+        let value_id = header.value_id(&verifier.rules.domain);
+        let next = context.after(&header, value_id, &close, &verifier.rules);
+        let height = DecidedHeight {
+            header,
+            certificate,
+            frames: own.iter().map(|f| (*f.signed).clone()).collect(),
+        };
+        let mut batch = BlockBatch::default();
+        batch.height(&height, value_id);
+        let meta = chain::encode_context(&next);
+        batch.put(Tree::Meta, chain::CONTEXT, meta);
+        store.commit(batch)?;
+        head = head.saturating_add(1);
+        context = next;
+        tracing::info!(height = head, "decided height restored from the frame log");
+    }
+    store.flush()?;
+    frames.retain(|f| f.g() > context.base.g);
+    Ok(frames)
+}
+
+/// The frames of a decided height, by their links.
+fn path(frames: &[Arc<Frame>], context: &HeightContext, header: &Header) -> Vec<Arc<Frame>> {
+    let mut out = Vec::new();
+    let mut at = header.last_frame_hash;
+    while at != context.base.hash {
+        let Some(frame) = frames.iter().rev().find(|f| f.hash == at) else { return Vec::new() };
+        at = frame.prev();
+        out.push(Arc::clone(frame));
+    }
+    out.reverse();
+    out
+}
+
+/// Executes decided heights above the newest settled block again.
+pub(super) fn replay_heights(
+    chain: &mut ChainThread,
+    restored: &chain::Restored,
+) -> eyre::Result<Vec<Arc<chain::Sealed>>> {
+    let mut settled = Vec::new();
+    for (decided, frames) in &restored.heights {
+        let value_id = decided.certificate.value_id;
+        for frame in frames {
+            let closes = frame.g() == decided.header.last_g;
+            chain.accept(frame, closes.then_some(value_id))?;
+        }
+        settled.extend(chain.decide(&decided.header, &decided.certificate));
+    }
+    Ok(settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chain;
+
+    #[test]
+    fn a_context_survives_the_store() {
+        let context = rota_preconf::HeightContext {
+            height: 9,
+            parent_id: Default::default(),
+            cursor: rota_preconf::Cursor { cursor: 3, window_left: 2 },
+            history: Default::default(),
+            parent_env: None,
+            sealed: true,
+            base: rota_preconf::Link { g: 77, hash: Default::default(), timestamp_ms: 5 },
+            stream: rota_preconf::Stream {
+                term: rota_types::Term { height: 4, round: 1 },
+                leader: 2,
+                init_hash: Default::default(),
+                next_seq: 8,
+            },
+        };
+        let bytes = chain::encode_context(&context);
+        assert_eq!(chain::decode_context(&bytes).unwrap(), context);
+    }
+}

@@ -1,0 +1,156 @@
+//! The threads of a sequencer: what each runs, and that its end is noticed.
+//!
+//! Invariant: whichever thread ends, with or without an error, says so once.
+
+use super::queues::{Outflow, Queues};
+use crate::{
+    archive::{self, ArchiveInput},
+    chain::{ChainInput, ChainOutput, ChainThread, Sealed},
+    clock::spawn,
+    disk::Disk,
+    engine::{Engine, Facts, ReplicaInput},
+    inbound::{self, RawFrame, Verifier},
+    submit::Submitter,
+};
+use alloy_primitives::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use eyre::WrapErr;
+use rota_execution::Head;
+use rota_p2p::Handle;
+use rota_store::Blocks;
+use std::{sync::Arc, thread::JoinHandle};
+
+/// Transactions on their way to the leader; what does not fit waits in this node's own queue.
+const FORWARD: usize = 8192;
+
+/// How a thread ended: its name, or why it failed.
+pub(super) type Ended = eyre::Result<&'static str>;
+
+/// What is run besides the queues.
+pub(super) struct Parts {
+    pub(super) disk: Disk,
+    pub(super) engine: Engine,
+    /// Entries of the write-ahead log.
+    pub(super) entries: Vec<Vec<u8>>,
+    pub(super) chain: ChainThread,
+    /// Says that the queue of transactions has grown.
+    pub(super) woken: Receiver<()>,
+    pub(super) archived: Archived,
+    pub(super) verifier: Verifier,
+    pub(super) submitter: Arc<Submitter>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) p2p: Handle,
+    /// Own index.
+    pub(super) index: u16,
+}
+
+/// What the archive thread begins with.
+pub(super) struct Archived {
+    pub(super) store: Blocks,
+    pub(super) genesis: Head,
+    /// Blocks that the chain settled while it was restored.
+    pub(super) settled: Vec<Arc<Sealed>>,
+}
+
+/// Starts threads whose end ends the process.
+pub(super) struct Threads {
+    ended: tokio::sync::mpsc::Sender<Ended>,
+    list: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) const fn new(ended: tokio::sync::mpsc::Sender<Ended>) -> Self {
+        Self { ended, list: Vec::new() }
+    }
+
+    /// Starts all of them; gives their handles, and the queue of transactions for the leader.
+    pub(super) fn run(
+        mut self,
+        parts: Parts,
+        queues: &Queues,
+        from: Outflow,
+    ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Bytes>)> {
+        let Parts { disk, engine, entries, chain, woken, archived, .. } = parts;
+        let Parts { verifier, submitter, facts, p2p, index, .. } = parts;
+        let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles } = from;
+        self.start("disk", move || Ok(disk.run(&to_disk)?))?;
+        self.archive(archived, archive, queues)?;
+        self.chain(chain, (to_chain, woken), queues)?;
+        self.start("replica", move || Ok(engine.run(&entries, &replica)?))?;
+        self.frames(frames, verifier.clone(), queues.replica.clone(), p2p.clone())?;
+        self.start("bundles", move || {
+            inbound::take_bundles(&bundles, &submitter, &verifier);
+            Ok(())
+        })?;
+        let (forward, raws) = bounded(FORWARD);
+        self.start("forward", move || {
+            inbound::forward(&raws, &p2p, &facts, index);
+            Ok(())
+        })?;
+        Ok((self.list, forward))
+    }
+
+    fn archive(
+        &mut self,
+        Archived { store, genesis, settled }: Archived,
+        inputs: Receiver<ArchiveInput>,
+        queues: &Queues,
+    ) -> eyre::Result<()> {
+        let disk = queues.disk.clone();
+        self.start("archive", move || Ok(archive::run(&store, &genesis, &inputs, &disk)?))?;
+        // Not before its thread takes them: they may be more than the queue holds.
+        for sealed in settled {
+            queues.archive.send(ArchiveInput::Block(sealed))?;
+        }
+        Ok(())
+    }
+
+    fn chain(
+        &mut self,
+        chain: ChainThread,
+        (inputs, woken): (Receiver<ChainInput>, Receiver<()>),
+        queues: &Queues,
+    ) -> eyre::Result<()> {
+        let (replica, archive) = (queues.replica.clone(), queues.archive.clone());
+        self.start("chain", move || {
+            Ok(chain.run(&inputs, &woken, |output| {
+                let sent = match output {
+                    ChainOutput::Txs(txs) => replica.send(ReplicaInput::Txs(txs)).is_ok(),
+                    ChainOutput::Settled(s) => archive.send(ArchiveInput::Block(s)).is_ok(),
+                };
+                if !sent {
+                    tracing::debug!("the receiver of the chain thread has ended");
+                }
+            })?)
+        })
+    }
+
+    fn frames(
+        &mut self,
+        frames: Receiver<RawFrame>,
+        verifier: Verifier,
+        replica: Sender<ReplicaInput>,
+        p2p: Handle,
+    ) -> eyre::Result<()> {
+        self.start("frames", move || {
+            inbound::verify_frames(&frames, &verifier, &replica, &p2p);
+            Ok(())
+        })
+    }
+
+    fn start(
+        &mut self,
+        name: &'static str,
+        body: impl FnOnce() -> eyre::Result<()> + Send + 'static,
+    ) -> eyre::Result<()> {
+        let ended = self.ended.clone();
+        let handle = spawn(name, move || {
+            let result = body().map(|()| name).wrap_err_with(|| format!("{name} failed"));
+            if ended.blocking_send(result).is_err() {
+                tracing::debug!(name, "ended after the others");
+            }
+        })?;
+        self.list.push(handle);
+        Ok(())
+    }
+}
