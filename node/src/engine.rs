@@ -7,19 +7,20 @@ use crate::{
     archive::ArchiveInput,
     chain::ChainInput,
     disk::{self, DiskInput},
+    inbound::validator,
     web::Progress,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::{Mutex, RwLock};
 use rota_consensus::{Fatal, Input, Output, Replica, Synced};
-use rota_p2p::Handle;
+use rota_p2p::{Handle, PeerFault};
 use rota_preconf::{Cursor, Frame};
 use rota_types::{
     Env, Millis, SignedFrame, Tx,
     wire::{Head, Message, Request},
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering},
@@ -122,6 +123,7 @@ pub struct Engine {
     replica: Replica,
     outlets: Outlets,
     now: fn() -> Millis,
+    blamed: Blamed,
 }
 
 impl std::fmt::Debug for Engine {
@@ -130,11 +132,23 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// The height at which each validator was last reported. A frame that breaks the rules is found again with
+/// every frame beside it; it is one fault.
+#[derive(Debug, Default)]
+struct Blamed(BTreeMap<u16, u64>);
+
+impl Blamed {
+    /// Whether this is the validator's first fault at the height.
+    fn first(&mut self, validator: u16, height: u64) -> bool {
+        self.0.insert(validator, height) != Some(height)
+    }
+}
+
 impl Engine {
     /// A loop around a state machine, which has not begun.
     #[must_use]
     pub fn new(replica: Replica, outlets: Outlets, now: fn() -> Millis) -> Self {
-        Self { replica, outlets, now }
+        Self { replica, outlets, now, blamed: Blamed::default() }
     }
 
     /// Starts the replica from its log and runs until told to stop.
@@ -235,7 +249,7 @@ impl Engine {
         facts.observing.store(self.replica.observing(), Ordering::Relaxed);
     }
 
-    fn tell(&self, output: Output) {
+    fn tell(&mut self, output: Output) {
         let facts = &self.outlets.facts;
         match output {
             Output::Leading(on) => {
@@ -256,13 +270,24 @@ impl Engine {
                 }
                 facts.leader.store(leader, Ordering::Relaxed);
             }
-            Output::Fault { peer, what } => {
-                tracing::warn!(peer, %what, "a validator sent something wrong");
-            }
+            Output::Fault { peer, what } => self.blame(peer, &what),
             Output::Misbehaved { validator, what } => {
                 tracing::error!(validator, what, "a validator signed a contradiction");
             }
             _ => {}
+        }
+    }
+
+    /// Tells the network of a fault that only the replica can see.
+    fn blame(&mut self, index: u16, what: &str) {
+        let (height, _) = self.replica.place();
+        if !self.blamed.first(index, height) {
+            tracing::debug!(peer = index, what, "a validator sent something wrong again");
+            return;
+        }
+        tracing::warn!(peer = index, what, "a validator sent something wrong");
+        if let Some(peer) = validator(&self.outlets.p2p, index) {
+            self.outlets.p2p.report(peer.id, PeerFault::BadFrame);
         }
     }
 
@@ -304,5 +329,19 @@ impl Engine {
         if self.outlets.chain.send(input).is_err() {
             tracing::debug!("the chain thread has ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Blamed;
+
+    #[test]
+    fn a_validator_is_blamed_once_per_height() {
+        let mut blamed = Blamed::default();
+        assert!(blamed.first(3, 10));
+        assert!(!blamed.first(3, 10));
+        assert!(blamed.first(2, 10), "another one");
+        assert!(blamed.first(3, 11), "another height");
     }
 }
