@@ -6,6 +6,7 @@ fn run(plan: Plan) -> Report {
     let first = World::run(plan.clone()).unwrap_or_else(|v| panic!("seed {}: {v:?}", plan.seed));
     let again = World::run(plan.clone()).unwrap_or_else(|v| panic!("seed {}: {v:?}", plan.seed));
     assert_eq!(first, again, "seed {} is not deterministic", plan.seed);
+    assert!(first.derived as u64 >= first.heights.0, "{first:?}");
     first
 }
 

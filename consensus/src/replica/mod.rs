@@ -142,10 +142,6 @@ impl Replica {
                 key: voter.map(|k| Arc::clone(&k.vote)),
             },
         );
-        let mut pool = FramePool::default();
-        for frame in &restored.frames {
-            pool.insert(Arc::clone(frame));
-        }
         Self {
             keys,
             set,
@@ -153,7 +149,7 @@ impl Replica {
             machine,
             guard: restored.guard.clone(),
             chain: Chain::new(restored.context.clone()),
-            pool,
+            pool: held(&restored.frames),
             acks: AckTally::default(),
             statuses: StatusBook::default(),
             timers: Timers::default(),
@@ -370,3 +366,12 @@ impl Replica {
 
 /// Transactions waiting to be framed.
 pub(crate) type Batch = Vec<Arc<Tx>>;
+
+/// The pool that a frame log gives.
+fn held(frames: &[Arc<rota_preconf::Frame>]) -> FramePool {
+    let mut pool = FramePool::default();
+    for frame in frames {
+        pool.insert(Arc::clone(frame));
+    }
+    pool
+}

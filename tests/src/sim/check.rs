@@ -15,6 +15,8 @@ pub enum Violation {
     Log(u64),
     /// I-7: a key signed what excludes something it had signed before.
     Contradiction(u16, String),
+    /// I-10: what L1 gives back is not what was decided.
+    Derivation,
     /// I-5: a node that was up did not get on.
     Stuck(u16, u64),
 }

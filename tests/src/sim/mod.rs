@@ -4,6 +4,7 @@
 //! Invariant: the run is a pure function of its plan; `Report::trace` is equal for equal plans.
 
 mod check;
+mod l1;
 mod node;
 mod world;
 

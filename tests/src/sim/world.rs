@@ -3,6 +3,7 @@
 use super::{
     Event, Plan,
     check::{Ledger, Violation},
+    l1,
     node::{Leave, SimNode},
 };
 use crate::make;
@@ -39,6 +40,8 @@ pub struct Report {
     pub top_round: u32,
     /// Frames that fell off an accepted chain.
     pub rewinds: usize,
+    /// Heights that came back from L1 by derivation.
+    pub derived: usize,
 }
 
 #[derive(Debug)]
@@ -111,6 +114,7 @@ impl World {
             longest_gap_ms: 0,
             top_round: 0,
             rewinds: 0,
+            derived: 0,
         };
         Self {
             plan,
@@ -450,6 +454,7 @@ impl World {
 
     fn finish(mut self) -> Result<Report, Violation> {
         self.ledger.finish(&self.nodes)?;
+        self.report.derived = l1::round_trip(&self.nodes, &self.set, &self.rules.domain)?;
         let heights = self
             .nodes
             .iter()
