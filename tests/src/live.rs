@@ -116,6 +116,7 @@ pub struct Devnet {
     dir: tempfile::TempDir,
     bin: PathBuf,
     nodes: Vec<(String, String, String)>,
+    l1_pid: u64,
     /// Chain id of the rollup.
     pub chain_id: u64,
 }
@@ -125,7 +126,7 @@ impl Devnet {
     pub fn up(base_port: u16, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bin = binaries();
-        let mut devnet = Self { dir, bin, nodes: Vec::new(), chain_id: 0 };
+        let mut devnet = Self { dir, bin, nodes: Vec::new(), l1_pid: 0, chain_id: 0 };
         let port = base_port.to_string();
         let mut all = vec!["up", "--detach", "--base-port", &port];
         all.extend_from_slice(args);
@@ -138,6 +139,7 @@ impl Devnet {
         let state = std::fs::read(devnet.root().join("devnet/state.json")).unwrap();
         let state: Value = serde_json::from_slice(&state).unwrap();
         devnet.chain_id = state["chain_id"].as_u64().unwrap();
+        devnet.l1_pid = state["l1_pid"].as_u64().unwrap();
         let field = |n: &Value, f: &str| n[f].as_str().unwrap().to_owned();
         for node in state["nodes"].as_array().unwrap() {
             devnet.nodes.push((field(node, "name"), field(node, "rpc"), field(node, "web")));
@@ -181,6 +183,12 @@ impl Devnet {
     pub fn cast(&self) -> Command {
         let modules = self.root().join("tools/node_modules/@foundry-rs");
         Command::new(modules.join("cast-linux-amd64/bin/cast"))
+    }
+    /// Sends a signal to the L1, such as `STOP` or `CONT`.
+    pub fn signal_l1(&self, signal: &str) {
+        let pid = self.l1_pid.to_string();
+        let sent = Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap();
+        assert!(sent.success(), "kill -{signal} of the L1");
     }
     /// Name of the sequencer that leads now.
     pub fn leader(&self) -> String {

@@ -17,6 +17,7 @@ fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
     the_follower(&net);
     a_second_process(&net);
     health_and_metrics(&net);
+    an_l1_that_hangs(&net);
     a_killed_leader(&net);
     let pids = net.rota_devnet(&["status", "--json"]);
     assert!(text(&net.rota_devnet(&["down"])).contains("down") || pids.status.success());
@@ -128,6 +129,26 @@ fn health_and_metrics(net: &Devnet) {
     for name in ["rota_head_height", "rota_preconf_latency_seconds", "rota_build_info"] {
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
     }
+}
+
+/// Ordering goes on while L1 hangs, and posting goes on when it answers again.
+fn an_l1_that_hangs(net: &Devnet) {
+    let (mut rpc, key) = (net.rpc("n2"), account());
+    let from = format!("{}", key.address());
+    net.signal_l1("STOP");
+    let mut last = Value::Null;
+    for _ in 0..10 {
+        let nonce = rpc.call("eth_getTransactionCount", json!([from, "pending"])).unwrap();
+        let raw = transfer(&key, net.chain_id, quantity(&nonce));
+        let wish = json!({ "until": "decided", "timeoutMs": 10_000 });
+        last = rpc.call("preconf_sendRawTransaction", json!([raw, wish])).unwrap();
+    }
+    net.signal_l1("CONT");
+    until(LONG, "batches after the L1 answers again", || {
+        let hash = last["transactionHash"].clone();
+        let status = rpc.call("preconf_getTransactionStatus", json!([hash])).ok()?;
+        ["posted", "finalized"].contains(&status["stage"].as_str()?).then_some(())
+    });
 }
 
 /// `kill -9` of the leader while transactions flow: nothing acked is lost, the others go on, and it comes

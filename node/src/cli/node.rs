@@ -14,6 +14,7 @@ use crate::{
     run::RunArgs,
     setup::{OnL1, SetupError},
 };
+use rota_store::DataDir;
 use serde_json::json;
 use std::{
     fs,
@@ -91,9 +92,13 @@ pub(super) fn run(flags: &RunFlags) -> Done {
         )),
         _ => e.into(),
     })?;
+    // Before the ports: of two processes on the same data the second one must hear that, whatever else it shares.
+    let held = DataDir::open(&datadir).map_err(|e| Failure::from_report(&e.into()))?;
     check_ports(&config)?;
     start_log(&config.log.filter, config.log.format);
     check_chain(&config, &network)?;
+    // The role takes the lock itself, for as long as it runs.
+    drop(held);
     let ended = crate::run::run(RunArgs { config, network, keys, datadir });
     ended.map_err(|report| Failure::from_report(&report))
 }
