@@ -14,10 +14,12 @@ use crate::{
         Inbox, InboxState, L1Health, OriginSettings, Pace, Poster, PosterStats, PosterTask,
         StoreJournal, Turn, follow_inbox, follow_origins, posting_policy, run_poster,
     },
+    submit::Submitter,
     web::{Check, Severity, Web, bind, serve_on},
 };
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
+use crossbeam_channel::Sender;
 use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
 use rota_l1::{RpcL1, RpcSender, TxManager};
@@ -244,24 +246,48 @@ fn l1_check(health: &Arc<L1Health>) -> Check {
     )
 }
 
-/// Once a second: a heartbeat for streams, and what waited too long is dropped.
+/// Once a second: a heartbeat for streams; what waited too long is dropped, what waits is sent on again. The
+/// latter also at once when another node leads.
 #[expect(clippy::disallowed_methods, reason = "a named task of the node")]
 fn second_hand(running: &Sequencer, stop: &CancellationToken) {
     let (view, submitter) = (Arc::clone(&running.view), Arc::clone(&running.submitter));
-    let stop = stop.clone();
+    let (facts, forward, stop) =
+        (Arc::clone(&running.facts), running.forward.clone(), stop.clone());
     tokio::spawn(async move {
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        let (mut ticks, mut leader) = (0u64, facts.leader.load(Ordering::Relaxed));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                _ = tick.tick() => {
-                    view.heartbeat(now_ms());
-                    submitter.expire(now_ms());
+                _ = tick.tick() => {}
+            }
+            let leads = facts.leading.load(Ordering::Relaxed);
+            let now = facts.leader.load(Ordering::Relaxed);
+            if std::mem::replace(&mut leader, now) != now && !leads {
+                forward_again(&submitter, &forward, 0);
+            }
+            ticks = ticks.wrapping_add(1);
+            if ticks.is_multiple_of(10) {
+                view.heartbeat(now_ms());
+                submitter.expire(now_ms());
+                if !leads {
+                    forward_again(&submitter, &forward, 1_000);
                 }
             }
         }
     });
+}
+
+/// What has waited here for so long is sent on again: its bundle may have been lost with a leader.
+fn forward_again(submitter: &Submitter, forward: &Sender<Bytes>, age_ms: u64) {
+    const MOST: usize = 512;
+    let waiting = submitter.intake().waiting_since(now_ms().saturating_sub(age_ms), MOST);
+    for tx in waiting {
+        if forward.try_send(tx.raw.clone()).is_err() {
+            return;
+        }
+    }
 }
 
 /// The follower role: everything from L1 alone.

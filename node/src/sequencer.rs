@@ -71,6 +71,8 @@ pub struct Sequencer {
     pub store: Blocks,
     /// The queues between its threads; their depth is for metrics.
     pub queues: Queues,
+    /// To the leader and to who follows it.
+    pub forward: Sender<Bytes>,
     ended: mpsc::Receiver<Ended>,
     threads: Vec<JoinHandle<()>>,
     _dir: DataDir,
@@ -132,8 +134,20 @@ impl Sequencer {
         };
         let (ended_in, ended) = mpsc::channel(16);
         let (threads, forward) = Threads::new(ended_in).run(parts, &queues, outflow)?;
-        let submit = door(Arc::clone(&submitter), cache, forward);
-        Ok(Self { view, submit, submitter, facts, p2p, store, queues, ended, threads, _dir: dir })
+        let submit = door(Arc::clone(&submitter), cache, forward.clone());
+        Ok(Self {
+            view,
+            submit,
+            submitter,
+            facts,
+            p2p,
+            store,
+            queues,
+            forward,
+            ended,
+            threads,
+            _dir: dir,
+        })
     }
 
     /// Gives the replica an L1 origin that may be used.

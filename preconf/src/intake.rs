@@ -178,6 +178,13 @@ impl Intake {
         out
     }
 
+    /// Transactions that wait since `before` or longer, at most `max`: their way to the leader may have failed.
+    #[must_use]
+    pub fn waiting_since(&self, before: Millis, max: usize) -> Vec<Arc<Tx>> {
+        let all = self.senders.values().flat_map(Sender::waiting);
+        all.filter(|e| e.arrived <= before).take(max).map(|e| Arc::clone(&e.tx)).collect()
+    }
+
     /// The nonce that a sender should use next, counting everything without a gap; `None` if nothing of the
     /// sender is here.
     #[must_use]

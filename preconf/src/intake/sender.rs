@@ -102,6 +102,9 @@ impl Sender {
     pub(super) fn is_idle(&self) -> bool {
         self.queued.is_empty() && self.in_flight.is_empty()
     }
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Entry> {
+        self.queued.values()
+    }
     pub(super) fn queued(&self, nonce: u64) -> Option<&Entry> {
         self.queued.get(&nonce)
     }
