@@ -50,6 +50,8 @@ pub(super) struct SimNode {
     pub(super) restarts: u64,
     /// Everything this key ever had durable before it left, whatever became of the disk.
     shadow: Watermarks,
+    /// Started without a guard: nothing may be signed at this height or below.
+    silent_until: u64,
     pub(super) contradiction: Option<String>,
     writes: Vec<Write>,
     waiting: Vec<Leave>,
@@ -75,6 +77,7 @@ impl SimNode {
             acked: BTreeMap::new(),
             restarts: 0,
             shadow: Watermarks::default(),
+            silent_until: 0,
             contradiction: None,
             writes: Vec::new(),
             waiting: Vec::new(),
@@ -95,6 +98,10 @@ impl SimNode {
     ) {
         let (seq, vote) = make::keys(self.index);
         let keys = Keys { index: self.index, seq: Arc::new(seq), vote: Arc::new(vote) };
+        if self.restarts > 0 && self.disk.guard.newest().is_none() && self.disk.context.height > 1 {
+            let windows = u64::from(rules.params.window_heights) * 2;
+            self.silent_until = self.disk.context.height + windows;
+        }
         self.disk.guard.restarted();
         let restored = Restored {
             context: self.disk.context.clone(),
@@ -195,6 +202,10 @@ impl SimNode {
                 Write::Wal(bytes) => self.disk.wal.push(bytes),
                 Write::WalReset => self.disk.wal.clear(),
                 Write::Guard(intent) => {
+                    if intent.position().0 <= self.silent_until {
+                        self.contradiction
+                            .get_or_insert(format!("signed {intent:?} without a guard"));
+                    }
                     if let Err(refused) = self.shadow.check_and_record(&intent) {
                         self.contradiction.get_or_insert(refused.to_string());
                     }
