@@ -197,12 +197,8 @@ pub(crate) fn reader(config: &Config, network: &Network) -> eyre::Result<RpcL1> 
 /// The rules of epoch 0 over a set.
 pub(crate) fn rules(network: &Network, domain: Domain, set: &ValidatorSet) -> Rules {
     let seed = set.hash();
-    Rules {
-        epoch: set.epoch(),
-        schedule: Schedule::new(set, seed, network.params.window_heights),
-        params: network.params.clone(),
-        domain,
-    }
+    let schedule = Schedule::new(set, seed, network.params.window_heights);
+    Rules::new(set.epoch(), schedule, network.params.clone(), domain)
 }
 
 /// The set of epoch 0 from final L1 state, or the one that was seen final before.

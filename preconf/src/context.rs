@@ -4,7 +4,7 @@
 //! Invariant (I-9): the context of a height is a pure function of the context before, the header and its
 //! CLOSE frame.
 
-use crate::{Cursor, Schedule};
+use crate::{Cursor, Mutation, Schedule};
 use alloy_primitives::B256;
 use rota_types::{ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term};
 
@@ -19,6 +19,38 @@ pub struct Rules {
     pub params: ChainParams,
     /// Signature context.
     pub domain: Domain,
+    /// The rule that a test has switched off.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<Mutation>,
+}
+
+impl Rules {
+    /// The rules of an epoch, all in force.
+    #[must_use]
+    pub const fn new(epoch: u64, schedule: Schedule, params: ChainParams, domain: Domain) -> Self {
+        Self {
+            epoch,
+            schedule,
+            params,
+            domain,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
+    /// Whether a test has switched this rule off.
+    #[cfg(feature = "mutations")]
+    #[must_use]
+    pub fn off(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// Whether a test has switched this rule off: never, in a program.
+    #[cfg(not(feature = "mutations"))]
+    #[must_use]
+    pub const fn off(&self, _: Mutation) -> bool {
+        false
+    }
 }
 
 /// The tip that the next frame must name.

@@ -12,6 +12,7 @@ mod chain;
 mod context;
 mod frame;
 mod intake;
+mod mutation;
 mod pool;
 mod schedule;
 
@@ -24,5 +25,6 @@ pub use frame::{Frame, InvalidFrame};
 pub use intake::{
     Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,
 };
+pub use mutation::Mutation;
 pub use pool::FramePool;
 pub use schedule::{Cursor, Schedule};

@@ -43,7 +43,7 @@ pub fn domain() -> Domain {
 /// Rules over a set.
 pub fn rules(set: &ValidatorSet, params: ChainParams) -> Rules {
     let schedule = Schedule::new(set, keccak256(b"schedule"), params.window_heights);
-    Rules { epoch: 0, schedule, params, domain: domain() }
+    Rules::new(0, schedule, params, domain())
 }
 
 /// A signed transfer of 1 wei from test account `who`.
