@@ -3,11 +3,13 @@
 //!
 //! Invariant: the run is a pure function of its plan; `Report::trace` is equal for equal plans.
 
+mod byzantine;
 mod check;
 mod l1;
 mod node;
 mod world;
 
+pub use byzantine::Behaviour;
 pub use check::Violation;
 pub use world::{Report, World};
 
@@ -53,6 +55,8 @@ pub struct Plan {
     pub length_ms: u64,
     /// What happens when.
     pub events: Vec<(u64, Event)>,
+    /// Members that break the rules, each with one way of it; less than a third of the stake.
+    pub byzantine: Vec<(u16, Behaviour)>,
 }
 
 impl Plan {
@@ -66,6 +70,7 @@ impl Plan {
             tx_rate: 50,
             length_ms,
             events: Vec::new(),
+            byzantine: Vec::new(),
         }
     }
 }
