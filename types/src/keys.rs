@@ -61,6 +61,16 @@ impl fmt::Debug for SeqKey {
 
 /// Checks a signature by `verify_strict`.
 pub fn verify_seq(public: &[u8; 32], digest: &B256, sig: &SeqSignature) -> Result<(), KeyError> {
+    #[cfg(feature = "memo")]
+    return crate::memo::remembered([public, digest.as_slice(), sig], || {
+        verify_strict(public, digest, sig).map(|()| Address::ZERO)
+    })
+    .map(drop);
+    #[cfg(not(feature = "memo"))]
+    verify_strict(public, digest, sig)
+}
+
+fn verify_strict(public: &[u8; 32], digest: &B256, sig: &SeqSignature) -> Result<(), KeyError> {
     let key = VerifyingKey::from_bytes(public).map_err(|_| KeyError::Public)?;
     key.verify_strict(digest.as_slice(), &Signature::from_bytes(sig))
         .map_err(|_| KeyError::Signature)
@@ -106,6 +116,13 @@ impl fmt::Debug for VoteKey {
 
 /// The address that made `sig` over `digest`, as `ecrecover` with a low-s check would give it.
 pub fn recover_vote(digest: &B256, sig: &VoteSignature) -> Result<Address, KeyError> {
+    #[cfg(feature = "memo")]
+    return crate::memo::remembered([b"", digest.as_slice(), sig], || recover(digest, sig));
+    #[cfg(not(feature = "memo"))]
+    recover(digest, sig)
+}
+
+fn recover(digest: &B256, sig: &VoteSignature) -> Result<Address, KeyError> {
     let (rs, v) = sig.split_first_chunk::<64>().ok_or(KeyError::Signature)?;
     let id = match v {
         [27] => RecoveryId::Zero,

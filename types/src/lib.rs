@@ -12,7 +12,10 @@ mod codec;
 mod domain;
 mod frame;
 mod header;
+mod justification;
 mod keys;
+#[cfg(feature = "memo")]
+mod memo;
 mod merkle;
 mod mmr;
 mod params;
@@ -38,7 +41,10 @@ pub use frame::{
     SignedFrame,
 };
 pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header};
+pub use justification::Justification;
 pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};
+#[cfg(feature = "memo")]
+pub use memo::remember_signatures;
 pub use merkle::{MerkleProof, hash_list_root, tx_leaf, tx_proof, tx_root, verify_tx};
 pub use mmr::Mmr;
 pub use params::ChainParams;
