@@ -16,7 +16,9 @@ thread_local! {
 
 /// From here on this thread remembers what verified.
 pub fn remember_signatures() {
-    KNOWN.with_borrow_mut(|known| drop(known.get_or_insert_default()));
+    KNOWN.with_borrow_mut(|known| {
+        known.get_or_insert_default();
+    });
 }
 
 /// The result of `verify`, from memory if it is there.

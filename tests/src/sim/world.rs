@@ -1,22 +1,27 @@
 //! The event loop: one heap of things to come, in virtual microseconds.
 
+mod finish;
+mod life;
+mod steps;
+mod traffic;
+
 use super::{
-    Event, Plan,
-    check::{Ledger, Violation},
-    l1,
-    node::{Leave, SimNode},
+    Plan,
+    check::{Checker, Violation},
+    dice::Dice,
+    node::{Disk, SimNode, Unsynced},
 };
 use crate::make;
 use alloy_primitives::{B256, Keccak256};
-use rota_consensus::{Input, Output, Synced, To};
+use rota_consensus::Input;
 use rota_p2p::{Parcel, SimNet};
 use rota_preconf::{Frame, HeightContext, Rules};
 use rota_types::{
-    ChainParams, Env, SignedFrame, Tx, ValidatorSet,
-    wire::{Head, Message, Request, Response},
+    ChainParams, Env, Tx, ValidatorSet,
+    wire::{Message, Request, Response},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -49,6 +54,11 @@ enum Due {
     Sync(u16, u64),
     Tick(u16),
     Plan(usize),
+    /// Watching for a round above 0, to crash everyone in it.
+    Watch(Unsynced),
+    Start(u16),
+    Calm,
+    Late { from: u16, to: u16, message: Box<Message> },
     Submit,
     Origin,
     Answer { to: u16, from: u16, response: Response },
@@ -67,12 +77,16 @@ pub struct World {
     sequence: u64,
     now_us: u64,
     trace: Keccak256,
-    ledger: Ledger,
+    checker: Checker,
     verified: BTreeMap<B256, Arc<Frame>>,
     txs: Vec<Arc<Tx>>,
     origin: Env,
     last_frame_us: u64,
     report: Report,
+    /// Directions in which nothing travels.
+    cuts: BTreeSet<(u16, u16)>,
+    snapshots: BTreeMap<u16, Disk>,
+    dice: Dice,
 }
 
 impl World {
@@ -85,7 +99,8 @@ impl World {
                 break;
             }
             world.now_us = at;
-            world.advance()?;
+            world.advance();
+            world.checker.verdict()?;
         }
         world.finish()
     }
@@ -93,11 +108,14 @@ impl World {
     fn new(plan: Plan) -> Self {
         let params = ChainParams { window_heights: 6, ..ChainParams::default() };
         let set = Arc::new(make::set(&plan.stakes));
-        let rules = Arc::new(make::rules(&set, params));
+        let rules = Arc::new(rules(&set, params, &plan));
         let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
         let n = u16::try_from(set.len()).unwrap();
         let nodes = (0..n).map(|i| SimNode::new(i, context.clone())).collect();
-        let net = SimNet::new(n, plan.link, plan.seed);
+        let mut net = SimNet::new(n, plan.link, plan.seed);
+        net.set_keep_order(!plan.reorder);
+        let checker = Checker::new(&plan, &set, &rules);
+        let dice = Dice::new(plan.seed);
         let origin = Env {
             timestamp_s: 0,
             l1_number: 0,
@@ -127,18 +145,24 @@ impl World {
             sequence: 0,
             now_us: 0,
             trace: Keccak256::new(),
-            ledger: Ledger::default(),
+            checker,
             verified: BTreeMap::new(),
             txs: Vec::new(),
             origin,
             last_frame_us: 0,
             report,
+            cuts: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
+            dice,
         }
     }
 
     fn start(&mut self) {
         for (i, (at, _)) in self.plan.events.clone().iter().enumerate() {
             self.push(at * 1000, Due::Plan(i));
+        }
+        if let Some(at) = self.plan.calm_ms {
+            self.push(at * 1000, Due::Calm);
         }
         self.push(0, Due::Origin);
         if self.plan.tx_rate > 0 {
@@ -154,7 +178,7 @@ impl World {
         [heap, self.net.next_event_at()].into_iter().flatten().min()
     }
 
-    fn advance(&mut self) -> Result<(), Violation> {
+    fn advance(&mut self) {
         for delivery in self.net.pop_due(self.now_us) {
             if let Parcel::Message(message) = delivery.parcel {
                 self.deliver(delivery.to, delivery.from, *message);
@@ -165,29 +189,26 @@ impl World {
                 break;
             }
             let due = entry.remove();
-            self.happen(due)?;
+            self.happen(due);
         }
-        Ok(())
     }
 
-    fn happen(&mut self, due: Due) -> Result<(), Violation> {
+    fn happen(&mut self, due: Due) {
         match due {
-            Due::Sync(node, life) => {
-                if self.nodes[usize::from(node)].restarts == life {
-                    let leaves = self.nodes[usize::from(node)].synced();
-                    self.ledger.take(&self.nodes[usize::from(node)])?;
-                    self.leave(node, leaves);
-                }
-            }
+            Due::Sync(node, life) => self.sync(node, life),
             Due::Tick(node) => {
                 self.ticks.remove(&node);
                 self.input(node, Input::Tick);
             }
             Due::Plan(i) => self.event(self.plan.events[i].1.clone()),
+            Due::Watch(unsynced) => self.watch(unsynced),
+            Due::Start(node) => self.boot(usize::from(node)),
+            Due::Calm => self.calm(),
+            Due::Late { from, to, message } => self.net.send(self.now_us, from, to, &message),
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
             Due::Asked { to, from, request } => {
-                if self.nodes[usize::from(to)].replica.is_some() && self.net.reaches(to, from) {
+                if self.nodes[usize::from(to)].replica.is_some() && self.reaches(to, from) {
                     let response = self.nodes[usize::from(to)].answer(&request);
                     let at = self.now_us + self.plan.link.latency_us;
                     self.push(at, Due::Answer { to: from, from: to, response });
@@ -195,286 +216,40 @@ impl World {
             }
             Due::Answer { to, from, response } => self.answer(to, from, response),
         }
-        Ok(())
     }
 
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Kill(node) => self.kill(node),
-            Event::KillLeader => {
-                let leader = self.nodes.iter().find_map(|n| n.replica.as_ref()).map(|r| r.leader());
-                if let Some(leader) = leader {
-                    self.kill(leader);
-                }
-            }
-            Event::Start(node) => self.boot(usize::from(node)),
-            Event::StartAll => {
-                for i in 0..self.nodes.len() {
-                    self.boot(i);
-                }
-            }
-            Event::LoseGuardAndStart(node) => {
-                self.kill(node);
-                let disk = &mut self.nodes[usize::from(node)].disk;
-                disk.guard = rota_store::Watermarks::default();
-                disk.wal.clear();
-                disk.frames.clear();
-                self.boot(usize::from(node));
-            }
-            Event::WipeAndStart(node) => {
-                let context = HeightContext::genesis(&self.rules, self.rules.domain.genesis_hash);
-                let disk = &mut self.nodes[usize::from(node)].disk;
-                disk.context = context;
-                disk.wal.clear();
-                disk.frames.clear();
-                disk.decided.clear();
-                self.boot(usize::from(node));
-            }
-            Event::LoseFramesAndStart(node) => {
-                self.kill(node);
-                self.nodes[usize::from(node)].disk.frames.clear();
-                self.boot(usize::from(node));
-            }
-            Event::Partition(groups) => {
-                let groups: Vec<&[u16]> = groups.iter().map(Vec::as_slice).collect();
-                self.net.partition(&groups);
-            }
-            Event::Heal => self.net.heal(),
-        }
-    }
-
-    fn kill(&mut self, node: u16) {
-        self.nodes[usize::from(node)].kill();
-        self.net.take_down(node);
-        self.ticks.remove(&node);
-    }
-
-    fn boot(&mut self, i: usize) {
-        if self.nodes[i].replica.is_some() {
+    /// A sync is done, unless the plan has the process end in it.
+    fn sync(&mut self, node: u16, life: u64) {
+        let i = usize::from(node);
+        if self.nodes[i].restarts != life || self.nodes[i].replica.is_none() {
             return;
         }
-        let node = self.nodes[i].index;
-        self.net.bring_up(node);
-        let mut out = Vec::new();
-        let now = EPOCH_MS + self.now_us / 1000;
-        self.nodes[i].boot(now, &self.set, &self.rules, &mut out);
-        self.absorb(node, out);
-        self.input(node, Input::Origin(self.origin.clone()));
-    }
-
-    fn submit(&mut self) {
-        let n = self.txs.len() as u64;
-        // One account per entry: order between accounts is free, nonces of one account are not shared.
-        self.txs.push(make::transfer(n, 0));
-        let tx = Arc::clone(&self.txs[self.txs.len() - 1]);
-        for i in 0..self.nodes.len() {
-            let index = self.nodes[i].index;
-            if self.nodes[i].replica.is_some() {
-                self.nodes[i].submit(&tx);
-                self.feed_txs(index);
-            }
-        }
-        let at = self.now_us + 1_000_000 / self.plan.tx_rate;
-        // The last second is left to settle.
-        if at < self.plan.length_ms.saturating_sub(3_000) * 1000 {
-            self.push(at, Due::Submit);
-        }
-    }
-
-    fn feed_txs(&mut self, node: u16) {
-        if let Some(txs) = self.nodes[usize::from(node)].hand_over() {
-            self.input(node, Input::Txs(txs));
-        }
-    }
-
-    fn new_origin(&mut self) {
-        self.origin.l1_number += 1;
-        self.origin.l1_hash = alloy_primitives::keccak256(self.origin.l1_number.to_be_bytes());
-        self.origin.prev_randao = alloy_primitives::keccak256(self.origin.l1_hash);
-        for i in 0..self.nodes.len() {
-            let node = self.nodes[i].index;
-            self.input(node, Input::Origin(self.origin.clone()));
-        }
-        self.push(self.now_us + 2_000_000, Due::Origin);
-    }
-
-    fn deliver(&mut self, to: u16, from: u16, message: Message) {
-        if self.nodes[usize::from(to)].replica.is_none() {
+        let done = self.nodes[i].syncs_done;
+        let point = self.plan.crashes.iter().find(|p| p.node == node && p.sync == done).copied();
+        if let Some(point) = point {
+            self.crash_in_sync(point);
             return;
         }
-        match message {
-            Message::Frame(signed) => {
-                if let Some(frame) = self.verify(signed) {
-                    self.input(to, Input::Frame { frame, from });
-                }
-            }
-            other => self.input(to, Input::Message { from, message: other }),
-        }
-    }
-
-    fn answer(&mut self, to: u16, from: u16, response: Response) {
-        match response {
-            Response::Frames(frames) => {
-                for signed in frames {
-                    if let Some(frame) = self.verify(signed) {
-                        self.input(to, Input::Frame { frame, from });
-                    }
-                }
-            }
-            Response::Heights(heights) => {
-                let heights = heights
-                    .into_iter()
-                    .map(|h| Synced {
-                        header: h.header,
-                        certificate: h.certificate,
-                        frames: h.frames.into_iter().filter_map(|f| self.verify(f)).collect(),
-                    })
-                    .collect();
-                self.input(to, Input::Synced { from, heights });
-            }
-        }
-    }
-
-    /// Verifies a frame once for the whole run: the result is the same on every node.
-    fn verify(&mut self, signed: SignedFrame) -> Option<Arc<Frame>> {
-        let hash = signed.header.hash(&self.rules.domain);
-        if let Some(frame) = self.verified.get(&hash).filter(|f| *f.signed == signed) {
-            return Some(Arc::clone(frame));
-        }
-        let known: BTreeMap<B256, Arc<Tx>> =
-            self.txs.iter().map(|t| (t.hash, Arc::clone(t))).collect();
-        let frame =
-            Frame::verify(signed, &self.set, &self.rules.domain, |h| known.get(h).cloned()).ok()?;
-        let frame = Arc::new(frame);
-        self.verified.insert(hash, Arc::clone(&frame));
-        Some(frame)
-    }
-
-    fn input(&mut self, node: u16, input: Input) {
-        let now = EPOCH_MS + self.now_us / 1000;
-        let Some(replica) = self.nodes[usize::from(node)].replica.as_mut() else { return };
-        let mut out = Vec::new();
-        replica.step(now, input, &mut out).expect("no honest replica is fatal");
-        replica.flush(now, &mut out).expect("no honest replica is fatal");
-        self.absorb(node, out);
-        self.feed_txs(node);
-    }
-
-    fn absorb(&mut self, node: u16, out: Vec<Output>) {
-        for output in &out {
-            self.observe(node, output);
-        }
-        let mut asks = Vec::new();
-        let (leaves, sync) = self.nodes[usize::from(node)].absorb(out, &mut asks);
-        if sync {
-            let life = self.nodes[usize::from(node)].restarts;
-            self.push(self.now_us + self.plan.fsync_us, Due::Sync(node, life));
-        }
-        for (to, request) in asks {
-            let at = self.now_us + self.plan.link.latency_us;
-            self.push(at, Due::Asked { to, from: node, request });
-        }
+        let leaves = self.nodes[i].synced();
+        self.checker.durable(self.now_us, &self.nodes[i]);
         self.leave(node, leaves);
-        self.schedule(node);
     }
 
-    fn schedule(&mut self, node: u16) {
-        let now = EPOCH_MS + self.now_us / 1000;
-        let Some(replica) = &self.nodes[usize::from(node)].replica else { return };
-        let Some(due) = replica.next_deadline(now) else { return };
-        let at = (due.max(now + 1) - EPOCH_MS) * 1000;
-        if self.ticks.get(&node).is_none_or(|old| at < *old) {
-            self.ticks.insert(node, at);
-            self.push(at, Due::Tick(node));
-        }
-    }
-
-    fn observe(&mut self, node: u16, output: &Output) {
-        let mark = match output {
-            Output::Decided(d) => {
-                let message = Message::Head(Head {
-                    height: d.header.height(),
-                    value_id: d.value_id,
-                    oldest: 1,
-                });
-                self.leave(node, vec![Leave::Send(To::Others, message)]);
-                d.value_id
-            }
-            Output::Round { height, round, leader } => {
-                self.report.top_round = self.report.top_round.max(*round);
-                let mut bytes = height.to_be_bytes().to_vec();
-                bytes.extend_from_slice(&round.to_be_bytes());
-                bytes.extend_from_slice(&leader.to_be_bytes());
-                alloy_primitives::keccak256(bytes)
-            }
-            Output::Accepted { frame, .. } => {
-                let gap = self.now_us.saturating_sub(self.last_frame_us) / 1000;
-                self.report.longest_gap_ms = self.report.longest_gap_ms.max(gap);
-                self.last_frame_us = self.now_us;
-                frame.hash
-            }
-            Output::Rewound { g, .. } => {
-                self.report.rewinds += 1;
-                B256::with_last_byte(u8::try_from(*g & 0xff).unwrap())
-            }
-            _ => return,
-        };
-        self.trace.update(node.to_be_bytes());
-        self.trace.update(self.now_us.to_be_bytes());
-        self.trace.update(mark);
-    }
-
-    fn leave(&mut self, node: u16, leaves: Vec<Leave>) {
-        for leave in leaves {
-            match leave {
-                Leave::Durable(token) => self.input(node, Input::Durable(token)),
-                Leave::Send(to, message) => self.send(node, to, message),
-            }
-        }
-    }
-
-    fn send(&mut self, node: u16, to: To, message: Message) {
-        let n = u16::try_from(self.nodes.len()).unwrap();
-        let targets = match to {
-            To::One(one) => vec![one],
-            To::Others | To::All => (0..n).filter(|i| *i != node).collect(),
-        };
-        for target in targets {
-            self.net.send(self.now_us, node, target, &message);
-        }
-        if to == To::All {
-            self.input(node, Input::Message { from: node, message });
-        }
+    fn reaches(&self, from: u16, to: u16) -> bool {
+        self.net.reaches(from, to) && !self.cuts.contains(&(from, to))
     }
 
     fn push(&mut self, at: u64, due: Due) {
         self.sequence += 1;
         self.heap.insert((at, self.sequence), due);
     }
+}
 
-    fn finish(mut self) -> Result<Report, Violation> {
-        self.ledger.finish(&self.nodes)?;
-        self.report.derived = l1::round_trip(&self.nodes, &self.set, &self.rules.domain)?;
-        let heights = self
-            .nodes
-            .iter()
-            .filter(|n| n.replica.is_some())
-            .map(|n| n.disk.decided.last_key_value().map_or(0, |(h, _)| *h));
-        let heights: VecDeque<u64> = heights.collect();
-        let decided: std::collections::BTreeSet<B256> = self
-            .nodes
-            .iter()
-            .flat_map(|n| n.disk.decided.values())
-            .flat_map(|d| d.frames.iter())
-            .flat_map(|f| f.txs.iter().map(|t| t.hash))
-            .collect();
-        self.report.heights = (
-            heights.iter().min().copied().unwrap_or(0),
-            heights.iter().max().copied().unwrap_or(0),
-        );
-        self.report.frames = self.ledger.frames.len();
-        self.report.txs = (decided.len(), self.txs.len());
-        self.report.trace = self.trace.finalize();
-        Ok(self.report)
-    }
+fn rules(set: &ValidatorSet, params: ChainParams, plan: &Plan) -> Rules {
+    let rules = make::rules(set, params);
+    #[cfg(feature = "mutations")]
+    let rules = Rules { mutation: plan.mutation, ..rules };
+    #[cfg(not(feature = "mutations"))]
+    assert_eq!(plan.mutation, None, "needs the feature `mutations`");
+    rules
 }

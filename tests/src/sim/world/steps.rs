@@ -1,0 +1,137 @@
+//! One input into one replica, and what follows from its outputs.
+
+use super::{Due, EPOCH_MS, World};
+use crate::{
+    make,
+    sim::{
+        faults::{Fate, Letter},
+        node::Leave,
+    },
+};
+use alloy_primitives::B256;
+use rota_consensus::{Input, Output, To};
+use rota_types::wire::{Head, Message};
+use std::sync::Arc;
+
+impl World {
+    pub(super) fn submit(&mut self) {
+        let n = self.txs.len() as u64;
+        // One account per entry: order between accounts is free, nonces of one account are not shared.
+        self.txs.push(make::transfer(n, 0));
+        let tx = Arc::clone(&self.txs[self.txs.len() - 1]);
+        for i in 0..self.nodes.len() {
+            let index = self.nodes[i].index;
+            if self.nodes[i].replica.is_some() {
+                self.nodes[i].submit(&tx);
+                self.feed_txs(index);
+            }
+        }
+        let at = self.now_us + 1_000_000 / self.plan.tx_rate;
+        // The last seconds are left to settle.
+        if at < self.plan.length_ms.saturating_sub(3_000) * 1000 {
+            self.push(at, Due::Submit);
+        }
+    }
+
+    pub(super) fn feed_txs(&mut self, node: u16) {
+        if let Some(txs) = self.nodes[usize::from(node)].hand_over() {
+            self.input(node, Input::Txs(txs));
+        }
+    }
+
+    pub(super) fn new_origin(&mut self) {
+        self.origin.l1_number += 1;
+        self.origin.l1_hash = alloy_primitives::keccak256(self.origin.l1_number.to_be_bytes());
+        self.origin.prev_randao = alloy_primitives::keccak256(self.origin.l1_hash);
+        for i in 0..self.nodes.len() {
+            let node = self.nodes[i].index;
+            self.input(node, Input::Origin(self.origin.clone()));
+        }
+        self.push(self.now_us + 2_000_000, Due::Origin);
+    }
+
+    pub(super) fn input(&mut self, node: u16, input: Input) {
+        let now = EPOCH_MS + self.now_us / 1000;
+        let Some(replica) = self.nodes[usize::from(node)].replica.as_mut() else { return };
+        let mut out = Vec::new();
+        let stepped = replica.step(now, input, &mut out);
+        if let Err(fatal) = stepped.and_then(|()| replica.flush(now, &mut out)) {
+            self.halted(node, &fatal);
+            return;
+        }
+        self.absorb(node, out);
+        self.feed_txs(node);
+    }
+
+    pub(super) fn absorb(&mut self, node: u16, out: Vec<Output>) {
+        for output in &out {
+            self.observe(node, output);
+            self.checker.output(self.now_us, node, output);
+        }
+        if let Some(replica) = &self.nodes[usize::from(node)].replica {
+            self.checker.stepped(node, replica);
+        }
+        let mut asks = Vec::new();
+        let (leaves, sync) = self.nodes[usize::from(node)].absorb(out, &mut asks);
+        if sync {
+            let life = self.nodes[usize::from(node)].restarts;
+            self.push(self.now_us + self.plan.fsync_us, Due::Sync(node, life));
+        }
+        for (to, request) in asks {
+            let letter = Letter { now_ms: self.now_us / 1000, from: node, to, message: None };
+            if self.plan.script.judge(&letter) != Fate::Pass || self.cuts.contains(&(node, to)) {
+                continue;
+            }
+            let at = self.now_us + self.plan.link.latency_us;
+            self.push(at, Due::Asked { to, from: node, request });
+        }
+        self.leave(node, leaves);
+        self.schedule(node);
+    }
+
+    pub(super) fn schedule(&mut self, node: u16) {
+        let now = EPOCH_MS + self.now_us / 1000;
+        let Some(replica) = &self.nodes[usize::from(node)].replica else { return };
+        let Some(due) = replica.next_deadline(now) else { return };
+        let at = (due.max(now + 1) - EPOCH_MS) * 1000;
+        if self.ticks.get(&node).is_none_or(|old| at < *old) {
+            self.ticks.insert(node, at);
+            self.push(at, Due::Tick(node));
+        }
+    }
+
+    pub(super) fn observe(&mut self, node: u16, output: &Output) {
+        let mark = match output {
+            Output::Decided(d) => {
+                let message = Message::Head(Head {
+                    height: d.header.height(),
+                    value_id: d.value_id,
+                    oldest: 1,
+                });
+                self.leave(node, vec![Leave::Send(To::Others, message)]);
+                d.value_id
+            }
+            Output::Round { height, round, leader } => {
+                self.report.top_round = self.report.top_round.max(*round);
+                let mut bytes = height.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&round.to_be_bytes());
+                bytes.extend_from_slice(&leader.to_be_bytes());
+                alloy_primitives::keccak256(bytes)
+            }
+            Output::Accepted { frame, .. } => {
+                let gap = self.now_us.saturating_sub(self.last_frame_us) / 1000;
+                self.report.longest_gap_ms = self.report.longest_gap_ms.max(gap);
+                self.last_frame_us = self.now_us;
+                frame.hash
+            }
+            Output::Rewound { g, .. } => {
+                self.report.rewinds += 1;
+                B256::with_last_byte(u8::try_from(*g & 0xff).unwrap())
+            }
+            _ => return,
+        };
+        self.trace.update(node.to_be_bytes());
+        self.trace.update(self.now_us.to_be_bytes());
+        self.trace.update(mark);
+    }
+}

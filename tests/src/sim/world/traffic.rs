@@ -1,0 +1,108 @@
+//! What travels between nodes: messages, requests and answers.
+
+use super::{Due, World};
+use crate::sim::{
+    faults::{Fate, Letter},
+    node::Leave,
+};
+use alloy_primitives::B256;
+use rota_consensus::{Input, Synced, To};
+use rota_preconf::Frame;
+use rota_types::{
+    SignedFrame, Tx,
+    wire::{Message, Response},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl World {
+    pub(super) fn deliver(&mut self, to: u16, from: u16, message: Message) {
+        if self.nodes[usize::from(to)].replica.is_none() || self.cuts.contains(&(from, to)) {
+            return;
+        }
+        self.checker.delivered(self.now_us, to, &message);
+        match message {
+            Message::Frame(signed) => {
+                if let Some(frame) = self.verify(signed) {
+                    self.input(to, Input::Frame { frame, from });
+                }
+            }
+            other => self.input(to, Input::Message { from, message: other }),
+        }
+    }
+
+    pub(super) fn answer(&mut self, to: u16, from: u16, response: Response) {
+        match response {
+            Response::Frames(frames) => {
+                for signed in frames {
+                    self.checker.delivered_frame(to, &signed);
+                    if let Some(frame) = self.verify(signed) {
+                        self.input(to, Input::Frame { frame, from });
+                    }
+                }
+            }
+            Response::Heights(heights) => {
+                let heights = heights
+                    .into_iter()
+                    .map(|h| Synced {
+                        header: h.header,
+                        certificate: h.certificate,
+                        frames: h.frames.into_iter().filter_map(|f| self.verify(f)).collect(),
+                    })
+                    .collect();
+                self.input(to, Input::Synced { from, heights });
+            }
+        }
+    }
+
+    /// Verifies a frame once for the whole run: the result is the same on every node.
+    pub(super) fn verify(&mut self, signed: SignedFrame) -> Option<Arc<Frame>> {
+        let hash = signed.header.hash(&self.rules.domain);
+        if let Some(frame) = self.verified.get(&hash).filter(|f| *f.signed == signed) {
+            return Some(Arc::clone(frame));
+        }
+        let known: BTreeMap<B256, Arc<Tx>> =
+            self.txs.iter().map(|t| (t.hash, Arc::clone(t))).collect();
+        let frame =
+            Frame::verify(signed, &self.set, &self.rules.domain, |h| known.get(h).cloned()).ok()?;
+        let frame = Arc::new(frame);
+        self.verified.insert(hash, Arc::clone(&frame));
+        Some(frame)
+    }
+
+    pub(super) fn leave(&mut self, node: u16, leaves: Vec<Leave>) {
+        for leave in leaves {
+            match leave {
+                Leave::Durable(token) => self.input(node, Input::Durable(token)),
+                Leave::Send(to, message) => self.send(node, to, message),
+            }
+        }
+    }
+
+    /// Gives one message to the network, as the script of the plan says.
+    pub(super) fn post(&mut self, from: u16, to: u16, message: &Message) {
+        let now_ms = self.now_us / 1000;
+        match self.plan.script.judge(&Letter { now_ms, from, to, message: Some(message) }) {
+            Fate::Pass => self.net.send(self.now_us, from, to, message),
+            Fate::Drop => {}
+            Fate::Hold(until_ms) => {
+                let message = Box::new(message.clone());
+                self.push(until_ms * 1000, Due::Late { from, to, message });
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, node: u16, to: To, message: Message) {
+        let n = u16::try_from(self.nodes.len()).unwrap();
+        let targets = match to {
+            To::One(one) => vec![one],
+            To::Others | To::All => (0..n).filter(|i| *i != node).collect(),
+        };
+        self.checker.sent(self.now_us, node, &message);
+        for target in targets {
+            self.post(node, target, &message);
+        }
+        if to == To::All {
+            self.input(node, Input::Message { from: node, message });
+        }
+    }
+}
