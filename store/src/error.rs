@@ -63,6 +63,21 @@ pub enum StoreError {
         /// Number of the stored head.
         head: u64,
     },
+    /// The sign guard cannot be read, so what the key has signed is not known. The operator's move: nothing is signed
+    /// until the guard is whole again.
+    #[error("the sign guard {} is damaged: {detail}", path.display())]
+    GuardDamaged {
+        /// The guard's file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The sign guard was exported: another machine signs with this key now. The operator's move.
+    #[error("the sign guard {} was exported to another machine, which signs with this key now", path.display())]
+    GuardExported {
+        /// The guard's file.
+        path: PathBuf,
+    },
     /// The sign guard belongs to another network or key. The operator's move: use the right directory.
     #[error("{} belongs to {found}, not to {expected}", path.display())]
     OtherNetwork {

@@ -5,6 +5,10 @@
 //! Invariant (I-7): a signature may leave only after `check_and_record` accepted its intent and `sync`
 //! returned; then no later run of the program accepts a contradiction of it.
 
+mod moving;
+
+pub use moving::{ImportError, Imported};
+
 use crate::{
     AppendLog, Intent, Refused, StoreError, TornTail, Watermarks, dir::FileLock, log::Opened,
 };
@@ -17,6 +21,9 @@ const MAX_RECORDS: usize = 4096;
 /// Bytes in the file beyond which `sync` rewrites it (about 80,000 acks).
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 const VERSION: u8 = 1;
+/// Records that are no intents: exported to another machine, and taken back.
+const EXPORTED: &[u8] = &[0x10];
+const REOPENED: &[u8] = &[0x11];
 
 /// Why the guard did not let a signature through.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +57,19 @@ pub enum GuardAge {
 pub struct SignGuard {
     binding: Binding,
     marks: Watermarks,
+    exported: bool,
     log: AppendLog,
     torn: Option<TornTail>,
     _lock: FileLock,
+}
+
+/// What a guard's file says, read without taking it.
+#[derive(Debug, Clone)]
+pub struct GuardView {
+    /// What the key has signed.
+    pub marks: Watermarks,
+    /// Whether another machine signs with the key now.
+    pub exported: bool,
 }
 
 /// The first record: which key and which network the file is for.
@@ -71,37 +88,43 @@ impl SignGuard {
     pub fn open(dir: &Path, voter: Address, domain: &Domain) -> Result<Self, StoreError> {
         let name = hex::encode(voter);
         let lock = FileLock::take(&dir.join(format!("{name}.lock")))?;
-        let Opened { mut log, records, torn, .. } =
-            AppendLog::open(dir.join(format!("{name}.log")))?;
+        let path = dir.join(format!("{name}.log"));
+        let Opened { mut log, records, torn, .. } = AppendLog::open(&path).map_err(as_guard)?;
         let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
-        let mut marks = Watermarks::default();
-        match records.split_first() {
-            None => log.reset([binding.encode().as_slice()])?,
-            Some((first, rest)) => {
-                let found = Binding::decode(first).map_err(|e| damaged(&log, &e))?;
-                if found == binding {
-                    replay(&mut marks, rest, &log)?;
-                    if rest.len() > MAX_RECORDS {
-                        rewrite(&mut log, &binding, &marks)?;
-                    }
-                } else if found.is_earlier_generation_of(&binding, domain) {
-                    log.reset([binding.encode().as_slice()])?;
-                } else {
-                    return Err(StoreError::OtherNetwork {
-                        path: log.path().to_path_buf(),
-                        found: found.to_string(),
-                        expected: binding.to_string(),
-                    });
-                }
+        let view = match read(&path, &records, &binding, domain)? {
+            Some(view) => view,
+            None => {
+                log.reset([binding.encode().as_slice()])?;
+                GuardView { marks: Watermarks::default(), exported: false }
             }
+        };
+        let GuardView { marks, exported } = view;
+        let mut guard = Self { binding, marks, exported, log, torn, _lock: lock };
+        if records.len() > MAX_RECORDS {
+            guard.rewrite()?;
         }
-        marks.restarted();
-        Ok(Self { binding, marks, log, torn, _lock: lock })
+        Ok(guard)
+    }
+
+    /// Reads the guard of `voter` in `dir` without locking or changing it, as it is on disk now. `None` if there is
+    /// none, or only one of an earlier generation.
+    pub fn peek(
+        dir: &Path,
+        voter: Address,
+        domain: &Domain,
+    ) -> Result<Option<GuardView>, StoreError> {
+        let path = dir.join(format!("{}.log", hex::encode(voter)));
+        let Some(records) = AppendLog::read(&path).map_err(as_guard)? else { return Ok(None) };
+        let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
+        read(&path, &records, &binding, domain)
     }
 
     /// Accepts or refuses an intent. Accepted is not yet durable: call `sync` before the signature leaves.
     pub fn check_and_record(&mut self, intent: Intent) -> Result<(), GuardError> {
         self.log.usable()?;
+        if self.exported {
+            return Err(Refused::Exported(intent.name()).into());
+        }
         if self.marks.check_and_record(&intent)? {
             self.log.append(&intent.encode())?;
         }
@@ -111,9 +134,20 @@ impl SignGuard {
     /// Makes everything accepted so far durable. One `fdatasync` for many intents; free if none is new.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         if self.log.len() > MAX_BYTES && self.log.is_dirty() {
-            return rewrite(&mut self.log, &self.binding, &self.marks);
+            return self.rewrite();
         }
         self.log.sync()
+    }
+
+    /// Replaces the file by what it amounts to.
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        let intents = self.marks.snapshot();
+        let mut records = vec![self.binding.encode()];
+        records.extend(intents.iter().map(Encode::encode));
+        if self.exported {
+            records.push(EXPORTED.to_vec());
+        }
+        self.log.reset(records.iter().map(Vec::as_slice))
     }
 
     /// Whether something accepted is not durable yet.
@@ -130,6 +164,16 @@ impl SignGuard {
     #[must_use]
     pub const fn watermarks(&self) -> &Watermarks {
         &self.marks
+    }
+    /// Whether another machine signs with this key now: nothing is signed here.
+    #[must_use]
+    pub const fn exported(&self) -> bool {
+        self.exported
+    }
+    /// The guard's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.log.path()
     }
     /// Set if the end of the file was unfinished when it was opened. After a power loss that is an
     /// unsynced signature, which never left.
@@ -190,28 +234,53 @@ impl Decode for Binding {
     }
 }
 
-fn replay(marks: &mut Watermarks, records: &[Vec<u8>], log: &AppendLog) -> Result<(), StoreError> {
-    for record in records {
-        let intent = Intent::decode(record).map_err(|e| damaged(log, &e))?;
-        marks.restarted();
-        marks.check_and_record(&intent).map_err(|e| damaged(log, &e))?;
+/// What the records say. `None`: there are none, or they are of an earlier generation.
+fn read(
+    path: &Path,
+    records: &[Vec<u8>],
+    binding: &Binding,
+    domain: &Domain,
+) -> Result<Option<GuardView>, StoreError> {
+    let Some((first, rest)) = records.split_first() else { return Ok(None) };
+    let found = Binding::decode(first).map_err(|e| damaged(path, &e))?;
+    if found.is_earlier_generation_of(binding, domain) {
+        return Ok(None);
     }
-    Ok(())
-}
-
-fn rewrite(log: &mut AppendLog, binding: &Binding, marks: &Watermarks) -> Result<(), StoreError> {
-    let intents = marks.snapshot();
-    let records = std::iter::once(binding.encode()).chain(intents.iter().map(Encode::encode));
-    let records: Vec<Vec<u8>> = records.collect();
-    log.reset(records.iter().map(Vec::as_slice))
+    if found != *binding {
+        return Err(StoreError::OtherNetwork {
+            path: path.to_path_buf(),
+            found: found.to_string(),
+            expected: binding.to_string(),
+        });
+    }
+    let (mut marks, mut exported) = (Watermarks::default(), false);
+    for record in rest {
+        match record.as_slice() {
+            EXPORTED => exported = true,
+            REOPENED => exported = false,
+            bytes => {
+                let intent = Intent::decode(bytes).map_err(|e| damaged(path, &e))?;
+                marks.restarted();
+                marks.check_and_record(&intent).map_err(|e| damaged(path, &e))?;
+            }
+        }
+    }
+    marks.restarted();
+    Ok(Some(GuardView { marks, exported }))
 }
 
 /// The guard is not chain data: damage is never answered by starting afresh, so this is not `Corrupt`.
-fn damaged(log: &AppendLog, why: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Io {
-        what: "read the sign guard",
-        path: log.path().to_path_buf(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_string()),
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::GuardDamaged { path: path.to_path_buf(), detail: why.to_string() }
+}
+
+/// A damaged record means more here than in another log.
+fn as_guard(error: StoreError) -> StoreError {
+    match error {
+        StoreError::CorruptRecord { path, offset } => {
+            damaged(&path, &format!("the record at offset {offset} is wrong and valid ones follow"))
+        }
+        other => other,
     }
 }
 

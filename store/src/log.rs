@@ -87,6 +87,16 @@ impl AppendLog {
         Ok(Opened { log, records, torn, created })
     }
 
+    /// Reads the records of a file that another process may be writing, without changing it. `None` if there is no
+    /// such file; an unfinished tail is left out.
+    pub fn read(path: &Path) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        match fs::read(path) {
+            Ok(bytes) => parse(&bytes, path).map(|(records, _)| Some(records)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).at("read", path),
+        }
+    }
+
     /// Adds a record. It is durable only after `sync`.
     pub fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
         self.usable()?;

@@ -5,81 +5,17 @@
 //! Invariant (I-7): no two accepted intents contradict each other. Something lower than what was signed
 //! is refused unless it is, to the byte, what was signed there at the newest height.
 
+mod merge;
+
+pub use merge::{Known, MergeError};
+
+use crate::{Intent, Position};
 use alloy_primitives::B256;
-use rota_types::{Decode, DecodeError, Encode, Reader, VoteKind, Writer};
-use std::{collections::BTreeMap, fmt};
+use rota_types::VoteKind;
+use std::collections::BTreeMap;
 
 /// Rounds of the newest height that are remembered for signing the same again.
 const MAX_ROUNDS: usize = 512;
-
-/// Something a key is about to sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intent {
-    /// A vote; `value_id` zero is nil.
-    Vote {
-        /// Height.
-        height: u64,
-        /// Round.
-        round: u32,
-        /// Prevote or precommit.
-        kind: VoteKind,
-        /// Value voted for.
-        value_id: B256,
-    },
-    /// A proposal.
-    Proposal {
-        /// Height.
-        height: u64,
-        /// Round.
-        round: u32,
-        /// Value proposed. Give the proposal's digest where re-proposals differ by more than the value.
-        value_id: B256,
-    },
-    /// A report on entering a round.
-    Status {
-        /// Height.
-        height: u64,
-        /// Round entered.
-        round: u32,
-        /// Digest of the report.
-        digest: B256,
-    },
-    /// An ack.
-    Ack {
-        /// Height.
-        height: u64,
-        /// Round.
-        round: u32,
-        /// Position in the frame log.
-        g: u64,
-        /// Hash of the frame there.
-        hash: B256,
-    },
-    /// The opening of a term, before its first frame.
-    Term {
-        /// Height of the first frame.
-        height: u64,
-        /// Round of the first frame.
-        round: u32,
-        /// Digest of the TermInit, zero in round 0.
-        init_hash: B256,
-    },
-}
-
-/// Height and round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Height.
-    pub height: u64,
-    /// Round.
-    pub round: u32,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "height {} round {}", self.height, self.round)
-    }
-}
 
 /// Why a signature was refused: it could be used to slash this key. The process should not be
 /// restarted blindly: another machine with the same key, or an old disk, is the usual cause.
@@ -132,6 +68,21 @@ pub enum Refused {
     /// A term, or a round's acks, that another run of the program began: what it signed there is not known.
     #[error("refused to go on at {0}: an earlier run of this program signed there")]
     EarlierRun(Position),
+    /// At or below the height up to which the guard may not know what this key has signed.
+    #[error(
+        "refused to sign a {what} at {asked}: this key may have signed up to height {floor} what its guard does not know"
+    )]
+    Floor {
+        /// Kind of message.
+        what: &'static str,
+        /// Position asked for.
+        asked: Position,
+        /// The last height at which nothing is signed.
+        floor: u64,
+    },
+    /// The guard was exported: another machine signs with this key now.
+    #[error("refused to sign a {0}: the sign guard was exported to another machine")]
+    Exported(&'static str),
 }
 
 /// What one message kind signed at the newest height, by round (and vote kind).
@@ -149,6 +100,8 @@ pub struct Watermarks {
     statuses: Slots,
     ack: Option<(Position, u64, B256)>,
     term: Option<(Position, B256)>,
+    /// Nothing is signed at this height or below.
+    floor: u64,
     /// Whether this run of the program opened `term`.
     term_is_ours: bool,
     /// Whether this run of the program gave every ack at the position of `ack`.
@@ -170,14 +123,21 @@ impl Watermarks {
     pub fn check(&self, intent: &Intent) -> Result<bool, Refused> {
         let (height, round) = intent.position();
         let at = Position { height, round };
+        if height <= self.floor && self.floor > 0 {
+            return match intent {
+                Intent::Floor { .. } => Ok(false),
+                other => Err(Refused::Floor { what: other.name(), asked: at, floor: self.floor }),
+            };
+        }
         match *intent {
             Intent::Vote { kind, value_id, .. } => {
-                self.votes.check(vote_name(kind), at, kind as u8, value_id)
+                self.votes.check(intent.name(), at, kind as u8, value_id)
             }
             Intent::Proposal { value_id, .. } => self.proposals.check("proposal", at, 0, value_id),
             Intent::Status { digest, .. } => self.statuses.check("status", at, 0, digest),
             Intent::Ack { g, hash, .. } => self.check_ack(at, g, hash),
             Intent::Term { init_hash, .. } => self.check_term(at, init_hash),
+            Intent::Floor { .. } => Ok(true),
         }
     }
 
@@ -243,6 +203,7 @@ impl Watermarks {
                 self.term = Some((at, init_hash));
                 self.term_is_ours = true;
             }
+            Intent::Floor { height } => self.floor = self.floor.max(height),
         }
     }
 
@@ -259,6 +220,12 @@ impl Watermarks {
         let slots = slots.into_iter().filter_map(|s| s.newest()).map(|p| p.height);
         let rest = [self.ack.map(|a| a.0.height), self.term.map(|t| t.0.height)];
         slots.chain(rest.into_iter().flatten()).max()
+    }
+
+    /// Nothing is signed at this height or below; 0 if there is no such limit.
+    #[must_use]
+    pub const fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// The intents that give these watermarks again when recorded in order.
@@ -288,6 +255,10 @@ impl Watermarks {
         }
         if let Some((Position { height, round }, init_hash)) = self.term {
             out.push(Intent::Term { height, round, init_hash });
+        }
+        // Last: it would forbid what it comes before.
+        if self.floor > 0 {
+            out.push(Intent::Floor { height: self.floor });
         }
         out
     }
@@ -331,57 +302,5 @@ impl Slots {
         if self.signed.len() > MAX_ROUNDS {
             self.signed.pop_first();
         }
-    }
-}
-
-const fn vote_name(kind: VoteKind) -> &'static str {
-    match kind {
-        VoteKind::Prevote => "prevote",
-        VoteKind::Precommit => "precommit",
-    }
-}
-
-impl Intent {
-    /// Height and round.
-    #[must_use]
-    pub const fn position(&self) -> (u64, u32) {
-        match *self {
-            Self::Vote { height, round, .. }
-            | Self::Proposal { height, round, .. }
-            | Self::Status { height, round, .. }
-            | Self::Ack { height, round, .. }
-            | Self::Term { height, round, .. } => (height, round),
-        }
-    }
-}
-
-impl Encode for Intent {
-    fn encode_to(&self, w: &mut Writer) {
-        let (height, round) = self.position();
-        let (tag, g, content) = match self {
-            Self::Vote { kind, value_id, .. } => (*kind as u8, 0, value_id),
-            Self::Proposal { value_id, .. } => (3, 0, value_id),
-            Self::Status { digest, .. } => (4, 0, digest),
-            Self::Ack { g, hash, .. } => (5, *g, hash),
-            Self::Term { init_hash, .. } => (6, 0, init_hash),
-        };
-        w.u8(tag).u64(height).u32(round).u64(g).hash(content);
-    }
-}
-
-impl Decode for Intent {
-    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tag = r.u8("intent")?;
-        let (height, round) = (r.u64("height")?, r.u32("round")?);
-        let (g, content) = (r.u64("g")?, r.hash("content")?);
-        Ok(match tag {
-            1 => Self::Vote { height, round, kind: VoteKind::Prevote, value_id: content },
-            2 => Self::Vote { height, round, kind: VoteKind::Precommit, value_id: content },
-            3 => Self::Proposal { height, round, value_id: content },
-            4 => Self::Status { height, round, digest: content },
-            5 => Self::Ack { height, round, g, hash: content },
-            6 => Self::Term { height, round, init_hash: content },
-            _ => return Err(DecodeError::Invalid("unknown intent")),
-        })
     }
 }

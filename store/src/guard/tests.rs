@@ -17,7 +17,7 @@ fn open(dir: &Path) -> SignGuard {
 
 fn intent() -> impl Strategy<Value = Intent> {
     let pos = (1u64..4, 0u32..3, 0u8..3);
-    (pos, 0u8..6, 0u64..4).prop_map(|((height, round, c), kind, g)| {
+    (pos, 0u8..7, 0u64..4).prop_map(|((height, round, c), kind, g)| {
         let content = B256::repeat_byte(c);
         match kind {
             0 => Intent::Vote { height, round, kind: VoteKind::Prevote, value_id: content },
@@ -25,6 +25,9 @@ fn intent() -> impl Strategy<Value = Intent> {
             2 => Intent::Proposal { height, round, value_id: content },
             3 => Intent::Status { height, round, digest: content },
             4 => Intent::Ack { height, round, g, hash: content },
+            5 => Intent::Term { height, round, init_hash: content },
+            // Rare, since it forbids most of what follows.
+            _ if c == 0 => Intent::Floor { height },
             _ => Intent::Term { height, round, init_hash: content },
         }
     })
@@ -39,20 +42,25 @@ fn slot(i: &Intent) -> ((u8, u64, u32, u64), B256) {
         Intent::Status { digest, .. } => ((4, h, r, 0), digest),
         Intent::Ack { g, hash, .. } => ((5, h, r, g), hash),
         Intent::Term { init_hash, .. } => ((6, h, r, 0), init_hash),
+        Intent::Floor { .. } => ((7, h, r, 0), B256::ZERO),
     }
 }
 
 fn assert_consistent(signed: &[Intent]) {
     let mut seen = BTreeMap::new();
     let mut left = BTreeMap::new();
+    let mut floor = 0;
     for i in signed {
         let (key, content) = slot(i);
         assert_eq!(*seen.entry(key).or_insert(content), content, "two contents at {key:?}");
         let (h, r) = i.position();
+        let limit = matches!(i, Intent::Floor { .. });
+        assert!(limit || h > floor, "signed at height {h}, below the floor {floor}");
         match i {
             Intent::Status { .. } => {
                 left.insert(h, r);
             }
+            Intent::Floor { .. } => floor = floor.max(h),
             Intent::Ack { .. } => {
                 assert!(left.get(&h).is_none_or(|l| *l <= r), "ack for a round that was left");
             }
