@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         plan.events.push((*kill, Event::KillLeader));
     }
     plan.link.loss_permille = at(4, 0) as u16;
+    plan.verbose = std::env::var_os("VERBOSE").is_some();
     let slack = 3 * plan.tx_rate as usize;
     let result = World::run(plan);
     println!("{result:#?}");

@@ -5,15 +5,21 @@
 
 mod byzantine;
 mod check;
+mod dice;
+mod faults;
 mod l1;
 mod node;
 mod world;
 
 pub use byzantine::Behaviour;
-pub use check::Violation;
+pub use check::{Offence, Stats, Violation};
+pub use faults::{Fate, Letter, Phase, Point, Script};
+pub use node::Unsynced;
 pub use world::{Report, World};
 
 use rota_p2p::LinkPlan;
+use rota_preconf::Mutation;
+use std::collections::BTreeSet;
 
 /// Something that happens to the set, at a virtual time in milliseconds.
 #[derive(Debug, Clone)]
@@ -24,6 +30,16 @@ pub enum Event {
     Start(u16),
     /// Kill whoever leads then.
     KillLeader,
+    /// The process ends, and this is left of what it had not synced.
+    Crash(u16, Unsynced),
+    /// All processes end at once.
+    CrashAll(Unsynced),
+    /// All processes end at once as soon as one of them is in a round above 0.
+    CrashAllInRound(Unsynced),
+    /// Remember the whole disk of a node as it is now.
+    Snapshot(u16),
+    /// Put a remembered disk back, the sign guard too, and start.
+    RollBackAndStart(u16),
     /// Start every node that is down.
     StartAll,
     /// Wipe database and log, but not the sign guard, of a node that is down, then start it.
@@ -34,8 +50,12 @@ pub enum Event {
     LoseGuardAndStart(u16),
     /// Groups that do not reach each other.
     Partition(Vec<Vec<u16>>),
-    /// End of the partition.
+    /// Nothing gets from the first to the second of each pair.
+    Cut(Vec<(u16, u16)>),
+    /// End of all partitions and cuts.
     Heal,
+    /// Every link is like this from now on.
+    Links(LinkPlan),
 }
 
 /// One simulated run.
@@ -55,11 +75,33 @@ pub struct Plan {
     pub length_ms: u64,
     /// What happens when.
     pub events: Vec<(u64, Event)>,
+    /// Whether messages of one lane may overtake each other.
+    pub reorder: bool,
+    /// Crashes at places in the life of a disk.
+    pub crashes: Vec<Point>,
+    /// What becomes of single messages.
+    pub script: Script,
+    /// From then on all links are good and everyone who comes back is up: liveness is judged.
+    pub calm_ms: Option<u64>,
+    /// The rule that is switched off.
+    pub mutation: Option<Mutation>,
+    /// Print what happens.
+    pub verbose: bool,
     /// Members that break the rules, each with one way of it; less than a third of the stake.
     pub byzantine: Vec<(u16, Behaviour)>,
 }
 
 impl Plan {
+    /// Members that do not count as correct: those that lie, and those that lose their disk with the guard on it
+    /// and do not know.
+    pub fn faulty(&self) -> BTreeSet<u16> {
+        let lost = self.events.iter().filter_map(|(_, event)| match event {
+            Event::RollBackAndStart(node) => Some(*node),
+            _ => None,
+        });
+        self.byzantine.iter().map(|(node, _)| *node).chain(lost).collect()
+    }
+
     /// `n` equal validators on quiet links for `length_ms`.
     pub fn quiet(n: usize, seed: u64, length_ms: u64) -> Self {
         Self {
@@ -70,6 +112,12 @@ impl Plan {
             tx_rate: 50,
             length_ms,
             events: Vec::new(),
+            reorder: false,
+            crashes: Vec::new(),
+            script: Script::default(),
+            calm_ms: None,
+            mutation: None,
+            verbose: false,
             byzantine: Vec::new(),
         }
     }

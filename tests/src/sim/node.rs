@@ -2,7 +2,7 @@
 
 use crate::make;
 use alloy_primitives::B256;
-use rota_consensus::{Decided, Keys, Output, Replica, Restored, To};
+use rota_consensus::{Decided, Fatal, Keys, Output, Replica, Restored, To};
 use rota_preconf::{Frame, HeightContext, Rules};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
@@ -14,7 +14,21 @@ use std::{
     sync::Arc,
 };
 
-/// What survives kill -9.
+/// Heights after which the write-ahead log is emptied.
+const COMPACT_HEIGHTS: u32 = 4;
+
+/// What becomes of writes that were not synced when a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsynced {
+    /// All are there: the process died, the machine did not.
+    Kept,
+    /// None is there: power loss.
+    Lost,
+    /// Of each file some first part is there, chosen by this number.
+    Prefix(u64),
+}
+
+/// What is on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) context: HeightContext,
@@ -22,6 +36,8 @@ pub(super) struct Disk {
     pub(super) wal: Vec<Vec<u8>>,
     pub(super) frames: Vec<Arc<Frame>>,
     pub(super) decided: BTreeMap<u64, Decided>,
+    /// Heights in the write-ahead log.
+    pub(super) heights: u32,
 }
 
 /// Written, not synced yet.
@@ -32,6 +48,17 @@ enum Write {
     Guard(Intent),
     Frame(Arc<Frame>),
     Decided(Box<Decided>),
+}
+
+impl Write {
+    /// The file it goes to: each is synced by itself.
+    const fn file(&self) -> usize {
+        match self {
+            Self::Wal(_) | Self::WalReset => 0,
+            Self::Guard(_) => 1,
+            Self::Frame(_) | Self::Decided(_) => 2,
+        }
+    }
 }
 
 /// What leaves a node at once or after a sync.
@@ -53,11 +80,15 @@ pub(super) struct SimNode {
     /// Started without a guard: nothing may be signed at this height or below.
     silent_until: u64,
     pub(super) contradiction: Option<String>,
+    /// Syncs that this disk finished.
+    pub(super) syncs_done: u64,
     writes: Vec<Write>,
     waiting: Vec<Leave>,
     syncs: VecDeque<(Vec<Write>, Vec<Leave>)>,
     intake: VecDeque<Arc<Tx>>,
     framed: BTreeSet<B256>,
+    /// Transactions of the accepted chain by position.
+    placed: BTreeMap<u64, Vec<Arc<Tx>>>,
     wants: bool,
 }
 
@@ -69,6 +100,7 @@ impl SimNode {
             wal: Vec::new(),
             frames: Vec::new(),
             decided: BTreeMap::new(),
+            heights: 0,
         };
         Self {
             index,
@@ -79,11 +111,13 @@ impl SimNode {
             shadow: Watermarks::default(),
             silent_until: 0,
             contradiction: None,
+            syncs_done: 0,
             writes: Vec::new(),
             waiting: Vec::new(),
             syncs: VecDeque::new(),
             intake: VecDeque::new(),
             framed: BTreeSet::new(),
+            placed: BTreeMap::new(),
             wants: false,
         }
     }
@@ -95,7 +129,7 @@ impl SimNode {
         set: &Arc<ValidatorSet>,
         rules: &Arc<Rules>,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Result<(), Fatal> {
         let (seq, vote) = make::keys(self.index);
         let keys = Keys { index: self.index, seq: Arc::new(seq), vote: Arc::new(vote) };
         if self.restarts > 0 && self.disk.guard.newest().is_none() && self.disk.context.height > 1 {
@@ -111,18 +145,21 @@ impl SimNode {
             listen_ms: if self.restarts > 0 { 3_000 } else { 0 },
         };
         let mut replica = Replica::new(Some(keys), Arc::clone(set), Arc::clone(rules), &restored);
-        replica.start(now, &restored.wal, out).expect("starts");
+        let started = replica.start(now, &restored.wal, out);
         self.restarts += 1;
         self.replica = Some(replica);
+        started
     }
 
-    /// kill -9: memory, unsynced writes and everything not sent yet are gone.
-    pub(super) fn kill(&mut self) {
-        self.replica = None;
-        self.writes.clear();
+    /// The process ends: memory and everything not sent yet are gone, and unsynced writes as `unsynced` says.
+    pub(super) fn kill(&mut self, unsynced: Unsynced) {
+        if self.replica.take().is_some() {
+            self.crash(unsynced);
+        }
         self.waiting.clear();
-        self.syncs.clear();
         self.intake.clear();
+        self.framed.clear();
+        self.placed.clear();
         self.wants = false;
     }
 
@@ -164,13 +201,24 @@ impl SimNode {
                         self.framed.insert(tx.hash);
                         self.intake.retain(|t| t.hash != tx.hash);
                     }
+                    self.placed.insert(frame.g(), frame.txs.clone());
                 }
                 Output::Acked { g, .. } => {
                     if let Some(frame) = self.replica.as_ref().and_then(|r| r.chain().at(g)) {
                         self.acked.insert(g, frame.hash);
                     }
                 }
-                Output::Decided(decided) => self.writes.push(Write::Decided(decided)),
+                Output::Decided(decided) => {
+                    self.placed.retain(|g, _| *g > decided.header.last_g);
+                    self.writes.push(Write::Decided(decided));
+                }
+                // What fell off the chain waits again, unless it comes back right away.
+                Output::Rewound { g, .. } => {
+                    for tx in self.placed.split_off(&(g + 1)).into_values().flatten() {
+                        self.framed.remove(&tx.hash);
+                        self.intake.push_back(tx);
+                    }
+                }
                 Output::TakeTxs => self.wants = true,
                 Output::ReturnTxs(txs) => {
                     for tx in txs.into_iter().rev() {
@@ -179,8 +227,7 @@ impl SimNode {
                     }
                 }
                 Output::Ask { to, request } => asks.push((to, request)),
-                Output::Rewound { .. }
-                | Output::Leading(_)
+                Output::Leading(_)
                 | Output::Round { .. }
                 | Output::Fault { .. }
                 | Output::Misbehaved { .. } => {}
@@ -197,38 +244,67 @@ impl SimNode {
     /// The oldest sync is done.
     pub(super) fn synced(&mut self) -> Vec<Leave> {
         let Some((writes, leaves)) = self.syncs.pop_front() else { return Vec::new() };
-        for write in writes {
-            match write {
-                Write::Wal(bytes) => self.disk.wal.push(bytes),
-                Write::WalReset => self.disk.wal.clear(),
-                Write::Guard(intent) => {
-                    if intent.position().0 <= self.silent_until {
-                        self.contradiction
-                            .get_or_insert(format!("signed {intent:?} without a guard"));
-                    }
-                    if let Err(refused) = self.shadow.check_and_record(&intent) {
-                        self.contradiction.get_or_insert(refused.to_string());
-                    }
-                    self.disk.guard.check_and_record(&intent).expect("guard agreed before");
-                }
-                Write::Frame(frame) => self.disk.frames.push(frame),
-                Write::Decided(decided) => {
-                    self.disk.context = decided.next.clone();
-                    self.disk.frames.retain(|f| f.g() > decided.next.base.g);
-                    self.disk.decided.insert(decided.header.height(), *decided);
+        self.syncs_done += 1;
+        writes.into_iter().for_each(|write| self.apply(write));
+        leaves
+    }
+
+    /// Leaves of the unsynced writes what `unsynced` says, file by file.
+    fn crash(&mut self, unsynced: Unsynced) {
+        let mut files: [Vec<Write>; 3] = Default::default();
+        let batches = std::mem::take(&mut self.syncs);
+        let written = batches.into_iter().flat_map(|(writes, _)| writes);
+        for write in written.chain(std::mem::take(&mut self.writes)) {
+            files[write.file()].push(write);
+        }
+        for (i, file) in files.into_iter().enumerate() {
+            let there = match unsynced {
+                Unsynced::Kept => file.len(),
+                Unsynced::Lost => 0,
+                Unsynced::Prefix(n) => (n >> (i * 16)) as usize % (file.len() + 1),
+            };
+            file.into_iter().take(there).for_each(|write| self.apply(write));
+        }
+    }
+
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Wal(bytes) => self.disk.wal.push(bytes),
+            Write::WalReset => {
+                self.disk.heights += 1;
+                if self.disk.heights >= COMPACT_HEIGHTS {
+                    self.disk.heights = 0;
+                    self.disk.wal.clear();
                 }
             }
+            Write::Guard(intent) => {
+                if intent.position().0 <= self.silent_until {
+                    self.contradiction.get_or_insert(format!("signed {intent:?} without a guard"));
+                }
+                if let Err(refused) = self.shadow.check_and_record(&intent) {
+                    self.contradiction.get_or_insert(refused.to_string());
+                }
+                self.disk.guard.check_and_record(&intent).expect("guard agreed before");
+            }
+            Write::Frame(frame) => self.disk.frames.push(frame),
+            Write::Decided(decided) => {
+                self.disk.context = decided.next.clone();
+                self.disk.frames.retain(|f| f.g() > decided.next.base.g);
+                self.disk.decided.insert(decided.header.height(), *decided);
+            }
         }
-        leaves
     }
 
     /// Answers a peer's request from memory and disk.
     pub(super) fn answer(&self, request: &Request) -> Response {
         match request {
-            Request::Frames { from_g, tip } => {
-                let replica = self.replica.as_ref();
-                let frames = replica.map(|r| r.frames_to(*from_g, tip)).unwrap_or_default();
-                Response::Frames(frames.iter().map(|f| (*f.signed).clone()).collect())
+            Request::Frames { .. } => {
+                let answer = self.replica.as_ref().and_then(|r| r.answer(request));
+                answer.unwrap_or_else(|| Response::Frames(Vec::new()))
+            }
+            Request::Justification { .. } => {
+                let answer = self.replica.as_ref().and_then(|r| r.answer(request));
+                answer.unwrap_or(Response::Justification(None))
             }
             Request::Heights { from, count } => {
                 let heights = self.disk.decided.range(from..).take(*count as usize);

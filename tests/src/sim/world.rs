@@ -2,12 +2,14 @@
 
 mod finish;
 mod life;
+mod masks;
 mod steps;
 mod traffic;
 
 use super::{
     Plan,
-    check::{Checker, Violation},
+    byzantine::Cast,
+    check::{Checker, Stats, Violation},
     dice::Dice,
     node::{Disk, SimNode, Unsynced},
 };
@@ -47,6 +49,10 @@ pub struct Report {
     pub rewinds: usize,
     /// Heights that came back from L1 by derivation.
     pub derived: usize,
+    /// Crashes, gaps, retreats.
+    pub stats: Stats,
+    /// What Byzantine members did, by name.
+    pub deeds: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug)]
@@ -59,6 +65,7 @@ enum Due {
     Start(u16),
     Calm,
     Late { from: u16, to: u16, message: Box<Message> },
+    Act,
     Submit,
     Origin,
     Answer { to: u16, from: u16, response: Response },
@@ -87,6 +94,8 @@ pub struct World {
     cuts: BTreeSet<(u16, u16)>,
     snapshots: BTreeMap<u16, Disk>,
     dice: Dice,
+    cast: Cast,
+    known: BTreeMap<B256, Arc<Tx>>,
 }
 
 impl World {
@@ -106,6 +115,8 @@ impl World {
     }
 
     fn new(plan: Plan) -> Self {
+        // Every member checks the same signatures, and every seed runs twice.
+        rota_types::remember_signatures();
         let params = ChainParams { window_heights: 6, ..ChainParams::default() };
         let set = Arc::new(make::set(&plan.stakes));
         let rules = Arc::new(rules(&set, params, &plan));
@@ -116,6 +127,7 @@ impl World {
         net.set_keep_order(!plan.reorder);
         let checker = Checker::new(&plan, &set, &rules);
         let dice = Dice::new(plan.seed);
+        let cast = Cast::new(plan.seed, &plan.byzantine);
         let origin = Env {
             timestamp_s: 0,
             l1_number: 0,
@@ -133,6 +145,8 @@ impl World {
             top_round: 0,
             rewinds: 0,
             derived: 0,
+            stats: Stats::default(),
+            deeds: BTreeMap::new(),
         };
         Self {
             plan,
@@ -154,6 +168,8 @@ impl World {
             cuts: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             dice,
+            cast,
+            known: BTreeMap::new(),
         }
     }
 
@@ -170,6 +186,9 @@ impl World {
         }
         for i in 0..self.nodes.len() {
             self.boot(i);
+        }
+        if !self.plan.byzantine.is_empty() {
+            self.push(0, Due::Act);
         }
     }
 
@@ -205,13 +224,15 @@ impl World {
             Due::Start(node) => self.boot(usize::from(node)),
             Due::Calm => self.calm(),
             Due::Late { from, to, message } => self.net.send(self.now_us, from, to, &message),
+            Due::Act => self.act(),
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
             Due::Asked { to, from, request } => {
                 if self.nodes[usize::from(to)].replica.is_some() && self.reaches(to, from) {
-                    let response = self.nodes[usize::from(to)].answer(&request);
-                    let at = self.now_us + self.plan.link.latency_us;
-                    self.push(at, Due::Answer { to: from, from: to, response });
+                    if let Some(response) = self.answer_of(to, from, &request) {
+                        let at = self.now_us + self.plan.link.latency_us;
+                        self.push(at, Due::Answer { to: from, from: to, response });
+                    }
                 }
             }
             Due::Answer { to, from, response } => self.answer(to, from, response),

@@ -12,7 +12,7 @@ impl World {
         let heights = self
             .nodes
             .iter()
-            .filter(|n| n.replica.is_some())
+            .filter(|n| n.replica.is_some() && !self.cast.has(n.index))
             .map(|n| n.disk.decided.last_key_value().map_or(0, |(h, _)| *h));
         let heights: VecDeque<u64> = heights.collect();
         let decided: std::collections::BTreeSet<B256> = self
@@ -26,6 +26,8 @@ impl World {
             heights.iter().min().copied().unwrap_or(0),
             heights.iter().max().copied().unwrap_or(0),
         );
+        self.report.stats = self.checker.live.stats.clone();
+        self.report.deeds = std::mem::take(&mut self.cast.deeds);
         self.report.frames = self.checker.frames();
         self.report.txs = (decided.len(), self.txs.len());
         self.report.trace = self.trace.finalize();

@@ -89,6 +89,10 @@ impl World {
         let replicas = self.nodes.iter().filter_map(|n| n.replica.as_ref());
         if replicas.map(|r| r.place().1).max().unwrap_or(0) > 0 {
             self.crash_all(unsynced);
+            for i in 0..self.nodes.len() {
+                let after = 100 + self.dice.below(400);
+                self.push(self.now_us + after * 1000, Due::Start(self.nodes[i].index));
+            }
         } else {
             self.push(self.now_us + 1_000, Due::Watch(unsynced));
         }
@@ -127,8 +131,13 @@ impl World {
 
     /// A replica that stops for good: only one that lost its disk may.
     pub(super) fn halted(&mut self, node: u16, fatal: &Fatal) {
-        self.checker.fatal(self.now_us, node, fatal);
+        if !self.cast.has(node) {
+            self.checker.fatal(self.now_us, node, fatal);
+        }
         self.kill(node);
+        if self.cast.has(node) {
+            self.revive(node);
+        }
     }
 
     fn crash(&mut self, node: u16, unsynced: Unsynced) {
@@ -151,7 +160,10 @@ impl World {
         self.checker.booted(self.now_us, node);
         let mut out = Vec::new();
         let now = EPOCH_MS + self.now_us / 1000;
-        self.nodes[i].boot(now, &self.set, &self.rules, &mut out);
+        if let Err(fatal) = self.nodes[i].boot(now, &self.set, &self.rules, &mut out) {
+            self.halted(node, &fatal);
+            return;
+        }
         self.absorb(node, out);
         self.input(node, Input::Origin(self.origin.clone()));
     }

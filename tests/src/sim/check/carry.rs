@@ -1,0 +1,186 @@
+//! A second opinion on every TermInit (I-11, I-12) and on every prevote above round 0 (I-27).
+//!
+//! Written from the protocol, not from `preconf`: it sees all frames at once and keeps no pool.
+
+use super::{
+    acks::Acks,
+    tree::{Tip, Tree},
+};
+use alloy_primitives::B256;
+use rota_types::{Proposal, SignedTermInit, Status, Validator, ValidatorSet, Vote};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A TermInit and what the second opinion says.
+#[derive(Debug, Clone)]
+struct Opinion {
+    place: (u64, u32),
+    carry: Tip,
+    verdict: Result<(), String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Carries {
+    opinions: BTreeMap<B256, Opinion>,
+    /// Proposals by digest.
+    proposals: BTreeMap<B256, Proposal>,
+    by_value: BTreeMap<(u64, u32, B256), BTreeSet<B256>>,
+    relied: BTreeSet<B256>,
+    /// Last frame of the height before, by height.
+    pub(super) bases: BTreeMap<u64, Tip>,
+}
+
+/// What an opinion is formed from.
+pub(super) struct Sight<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) set: &'a ValidatorSet,
+    pub(super) acks: &'a Acks,
+    pub(super) leaders: &'a BTreeMap<(u64, u32), u16>,
+}
+
+impl Carries {
+    pub(super) fn proposal(&mut self, p: &Proposal, digest: B256) {
+        let place = (p.height, p.round, p.value_id);
+        self.by_value.entry(place).or_default().insert(digest);
+        self.proposals.entry(digest).or_insert_with(|| p.clone());
+    }
+
+    pub(super) fn init(&mut self, sight: &Sight<'_>, signed: &SignedTermInit, hash: B256) {
+        let known = self.opinions.get(&hash).is_some_and(|o| o.verdict.is_ok());
+        if known {
+            return;
+        }
+        let i = &signed.init;
+        let verdict = self.judge(sight, signed);
+        let carry = (i.carry_g, i.carry_hash);
+        self.opinions.insert(hash, Opinion { place: (i.height, i.round), carry, verdict });
+    }
+
+    fn judge(&self, sight: &Sight<'_>, signed: &SignedTermInit) -> Result<(), String> {
+        let i = &signed.init;
+        let signers: BTreeSet<u16> = signed.reports.iter().map(|r| r.status.signer).collect();
+        let weight: u64 =
+            signers.iter().filter_map(|s| sight.set.get(*s)).map(Validator::power).sum();
+        if signers.len() != signed.reports.len() || !sight.set.is_quorum(weight) {
+            return Err("reports are not of more than two thirds".to_owned());
+        }
+        let here = |s: &Status| (s.height, s.round) == (i.height, i.round);
+        if !signed.reports.iter().all(|r| here(&r.status)) {
+            return Err("a report of another place".to_owned());
+        }
+        if sight.leaders.get(&(i.height, i.round)).is_some_and(|l| *l != i.leader) {
+            return Err("not the leader".to_owned());
+        }
+        let Some(base) = self.bases.get(&i.height).copied() else {
+            return Err("its height has no base yet".to_owned());
+        };
+        let newest = signed.reports.iter().map(|r| r.status.best_round).max().unwrap_or(0);
+        let reports = signed.reports.iter().map(|r| &r.status);
+        let reports: Vec<&Status> = reports.filter(|s| s.best_round == newest).collect();
+        for report in &reports {
+            self.justified(sight, base, report)?;
+        }
+        let (carry, closed) = select(sight, base, i.height, &reports);
+        if (carry, closed) == ((i.carry_g, i.carry_hash), i.carry_closed) {
+            Ok(())
+        } else {
+            Err(format!("carries {} {}, reports give {carry:?} {closed}", i.carry_g, i.carry_hash))
+        }
+    }
+
+    fn justified(&self, sight: &Sight<'_>, base: Tip, s: &Status) -> Result<(), String> {
+        let tip = (s.best_g, s.best_hash);
+        let holds = |low, high| sight.tree.holds(low, high) == Some(true);
+        if !holds(base, tip) {
+            return Err(format!("{s:?} is not on the base"));
+        }
+        let Ok(round @ 1..) = u32::try_from(s.best_round) else { return Ok(()) };
+        if let Some(o) = self.opinions.get(&s.best_ref) {
+            let own = o.place == (s.height, round) && holds(o.carry, tip);
+            return if own && o.verdict.is_ok() {
+                Ok(())
+            } else {
+                Err(format!("{s:?} rests on {o:?}"))
+            };
+        }
+        let Some(p) = self.proposals.get(&s.best_ref) else {
+            return Err(format!("{s:?} rests on nothing known"));
+        };
+        let polka = u32::try_from(p.pol_round)
+            .is_ok_and(|vr| sight.acks.has_polka(p.height, vr, &p.value_id));
+        let close = sight.tree.value(&p.value_id).map(|v| v.tip);
+        if (p.height, p.round) == (s.height, round) && polka && close == Some(tip) {
+            Ok(())
+        } else {
+            Err(format!("{s:?} rests on {p:?}"))
+        }
+    }
+
+    /// A correct node accepted it: it acked in it, reported it or proposed in it. Gives what speaks
+    /// against it, once; the carry if nothing does.
+    pub(super) fn rely(&mut self, hash: &B256) -> Option<Result<((u64, u32), Tip), String>> {
+        if hash.is_zero() || self.proposals.contains_key(hash) || !self.relied.insert(*hash) {
+            return None;
+        }
+        Some(match self.opinions.get(hash) {
+            None => Err(format!("TermInit {hash} was never seen")),
+            Some(o) => match &o.verdict {
+                Ok(()) => Ok((o.place, o.carry)),
+                Err(why) => Err(format!("TermInit {hash} at {:?}: {why}", o.place)),
+            },
+        })
+    }
+
+    /// I-27: a prevote above round 0 is for a re-proposal, or for what a valid TermInit carries.
+    pub(super) fn may_prevote(&self, tree: &Tree, vote: &Vote) -> Result<(), String> {
+        if vote.round == 0 || vote.value_id.is_zero() {
+            return Ok(());
+        }
+        let place = (vote.height, vote.round, vote.value_id);
+        let digests = self.by_value.get(&place);
+        let proposals = digests.into_iter().flatten().filter_map(|d| self.proposals.get(d));
+        let mut why = "no proposal is known".to_owned();
+        for p in proposals {
+            if p.pol_round >= 0 {
+                return Ok(());
+            }
+            let Some(o) = self.opinions.get(&p.init_hash) else {
+                why = format!("TermInit {} is not known", p.init_hash);
+                continue;
+            };
+            why = format!("{o:?}");
+            let close = tree.value(&p.value_id).map(|v| v.tip);
+            if o.place == (vote.height, vote.round)
+                && o.verdict.is_ok()
+                && close.is_some_and(|c| tree.holds(o.carry, c) == Some(true))
+            {
+                return Ok(());
+            }
+        }
+        Err(format!("{vote:?} without a valid TermInit: {why}"))
+    }
+}
+
+/// Section 6.4, rule 4: from the base always to the child with most reported stake below it.
+fn select(sight: &Sight<'_>, base: Tip, height: u64, reports: &[&Status]) -> (Tip, bool) {
+    let mut at = base;
+    loop {
+        let mut children: BTreeMap<B256, u64> = BTreeMap::new();
+        for report in reports {
+            let tip = (report.best_g, report.best_hash);
+            if tip.0 > at.0 && sight.tree.holds(at, tip) == Some(true) {
+                let child = sight.tree.at(tip, at.0 + 1).unwrap_or_default();
+                let power = sight.set.get(report.signer).map_or(0, Validator::power);
+                *children.entry(child).or_default() += power;
+            }
+        }
+        // The first of the greatest, in ascending order of hash.
+        let most = children.values().max().copied();
+        let Some((hash, _)) = children.into_iter().find(|(_, w)| Some(*w) == most) else {
+            return (at, false);
+        };
+        at = (at.0 + 1, hash);
+        if sight.tree.get(&hash).is_some_and(|f| f.close && f.height == height) {
+            return (at, true);
+        }
+    }
+}
