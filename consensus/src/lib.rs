@@ -12,4 +12,6 @@ mod replica;
 mod wal;
 
 pub use machine::Fatal;
-pub use replica::{Decided, Input, Keys, Output, Replica, Restored, Retract, Synced, To};
+pub use replica::{
+    Decided, Elsewhere, Input, Keys, Observe, Output, Replica, Restored, Retract, Synced, To,
+};

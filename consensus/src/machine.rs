@@ -11,6 +11,7 @@ use crate::{
     context::{Ctx, Cut, H, Index, Members},
     convert, wal,
 };
+use alloy_primitives::B256;
 use hands::Hands;
 use malachite_core::{Input, LocallyProposedValue, Params, ProposedValue, State, process};
 use malachite_types::{
@@ -18,7 +19,8 @@ use malachite_types::{
 };
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    CommitCertificate, Domain, Encode, Header, SignedTermInit, ValidatorSet, VoteKey, wire::Message,
+    CommitCertificate, Domain, Encode, Header, PolkaCertificate, SignedProposal, SignedTermInit,
+    ValidatorSet, VoteKey, wire::Message,
 };
 use std::{
     convert::Infallible,
@@ -32,6 +34,9 @@ pub enum Fatal {
     /// The sign guard refused. Another machine with this key, or an old disk, is the usual cause.
     #[error("{0}")]
     Guard(#[from] rota_store::Refused),
+    /// This key signs elsewhere too, or its guard is not the newest. The operator's move.
+    #[error("{0}")]
+    Elsewhere(Box<crate::replica::Elsewhere>),
     /// Malachite's core failed an internal check.
     #[error("consensus core failed: {0}")]
     Core(String),
@@ -143,8 +148,9 @@ impl Machine {
     ) -> Result<(), Fatal> {
         let mut inputs = Vec::new();
         for bytes in entries {
-            let (at, input) = wal::decode(bytes, &self.domain)?;
-            if at == height {
+            if let (at, wal::Entry::Input(input)) = wal::decode(bytes, &self.domain)?
+                && at == height
+            {
                 inputs.push(input);
             }
         }
@@ -232,6 +238,21 @@ impl Machine {
             convert::commit_in(certificate),
         );
         self.step(Input::SyncValueResponse(response), guard, out)
+    }
+
+    /// The prevotes of more than two thirds for the value, if they are known.
+    pub(crate) fn polka(&self, round: i32, id: &B256) -> Option<PolkaCertificate> {
+        let polka = self.state.polka_certificate(convert::pol(round), id)?;
+        Some(convert::polka_out(polka, self.epoch))
+    }
+
+    /// A proposal that is known, if it proposes its value again.
+    pub(crate) fn reproposal(&self, round: u32, id: &B256) -> Option<SignedProposal> {
+        let at = convert::round(round);
+        let driver = &self.state.driver;
+        let (signed, _) = driver.proposal_and_validity_for_round_and_value(at, *id)?;
+        let again = signed.message.pol.is_defined();
+        again.then(|| convert::proposal_out(signed, self.epoch, B256::ZERO))
     }
 
     fn step(

@@ -1,4 +1,5 @@
-//! The write-ahead log's entries: every consensus input that must survive a crash, each with its height.
+//! The write-ahead log's entries: every consensus input that must survive a crash, and what this validator
+//! accepted and reported in rounds above 0, each with its height.
 //!
 //! Not for: the file (`store::AppendLog`).
 //! Invariant: an entry names its height, so that entries left by a torn reset are told apart; an entry
@@ -11,10 +12,35 @@ use crate::{
 use malachite_core::{Input, ProposedValue};
 use malachite_types::{Timeout, TimeoutKind, Validity, ValueOrigin};
 use rota_types::{
-    Decode, DecodeError, Domain, Encode, Header, PolkaCertificate, Reader, SignedProposal,
-    SignedVote, Writer,
+    Decode, DecodeError, Domain, Encode, Header, Justification, PolkaCertificate, Reader,
+    SignedProposal, SignedStatus, SignedVote, Writer,
 };
 use std::sync::Arc;
+
+/// What an entry holds.
+#[expect(clippy::large_enum_variant, reason = "read once, at a start")]
+pub(crate) enum Entry {
+    /// An input of the consensus core.
+    Input(Input<Ctx>),
+    /// What was accepted in a round above 0.
+    Accepted(Justification),
+    /// The own report on entering a round.
+    Reported(SignedStatus),
+}
+
+/// The entry of an acceptance.
+pub(crate) fn accepted(height: u64, justification: &Justification) -> Vec<u8> {
+    let mut w = Writer::default();
+    justification.encode_to(w.u64(height).u8(6));
+    w.finish()
+}
+
+/// The entry of an own report.
+pub(crate) fn reported(status: &SignedStatus) -> Vec<u8> {
+    let mut w = Writer::default();
+    status.encode_to(w.u64(status.status.height).u8(7));
+    w.finish()
+}
 
 /// Encodes an input that belongs into the log; `None` for one that does not.
 pub(crate) fn encode(
@@ -58,11 +84,11 @@ pub(crate) fn height(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk::<8>().map(|b| u64::from_be_bytes(*b))
 }
 
-/// Decodes an entry into its height and input.
-pub(crate) fn decode(bytes: &[u8], domain: &Domain) -> Result<(u64, Input<Ctx>), DecodeError> {
+/// Decodes an entry into its height and content.
+pub(crate) fn decode(bytes: &[u8], domain: &Domain) -> Result<(u64, Entry), DecodeError> {
     let mut r = Reader::new(bytes);
     let height = r.u64("wal height")?;
-    let input = match r.u8("wal kind")? {
+    let entry = Entry::Input(match r.u8("wal kind")? {
         1 => Input::Vote(convert::vote_in(&SignedVote::decode_from(&mut r)?)),
         2 => Input::Proposal(convert::proposal_in(SignedProposal::decode_from(&mut r)?)),
         3 => {
@@ -91,8 +117,20 @@ pub(crate) fn decode(bytes: &[u8], domain: &Domain) -> Result<(u64, Input<Ctx>),
             Input::TimeoutElapsed(Timeout::new(convert::round(r.u32("round")?), kind))
         }
         5 => Input::PolkaCertificate(convert::polka_in(&PolkaCertificate::decode_from(&mut r)?)),
+        6 => return own(height, r, |r| Justification::decode_from(r).map(Entry::Accepted)),
+        7 => return own(height, r, |r| SignedStatus::decode_from(r).map(Entry::Reported)),
         _ => return Err(DecodeError::Invalid("unknown wal entry")),
-    };
+    });
     r.end()?;
-    Ok((height, input))
+    Ok((height, entry))
+}
+
+fn own(
+    height: u64,
+    mut r: Reader<'_>,
+    decode: impl FnOnce(&mut Reader<'_>) -> Result<Entry, DecodeError>,
+) -> Result<(u64, Entry), DecodeError> {
+    let entry = decode(&mut r)?;
+    r.end()?;
+    Ok((height, entry))
 }

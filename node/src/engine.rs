@@ -16,8 +16,8 @@ use rota_consensus::{Fatal, Input, Output, Replica, Synced};
 use rota_p2p::{Handle, PeerFault};
 use rota_preconf::{Cursor, Frame};
 use rota_types::{
-    Env, Millis, SignedFrame, Tx,
-    wire::{Head, Message, Request},
+    Env, Justification, Millis, Tx,
+    wire::{Head, Message, Request, Response},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -54,14 +54,14 @@ pub enum ReplicaInput {
     Durable(u64),
     /// Decided heights from a peer.
     Synced(u16, Vec<Synced>),
-    /// Give the frames up to a tip.
-    Frames {
-        /// First position.
-        from_g: u64,
-        /// Last frame.
-        tip: alloy_primitives::B256,
+    /// What a Status rests on, as it was asked for.
+    Justification(u16, Box<Justification>),
+    /// Answer a peer's question about the undecided height.
+    Asked {
+        /// The question.
+        request: Request,
         /// Where to.
-        reply: Sender<Vec<SignedFrame>>,
+        reply: Sender<Response>,
     },
     /// Stop.
     Stop,
@@ -197,11 +197,12 @@ impl Engine {
             ReplicaInput::Origin(env) => Input::Origin(*env),
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
-            ReplicaInput::Frames { from_g, tip, reply } => {
-                let frames = self.replica.frames_to(from_g, &tip);
-                let signed = frames.iter().map(|f| (*f.signed).clone()).collect();
-                if reply.try_send(signed).is_err() {
-                    tracing::debug!("who asked for frames is gone");
+            ReplicaInput::Justification(from, what) => Input::Justification { from, what },
+            ReplicaInput::Asked { request, reply } => {
+                if let Some(answer) = self.replica.answer(&request)
+                    && reply.try_send(answer).is_err()
+                {
+                    tracing::debug!("who asked is gone");
                 }
                 return Ok(());
             }

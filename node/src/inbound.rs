@@ -243,14 +243,21 @@ pub fn handler(
     store: Blocks,
 ) -> Arc<dyn Fn(Peer, Request) -> Response + Send + Sync> {
     Arc::new(move |_, request| match request {
-        Request::Frames { from_g, tip } => {
-            let (reply, answer) = bounded(1);
-            let asked = replica.try_send(ReplicaInput::Frames { from_g, tip, reply });
-            let frames = match asked {
-                Ok(()) => answer.recv_timeout(Duration::from_secs(2)).unwrap_or_default(),
-                Err(_) => Vec::new(),
+        Request::Frames { .. } | Request::Justification { .. } => {
+            let none = match request {
+                Request::Justification { .. } => Response::Justification(None),
+                _ => Response::Frames(Vec::new()),
             };
-            Response::Frames(fit(frames))
+            let (reply, answer) = bounded(1);
+            let asked = replica.try_send(ReplicaInput::Asked { request, reply });
+            let answer = match asked {
+                Ok(()) => answer.recv_timeout(Duration::from_secs(2)).unwrap_or(none),
+                Err(_) => none,
+            };
+            match answer {
+                Response::Frames(frames) => Response::Frames(fit(frames)),
+                other => other,
+            }
         }
         Request::Heights { from, count } => {
             let count = usize::try_from(count).unwrap_or(MAX_HEIGHTS).min(MAX_HEIGHTS);
@@ -318,6 +325,12 @@ async fn answer(
                 if frames.send((Box::new(frame), peer)).is_err() {
                     return;
                 }
+            }
+        }
+        Response::Justification(None) => {}
+        Response::Justification(Some(what)) => {
+            if replica.send(ReplicaInput::Justification(to, what)).is_err() {
+                tracing::debug!("the replica has ended");
             }
         }
         Response::Heights(list) => {

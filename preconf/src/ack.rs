@@ -1,13 +1,15 @@
 //! Counting acks: how far more than two thirds of the stake have stored the accepted chain.
 //!
-//! Invariant (I-26): one newest ack per validator, and a bounded number of positions for certificates.
+//! Invariant (I-26): one newest ack per validator, and for certificates a bounded number of signatures of
+//! each, so that nobody pushes out what others signed.
 
-use crate::Chain;
+use crate::{Chain, Mutation, Rules};
 use alloy_primitives::B256;
 use rota_types::{AckCert, Bitmap, SeqSignature, SignedAck, ValidatorSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-const MAX_POSITIONS: usize = 512;
+/// Signatures of one validator that are kept.
+const MAX_KEPT: usize = 256;
 
 /// What an ack brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ type Place = (u64, B256, u64, u32, B256);
 pub struct AckTally {
     newest: BTreeMap<u16, SignedAck>,
     places: BTreeMap<Place, BTreeMap<u16, SeqSignature>>,
+    of: BTreeMap<u16, BTreeSet<Place>>,
 }
 
 impl AckTally {
@@ -47,15 +50,19 @@ impl AckTally {
         self.newest.insert(ack.signer, signed.clone());
         let place = (ack.g, ack.frame_hash, ack.height, ack.round, ack.init_hash);
         self.places.entry(place).or_default().insert(ack.signer, signed.signature);
-        while self.places.len() > MAX_POSITIONS {
-            self.places.pop_first();
+        let own = self.of.entry(ack.signer).or_default();
+        own.insert(place);
+        if own.len() > MAX_KEPT
+            && let Some(oldest) = own.pop_first()
+        {
+            self.forget(&oldest, ack.signer);
         }
         AckVerdict::Counted
     }
 
     /// The highest position of `chain` that more than two thirds stored, and their stake in gwei.
     #[must_use]
-    pub fn acked(&self, chain: &Chain, set: &ValidatorSet) -> Option<(u64, u64)> {
+    pub fn acked(&self, chain: &Chain, set: &ValidatorSet, rules: &Rules) -> Option<(u64, u64)> {
         let mut votes: Vec<(u64, u64)> = self
             .newest
             .values()
@@ -66,7 +73,9 @@ impl AckTally {
         let mut weight = 0u64;
         for (g, power) in votes {
             weight = weight.saturating_add(power);
-            if set.is_quorum(weight) {
+            let third = rules.off(Mutation::AckThird)
+                && u128::from(weight).saturating_mul(3) > u128::from(set.total());
+            if third || set.is_quorum(weight) {
                 return Some((g, weight));
             }
         }
@@ -96,5 +105,17 @@ impl AckTally {
     /// Forgets positions up to a decided one.
     pub fn prune(&mut self, decided_g: u64) {
         self.places.retain(|place, _| place.0 > decided_g);
+        for own in self.of.values_mut() {
+            own.retain(|place| place.0 > decided_g);
+        }
+    }
+
+    fn forget(&mut self, place: &Place, signer: u16) {
+        if let Some(signatures) = self.places.get_mut(place) {
+            signatures.remove(&signer);
+            if signatures.is_empty() {
+                self.places.remove(place);
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@
 //! Invariant (I-11, I-12): `select` is a pure function of the reports and the frames they name, so a
 //! TermInit that one correct node judges valid is judged valid by all.
 
-use crate::{Chain, FramePool};
+use crate::{Chain, Frame, FramePool, InitView, Mutation, Need};
 use alloy_primitives::B256;
-use rota_types::{Domain, SignedStatus, SignedTermInit, TermInit, ValidatorSet};
+use rota_types::{Domain, Flags, SignedStatus, SignedTermInit, TermInit, ValidatorSet};
 use std::collections::BTreeMap;
 
 /// What a selection gives.
@@ -36,6 +36,11 @@ impl StatusBook {
     pub fn add(&mut self, report: SignedStatus) {
         let s = &report.status;
         self.reports.entry((s.height, s.round)).or_default().entry(s.signer).or_insert(report);
+    }
+    /// Whether a signer's report of a round is here.
+    #[must_use]
+    pub fn has(&self, height: u64, round: u32, signer: u16) -> bool {
+        self.reports.get(&(height, round)).is_some_and(|r| r.contains_key(&signer))
     }
     /// The reports of a round if they are of more than two thirds, by ascending signer.
     #[must_use]
@@ -92,13 +97,45 @@ pub fn select(
         depth = depth.saturating_add(1);
         g = g.saturating_add(1);
         closed = pool.get(&hash).is_some_and(|f| {
-            f.height() == base.height && f.signed.header.flags.has(rota_types::Flags::CLOSE)
+            f.height() == base.height && f.signed.header.flags.has(Flags::CLOSE)
         });
     }
     Select::Carry { g, hash: at, closed }
 }
 
-/// Why a TermInit is refused. Its leader is at fault, unless a frame is missing.
+/// The tip that a leader carries: what `select` gives, unless a test has switched that off.
+pub(crate) fn choose_tip(reports: &[SignedStatus], view: &InitView<'_>) -> Select {
+    let tip = if view.rules.off(Mutation::AnyReport) {
+        let newest = reports.iter().map(|r| r.status.best_round).max().unwrap_or(0);
+        reports.iter().find(|r| r.status.best_round == newest).map(|r| r.status.best_hash)
+    } else if view.rules.off(Mutation::Unjustified) {
+        Some(view.chain.tip().hash)
+    } else {
+        None
+    };
+    match tip {
+        None => select(reports, view.chain, view.pool, view.set),
+        Some(tip) => clip(view, &tip),
+    }
+}
+
+/// A tip cut back to the CLOSE of the height.
+fn clip(view: &InitView<'_>, tip: &B256) -> Select {
+    let base = view.chain.base();
+    let path = match view.pool.path(&base.base.hash, tip) {
+        Ok(path) => path,
+        Err(missing) => return Select::Missing(missing),
+    };
+    let closes = |f: &Frame| f.height() == base.height && f.signed.header.flags.has(Flags::CLOSE);
+    let close = path.iter().find(|f| closes(f));
+    close.or_else(|| path.last()).map_or(
+        Select::Carry { g: base.base.g, hash: base.base.hash, closed: false },
+        |f| Select::Carry { g: f.g(), hash: f.hash, closed: closes(f) },
+    )
+}
+
+/// Why a TermInit, or what a report rests on, is refused. Its signer is at fault, unless something is
+/// missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadInit {
     /// Signature, reports or quorum do not verify.
@@ -107,51 +144,34 @@ pub enum BadInit {
     /// It does not carry what its reports select.
     #[error("it does not carry what its reports select")]
     Carry,
-    /// A frame that a report names is not here yet.
-    #[error("frame {0} is missing")]
-    Missing(B256),
+    /// Something that a report names is not here yet.
+    #[error("what validator {signer} reported is not here yet: {need:?}")]
+    Missing {
+        /// Who named it and should have it.
+        signer: u16,
+        /// What.
+        need: Need,
+    },
 }
 
-/// Judges a TermInit for the base height of `chain` and returns its hash.
-pub fn check_init(
+/// Checks every signature of a TermInit of the undecided height, and that its reports are of more than two
+/// thirds.
+pub fn check_signatures(
     signed: &SignedTermInit,
-    leader: u16,
     view: &InitView<'_>,
-) -> Result<B256, BadInit> {
+) -> Result<(), BadInit> {
     let init = &signed.init;
-    let InitView { chain, pool, set, domain } = view;
-    let height = chain.base().height;
-    if init.height != height || init.epoch != set.epoch() || init.round == 0 {
+    let base = view.chain.base();
+    if init.height != base.height || init.epoch != view.set.epoch() || init.round == 0 {
         return Err(BadInit::Invalid("not for this height and epoch"));
     }
-    let key = set.get(leader).filter(|_| init.leader == leader);
+    let leader = view.rules.schedule.leader(base.cursor, init.round);
+    let key = view.set.get(leader).filter(|_| init.leader == leader);
     let key = key.ok_or(BadInit::Invalid("not signed by the leader of the round"))?;
-    let hash = signed
-        .verify(&key.seq_key, domain)
+    signed
+        .verify(&key.seq_key, &view.rules.domain)
         .map_err(|_| BadInit::Invalid("signature or report list does not verify"))?;
-    check_reports(signed, set, domain)?;
-    match select(&signed.reports, chain, pool, set) {
-        Select::Missing(frame) => Err(BadInit::Missing(frame)),
-        Select::Carry { g, hash: tip, closed }
-            if (init.carry_g, init.carry_hash, init.carry_closed) == (g, tip, closed) =>
-        {
-            Ok(hash)
-        }
-        Select::Carry { .. } => Err(BadInit::Carry),
-    }
-}
-
-/// What a judgement needs to see.
-#[derive(Debug)]
-pub struct InitView<'a> {
-    /// The chain above the last decided height.
-    pub chain: &'a Chain,
-    /// All frames held.
-    pub pool: &'a FramePool,
-    /// The set.
-    pub set: &'a ValidatorSet,
-    /// Signature context.
-    pub domain: &'a Domain,
+    check_reports(signed, view.set, &view.rules.domain)
 }
 
 /// The unsigned TermInit for a round, from a quorum of reports.
@@ -171,7 +191,7 @@ pub fn make_init(
         carry_g: carry.0,
         carry_hash: carry.1,
         carry_closed: carry.2,
-        j_root: TermInit::root_of(reports, view.domain),
+        j_root: TermInit::root_of(reports, &view.rules.domain),
         j_count: u16::try_from(reports.len()).unwrap_or(u16::MAX),
     }
 }

@@ -6,6 +6,7 @@
 //! same carry (I-11).
 
 mod ack;
+mod archive;
 mod builder;
 mod carry;
 mod chain;
@@ -17,8 +18,9 @@ mod pool;
 mod schedule;
 
 pub use ack::{AckTally, AckVerdict};
+pub use archive::{Archive, Choice, InitView, Need, Unjustified, gives};
 pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
-pub use carry::{BadInit, InitView, Select, StatusBook, check_init, make_init, select};
+pub use carry::{BadInit, Select, StatusBook, check_signatures, make_init, select};
 pub use chain::{BadFrame, Chain};
 pub use context::{HeightContext, Link, Rules, Stream};
 pub use frame::{Frame, InvalidFrame};

@@ -1,7 +1,8 @@
 //! Verified frames above the last decided height that are not (or no longer) on the accepted chain:
 //! early ones, forks, and those of an abandoned round.
 //!
-//! Invariant (I-26): bounded in frames and bytes; when full, the frame farthest ahead goes first.
+//! Invariant (I-26): bounded in frames and bytes for each leader; when a leader's share is full, its frame
+//! farthest ahead goes first, so that nobody pushes out what others signed.
 
 use crate::Frame;
 use alloy_primitives::B256;
@@ -11,16 +12,25 @@ use std::{
     sync::Arc,
 };
 
-const MAX_FRAMES: usize = 8192;
-const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// Frames of one leader.
+const MAX_FRAMES: usize = 4_096;
+/// Body bytes of one leader's frames.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Frames by hash and by parent.
 #[derive(Debug, Default)]
 pub struct FramePool {
     frames: BTreeMap<B256, Arc<Frame>>,
     children: BTreeMap<B256, BTreeSet<B256>>,
-    positions: BTreeMap<(u64, B256), ()>,
+    positions: BTreeSet<(u64, B256)>,
     signed: BTreeMap<(Term, u16, u32), B256>,
+    leaders: BTreeMap<u16, Share>,
+}
+
+/// What is kept of one leader.
+#[derive(Debug, Default)]
+struct Share {
+    positions: BTreeSet<(u64, B256)>,
     bytes: usize,
 }
 
@@ -36,13 +46,15 @@ impl FramePool {
         if self.frames.contains_key(&frame.hash) {
             return conflict;
         }
-        self.bytes = self.bytes.saturating_add(frame.signed.body.bytes());
+        let leader = h.leader;
+        let share = self.leaders.entry(leader).or_default();
+        share.bytes = share.bytes.saturating_add(frame.signed.body.bytes());
+        share.positions.insert((h.g, frame.hash));
         self.children.entry(h.prev_hash).or_default().insert(frame.hash);
-        self.positions.insert((h.g, frame.hash), ());
+        self.positions.insert((h.g, frame.hash));
         self.frames.insert(frame.hash, frame);
-        while self.frames.len() > MAX_FRAMES || self.bytes > MAX_BYTES {
-            let Some((&(_, last), ())) = self.positions.last_key_value() else { break };
-            self.remove(&last);
+        while let Some(farthest) = self.leaders.get(&leader).and_then(Share::over) {
+            self.remove(&farthest);
         }
         conflict
     }
@@ -73,14 +85,12 @@ impl FramePool {
 
     /// Forgets everything up to a decided position.
     pub fn prune(&mut self, decided_g: u64) {
-        while let Some((&(g, hash), ())) = self.positions.first_key_value() {
+        while let Some(&(g, hash)) = self.positions.first() {
             if g > decided_g {
                 break;
             }
             self.remove(&hash);
         }
-        let frames = &self.frames;
-        self.signed.retain(|_, hash| frames.contains_key(hash));
     }
 
     /// How many frames are kept.
@@ -96,13 +106,32 @@ impl FramePool {
 
     fn remove(&mut self, hash: &B256) {
         let Some(frame) = self.frames.remove(hash) else { return };
-        self.positions.remove(&(frame.g(), *hash));
-        self.bytes = self.bytes.saturating_sub(frame.signed.body.bytes());
+        let h = &frame.signed.header;
+        self.positions.remove(&(h.g, *hash));
+        let place = (h.term, h.leader, h.seq);
+        if self.signed.get(&place) == Some(hash) {
+            self.signed.remove(&place);
+        }
+        if let Some(share) = self.leaders.get_mut(&h.leader) {
+            share.positions.remove(&(h.g, *hash));
+            share.bytes = share.bytes.saturating_sub(frame.signed.body.bytes());
+            if share.positions.is_empty() {
+                self.leaders.remove(&h.leader);
+            }
+        }
         if let Some(siblings) = self.children.get_mut(&frame.prev()) {
             siblings.remove(hash);
             if siblings.is_empty() {
                 self.children.remove(&frame.prev());
             }
         }
+    }
+}
+
+impl Share {
+    /// The frame to give up, if there is too much.
+    fn over(&self) -> Option<B256> {
+        let full = self.positions.len() > MAX_FRAMES || self.bytes > MAX_BYTES;
+        self.positions.last().filter(|_| full).map(|(_, hash)| *hash)
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant (I-26): every list and length has a bound that is checked before anything is allocated.
 
 use crate::{
-    AckCert, CommitCertificate, Decode, DecodeError, Encode, Header, MAX_TX_BYTES,
+    AckCert, CommitCertificate, Decode, DecodeError, Encode, Header, Justification, MAX_TX_BYTES,
     PolkaCertificate, Reader, RoundCertificate, SignedAck, SignedFrame, SignedProposal,
     SignedStatus, SignedTermInit, SignedVote, Writer,
 };
@@ -238,6 +238,13 @@ pub enum Request {
         /// How many, at most.
         count: u32,
     },
+    /// What a Status of an undecided height names as its `best_ref`.
+    Justification {
+        /// The height.
+        height: u64,
+        /// The name.
+        reference: B256,
+    },
 }
 
 impl Encode for Request {
@@ -245,6 +252,7 @@ impl Encode for Request {
         match self {
             Self::Frames { from_g, tip } => w.u8(1).u64(*from_g).hash(tip),
             Self::Heights { from, count } => w.u8(2).u64(*from).u32(*count),
+            Self::Justification { height, reference } => w.u8(3).u64(*height).hash(reference),
         };
     }
 }
@@ -254,6 +262,10 @@ impl Decode for Request {
         Ok(match r.u8("request kind")? {
             1 => Self::Frames { from_g: r.u64("from_g")?, tip: r.hash("tip")? },
             2 => Self::Heights { from: r.u64("from")?, count: r.u32("count")? },
+            3 => Self::Justification {
+                height: r.u64("height")?,
+                reference: r.hash("reference")?,
+            },
             _ => return Err(DecodeError::Invalid("unknown request kind")),
         })
     }
@@ -266,6 +278,8 @@ pub enum Response {
     Frames(Vec<SignedFrame>),
     /// Decided heights in order.
     Heights(Vec<DecidedHeight>),
+    /// The justification, if it is here.
+    Justification(Option<Box<Justification>>),
 }
 
 impl Encode for Response {
@@ -273,6 +287,11 @@ impl Encode for Response {
         match self {
             Self::Frames(x) => w.u8(1).list(x),
             Self::Heights(x) => w.u8(2).list(x),
+            Self::Justification(None) => w.u8(3).u8(0),
+            Self::Justification(Some(x)) => {
+                x.encode_to(w.u8(3).u8(1));
+                w
+            }
         };
     }
 }
@@ -282,6 +301,11 @@ impl Decode for Response {
         Ok(match r.u8("response kind")? {
             1 => Self::Frames(r.list("frames", MAX_FRAMES)?),
             2 => Self::Heights(r.list("heights", MAX_HEIGHTS)?),
+            3 => Self::Justification(match r.u8("justification")? {
+                0 => None,
+                1 => Some(Box::new(Justification::decode_from(r)?)),
+                _ => return Err(DecodeError::Invalid("justification must be 0 or 1")),
+            }),
             _ => return Err(DecodeError::Invalid("unknown response kind")),
         })
     }

@@ -67,6 +67,11 @@ proptest! {
         check(&Request::Heights { from: g.u64(), count: g.u32() }, seed);
         check(&Response::Frames(g.list(3, Gen::frame)), seed);
         check(&Response::Heights(g.list(2, Gen::decided)), seed);
+        check(&Request::Justification { height: g.u64(), reference: g.hash() }, seed);
+        check(&Response::Justification(None), seed);
+        for justification in [Justification::Init(g.signed_init()), g.reproposal()] {
+            check(&Response::Justification(Some(Box::new(justification))), seed);
+        }
     }
 
     #[test]

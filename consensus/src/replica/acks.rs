@@ -1,9 +1,12 @@
 //! Giving acks and counting them (`docs/protocol.md`, rules A1-A6).
 
-use super::{Output, Replica, To};
-use rota_preconf::{AckVerdict, Frame};
+use super::{Output, Replica, To, later::ROUNDS_AHEAD};
+use rota_preconf::{AckVerdict, Frame, Mutation};
 use rota_store::Intent;
 use rota_types::{Ack, Flags, SignedAck, VoteKind, wire::Message};
+
+/// Positions above the tip for which acks are counted.
+const FAR: u64 = 4_096;
 
 impl Replica {
     pub(super) fn on_ack(&mut self, signed: &SignedAck, from: u16, out: &mut Vec<Output>) {
@@ -21,6 +24,9 @@ impl Replica {
             });
             return;
         }
+        if ack.g > self.chain.tip().g.saturating_add(FAR) {
+            return;
+        }
         if self.acks.add(signed) == AckVerdict::Conflict {
             out.push(Output::Misbehaved { validator: ack.signer, what: "two acks for one place" });
         }
@@ -28,7 +34,7 @@ impl Replica {
 
     /// Tells how far more than two thirds have stored, when that moved.
     pub(super) fn tally(&mut self, out: &mut Vec<Output>) {
-        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set) else { return };
+        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set, &self.rules) else { return };
         if g <= self.tallied {
             return;
         }
@@ -60,6 +66,7 @@ impl Replica {
             }
         }
         self.acked = (height, round, g);
+        self.acked_hash = frame_hash;
         let init_hash = self.accepted.unwrap_or_default();
         let epoch = self.set.epoch();
         let ack = Ack { epoch, height, round, signer: keys.index, g, frame_hash, init_hash };
@@ -74,10 +81,10 @@ impl Replica {
             return None;
         }
         // A4: compatible with everything prevoted at this height.
-        let decided = self.chain.header(self.height);
-        if self.prevoted.iter().any(|id| decided.is_none_or(|(_, own)| own != id)) {
+        if self.excluded_by_votes() {
             return None;
         }
+        let decided = self.chain.header(self.height);
         let term = decided.map(|(h, _)| h.close.term);
         self.chain.frames().iter().rev().find(|f| self.may_ack(f, term)).map(|f| (f.g(), f.hash))
     }
@@ -87,9 +94,10 @@ impl Replica {
         let point = h.tx_count > 0 || h.flags.has(Flags::CLOSE);
         let speculative = h.height > self.height;
         // A5, and a next leader's frames count only once its height has begun.
-        let allowed = !speculative || (self.round == 0 && closed_in == Some(h.term));
-        // A6: not for a leader known to have signed two histories.
-        point && allowed && !self.equivocators.contains(&h.leader)
+        let early = self.round == 0 || self.rules.off(Mutation::SpeculativeAck);
+        let allowed = !speculative || (early && closed_in == Some(h.term));
+        // A6: not for a leader known to have signed two histories in this term.
+        point && allowed && !self.equivocators.contains(&(h.term, h.leader))
     }
 
     /// Notes a nil precommit that came from its signer.
@@ -99,6 +107,7 @@ impl Replica {
             && v.vote.value_id.is_zero()
             && v.vote.height == self.height
             && from == Some(v.signer)
+            && v.vote.round <= self.round.saturating_add(ROUNDS_AHEAD)
         {
             self.nil_precommits.entry(v.vote.round).or_default().insert(v.signer);
         }
@@ -116,7 +125,8 @@ impl Replica {
     }
 
     pub(super) fn note_vote(&mut self, intent: &Intent) {
-        if let Intent::Vote { kind: VoteKind::Prevote, value_id, .. } = intent
+        // A precommit binds as well: its value is the locked one.
+        if let Intent::Vote { value_id, .. } = intent
             && !value_id.is_zero()
         {
             self.prevoted.insert(*value_id);

@@ -2,12 +2,14 @@
 
 use super::{Decided, Output, Replica, Retract};
 use crate::machine::{Fatal, Machine, Offer, Setup};
-use rota_types::{CommitCertificate, Header, Millis, SignedProposal, wire::Message};
+use rota_types::{CommitCertificate, Header, Millis, wire::Message};
 use std::sync::Arc;
 
-/// Heights ahead for which messages are kept, and how many in all.
+/// Heights ahead for which messages are kept, and how many of each sender and height.
 const AHEAD: u64 = 4;
-const AHEAD_MAX: usize = 1024;
+const AHEAD_MAX: usize = 48;
+/// Heights for which it is remembered that the leader of a term signed two histories.
+const KEEP_TERMS: u64 = 1_024;
 
 impl Replica {
     pub(super) fn on_message(
@@ -52,14 +54,20 @@ impl Replica {
         }
         if height > self.height {
             self.sync.ahead(now, from, height);
-            let kept: usize = self.future.values().map(Vec::len).sum();
-            if height <= self.height.saturating_add(AHEAD) && kept < AHEAD_MAX {
-                self.future.entry(height).or_default().push((from, message));
+            if height <= self.height.saturating_add(AHEAD) {
+                let kept = self.future.entry(height).or_default();
+                if kept.iter().filter(|(sender, _)| *sender == from).count() < AHEAD_MAX {
+                    kept.push((from, message));
+                }
             }
             return Ok(());
         }
         if let Message::Proposal(proposal) = message {
-            return self.on_proposal(now, from, *proposal, out);
+            if proposal.proposal.proposer == self.leader {
+                self.timers.heard(now);
+            }
+            self.on_proposal(from, *proposal, out);
+            return Ok(());
         }
         self.note_nil(Some(from), &message);
         self.feed(now, message, out)?;
@@ -159,6 +167,7 @@ impl Replica {
             "frames of a decided height are missing; fetching them"
         );
         self.observing = true;
+        self.listen.frames_missing = true;
         self.abandoned = true;
         let members = self.members();
         let setup = Setup {
@@ -189,9 +198,15 @@ impl Replica {
         self.accepted = None;
         self.best = (0, Default::default());
         self.init = None;
+        self.inits.clear();
+        self.refused_init = false;
+        self.archive.clear();
+        self.polkas.clear();
+        self.logged = super::justify::Logged::default();
         self.own_status = None;
         self.reports = true;
         self.later.clear();
+        self.equivocators.retain(|(term, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
         self.waiting.clear();
         self.asked.clear();
         self.acks.prune(base.base.g);
@@ -199,10 +214,10 @@ impl Replica {
         self.statuses.prune(base.height);
         self.timers.clear();
         self.timers.heard(now);
-        self.sync.decided(now);
+        self.sync.decided(now, base.height);
         out.push(Output::WalReset);
         let members = self.members();
-        self.resume_voting(&members);
+        self.resume_voting(&members, out);
         let mut acts = Vec::new();
         self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
         self.perform(now, acts, out)?;
@@ -216,13 +231,18 @@ impl Replica {
 
     /// A replica that followed because its log was missing votes again above what its key signed.
     /// Says whether it does.
-    pub(super) fn resume_voting(&mut self, members: &crate::context::Members) -> bool {
-        let Some(keys) = self.keys.as_ref().filter(|_| self.observing) else { return false };
+    pub(super) fn resume_voting(
+        &mut self,
+        members: &crate::context::Members,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(keys) = self.keys.clone().filter(|_| self.observing) else { return false };
         let signed = self.guard.newest().is_some_and(|newest| newest >= self.height);
-        if signed || self.listen.holds(self.height) {
+        if signed || self.too_early() {
             return false;
         }
         self.observing = false;
+        self.signs_again(out);
         self.machine = Machine::new(
             self.height,
             members.clone(),
@@ -234,35 +254,5 @@ impl Replica {
             },
         );
         true
-    }
-
-    fn on_proposal(
-        &mut self,
-        now: Millis,
-        from: u16,
-        proposal: SignedProposal,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Fatal> {
-        let p = &proposal.proposal;
-        let leader = self.rules.schedule.leader(self.chain.base().cursor, p.round);
-        if p.epoch != self.set.epoch()
-            || p.proposer != leader
-            || p.value_id != proposal.header.value_id(&self.rules.domain)
-        {
-            let what = "proposal names a wrong proposer, epoch or header".to_owned();
-            out.push(Output::Fault { peer: from, what });
-            return Ok(());
-        }
-        if leader == self.leader {
-            self.timers.heard(now);
-        }
-        if p.round > self.round {
-            if self.later.len() < 64 {
-                self.later.push(Message::Proposal(Box::new(proposal)));
-            }
-            return Ok(());
-        }
-        self.waiting.push(proposal);
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Output, Replica, Retract};
 use alloy_primitives::B256;
-use rota_preconf::{BadFrame, Frame};
+use rota_preconf::{BadFrame, Frame, Mutation};
 use rota_types::{Millis, wire::Request};
 use std::sync::Arc;
 
@@ -25,8 +25,10 @@ impl Replica {
             self.timers.heard(now);
         }
         let (hash, prev) = (frame.hash, frame.prev());
-        if let Some(other) = self.pool.insert(frame) {
-            self.equivocators.insert(leader);
+        let term = frame.signed.header.term;
+        if let Some(other) = self.pool.insert(frame)
+            && self.equivocators.insert((term, leader))
+        {
             tracing::warn!(leader, a = %hash, b = %other.hash, "leader signed two frames for one place");
             out.push(Output::Misbehaved { validator: leader, what: "two frames for one place" });
         }
@@ -66,7 +68,9 @@ impl Replica {
     fn next_frame(&self, now: Millis, out: &mut Vec<Output>) -> Option<Arc<Frame>> {
         // In a round above 0 nothing is accepted before the round's TermInit, and nothing after the
         // height's CLOSE (A5).
-        if self.round > 0 && (self.accepted.is_none() || self.chain.header(self.height).is_some()) {
+        let past = self.chain.header(self.height).is_some()
+            && !self.rules.off(Mutation::SpeculativeAck);
+        if self.round > 0 && (self.accepted.is_none() || past) {
             return None;
         }
         if self.chain.context().height > self.height.saturating_add(1) {
@@ -126,6 +130,11 @@ impl Replica {
         }
         self.chain = chain;
         if !dropped.is_empty() {
+            let two = |f: &Arc<Frame>| {
+                let h = &f.signed.header;
+                self.equivocators.contains(&(h.term, h.leader))
+            };
+            let reason = if dropped.iter().any(two) { Retract::Equivocation } else { reason };
             out.push(Output::Rewound { g: tip_g, reason });
         }
         for (frame, closed) in added {

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use rota_preconf::{Frame, HeightContext};
 use rota_store::Intent;
 use rota_types::{
-    AckCert, CommitCertificate, Env, Header, Tx,
+    AckCert, CommitCertificate, Env, Header, Justification, Tx,
     wire::{Message, Request},
 };
 use std::sync::Arc;
@@ -36,6 +36,13 @@ pub enum Input {
     Origin(Env),
     /// Everything before the `Output::Durable` with this token is on disk.
     Durable(u64),
+    /// What a Status rests on, as asked for.
+    Justification {
+        /// Who sent it.
+        from: u16,
+        /// The justification, not verified yet.
+        what: Box<Justification>,
+    },
     /// Decided heights from a peer, in order.
     Synced {
         /// Who sent them.
@@ -91,6 +98,8 @@ pub enum Retract {
     RoundChange,
     /// The set decided another branch.
     Decided,
+    /// The leader of the frames signed two histories.
+    Equivocation,
 }
 
 impl Retract {
@@ -100,6 +109,7 @@ impl Retract {
         match self {
             Self::RoundChange => "round_change",
             Self::Decided => "leader_lost",
+            Self::Equivocation => "equivocation",
         }
     }
 }

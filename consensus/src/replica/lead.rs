@@ -4,7 +4,7 @@
 //! before the first frame); a round change or a restart ends it for good.
 
 use super::{Batch, Output, Replica, To};
-use rota_preconf::{Cut, FrameBuilder, FrameCut};
+use rota_preconf::{Cut, FrameBuilder, FrameCut, Mutation};
 use rota_store::Intent;
 use rota_types::{MAX_BODY_BYTES, MAX_FRAME_TXS, Millis, Term, wire::Message};
 use std::sync::Arc;
@@ -23,6 +23,10 @@ pub(super) struct Lead {
 impl Lead {
     pub(super) const fn builder(&self) -> Option<&FrameBuilder> {
         self.builder.as_ref()
+    }
+    /// The newest frame that this process signed: its term and its place there.
+    pub(super) const fn signed(&self) -> Option<(Term, u32)> {
+        self.signed
     }
 }
 
@@ -141,7 +145,8 @@ impl Replica {
     fn may_cut(&self) -> (bool, bool) {
         let open = self.chain.context().height;
         let ahead = open > self.height;
-        let frame = open <= self.height.saturating_add(1) && !(ahead && self.round > 0);
+        let past = self.round == 0 || self.rules.off(Mutation::SpeculativeAck);
+        let frame = open <= self.height.saturating_add(1) && (!ahead || past);
         (frame, !ahead)
     }
 

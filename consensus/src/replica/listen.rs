@@ -1,41 +1,165 @@
-//! Listening before signing with a key whose history is not here.
+//! Listening before signing, and stopping when this key signs elsewhere.
 //!
-//! An empty sign guard is a new operator's, or one that was lost. Signing at once would risk signing a second
-//! time what the lost guard knew. So the replica follows: until it has heard nobody ahead of it for a while (a
-//! network that begins), or until two windows above the first head it heard of (anything this key may have
-//! signed lies below).
+//! A replica that starts does not know yet where the others are, nor whether its guard is the newest. So it first hears
+//! them; while others are ahead it follows without signing. What it hears of its own signatures that its guard does not
+//! know of (`own`) says that the guard is an old copy, or that another machine has the key:
+//!
+//! - before it signs: it follows until two windows above the signature, and the guard remembers that on disk;
+//! - while it signs, or of a height that was decided under its eyes: it stops for good.
+//!
+//! An empty guard is a new operator's, or one that was lost: the replica follows until it has heard nobody ahead of it
+//! for a while (a network that begins), or until two windows above the head it heard of.
+//!
+//! Invariant: nothing is signed at a height that lies at or below the floor, or that more than a third say is decided.
 
-use super::{Output, Replica};
-use crate::machine::Fatal;
-use rota_types::Millis;
+use super::{Input, Output, Replica, own::Sighting};
+use crate::machine::{Fatal, Machine, Setup};
+use rota_store::Intent;
+use rota_types::{Millis, wire::Message};
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+/// Most time that a start waits to hear where the others are, if it may listen at all.
+const HEAR_MS: Millis = 1_500;
+/// Inputs kept meanwhile; what comes after that is dropped, and is repeated or asked for later.
+const MAX_HELD: usize = 4_096;
+/// Heights above the newest decided one at which a key may have signed: the height under way, and the term of the next.
+const AHEAD: u64 = 2;
+
+/// This key signs elsewhere, or its guard is not the newest. Nothing is signed by this process any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Kind of message that shows it.
+    pub what: &'static str,
+    /// Where it was signed.
+    pub height: u64,
+    /// In which round.
+    pub round: u32,
+    /// The guard knows another content there, or two are known: a contradiction was signed already.
+    pub contradicts: bool,
+    /// A later run must not sign at this height or below.
+    pub floor: u64,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, height, round, contradicts, .. } = self;
+        write!(f, "this key signed a {what} at height {height} round {round} ")?;
+        if *contradicts {
+            write!(f, "that contradicts what this machine's sign guard knows: ")?;
+        } else {
+            write!(f, "that this machine's sign guard does not know: ")?;
+        }
+        write!(f, "another machine signs with it, or the guard is an old copy. Stopped signing")
+    }
+}
+
+/// Why a replica with keys follows without signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observe {
+    /// It has just started and hears where the others are.
+    Starting,
+    /// Others are ahead of it.
+    CatchingUp,
+    /// The guard is empty: new, or lost. Signs above this height; 0 while that is not known.
+    NoGuard(u64),
+    /// The key has signed what the guard does not know. Signs above this height.
+    OldGuard(u64),
+    /// The log of the height is missing, at which it may have signed. Signs above this height.
+    NoLog(u64),
+    /// Frames of a decided height are missing.
+    NoFrames,
+}
+
+impl Observe {
+    /// All kinds, for labels.
+    pub const NAMES: [&'static str; 6] =
+        ["starting", "catching_up", "no_guard", "old_guard", "no_log", "no_frames"];
+
+    /// One word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::CatchingUp => "catching_up",
+            Self::NoGuard(_) => "no_guard",
+            Self::OldGuard(_) => "old_guard",
+            Self::NoLog(_) => "no_log",
+            Self::NoFrames => "no_frames",
+        }
+    }
+}
+
+impl fmt::Display for Observe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => write!(f, "just started: hearing where the others are"),
+            Self::CatchingUp => write!(f, "others are ahead: catching up"),
+            Self::NoGuard(0) => write!(f, "the sign guard is empty: listening before signing"),
+            Self::NoGuard(h) => {
+                write!(f, "the sign guard is empty or was lost: signs above height {h}")
+            }
+            Self::OldGuard(h) => write!(
+                f,
+                "the sign guard is an old copy, this key has signed more: signs above height {h}"
+            ),
+            Self::NoLog(h) => write!(
+                f,
+                "the consensus log of a height it signed at is missing: signs above height {h}"
+            ),
+            Self::NoFrames => write!(f, "frames of a decided height are missing: fetching them"),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Listen {
-    wait: Option<Millis>,
+    /// How long is listened, and whether the guard is empty.
+    wait: Millis,
+    empty: bool,
     until: Option<Millis>,
     /// Nothing is signed at this height or below.
     floor: u64,
+    hold: Option<Hold>,
+    /// It has not signed since the start: while others are ahead it does not begin.
+    behind: bool,
+    /// Newest height that was decided before this process looked.
+    past: u64,
+    /// A height was decided whose frames are not here.
+    pub(super) frames_missing: bool,
+    /// The reason told last.
+    told: Option<Observe>,
+}
+
+/// A start that waits to hear where the others are.
+#[derive(Debug)]
+struct Hold {
+    until: Millis,
+    wal: Vec<Vec<u8>>,
+    inputs: Vec<Input>,
+    /// Validators that are at this replica's height, or below.
+    level: BTreeSet<u16>,
 }
 
 impl Listen {
-    pub(super) fn new(wait: Option<Millis>) -> Self {
-        Self { wait, ..Self::default() }
+    pub(super) fn new(wait: Millis, empty: bool) -> Self {
+        // Until it signs for the first time: whoever follows must not sign before it has caught up.
+        Self { wait, empty, behind: true, ..Self::default() }
     }
     /// A database that knows of heights says by itself that the key may have signed before.
     pub(super) fn begin(&mut self, now: Millis, height: u64, windows: u64) {
-        let Some(wait) = self.wait.take() else { return };
-        if height > 1 {
+        self.past = height.saturating_sub(1);
+        if self.empty && height > 1 {
             self.floor = height.saturating_add(windows);
-        } else {
-            self.until = Some(now.saturating_add(wait));
+        } else if self.empty {
+            self.until = Some(now.saturating_add(self.wait));
         }
     }
-    pub(super) const fn deadline(&self) -> Option<Millis> {
-        self.until
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.until.or_else(|| self.hold.as_ref().map(|h| h.until))
     }
-    /// Whether signing at `height` is still too early.
-    pub(super) const fn holds(&self, height: u64) -> bool {
-        self.until.is_some() || height <= self.floor
+    /// Whether the start still waits.
+    pub(super) const fn held(&self) -> bool {
+        self.hold.is_some()
     }
 }
 
@@ -44,20 +168,195 @@ impl Replica {
         u64::from(self.rules.schedule.window()).saturating_mul(2)
     }
 
-    /// Ends the listening when it has heard enough.
+    /// Why it follows without signing, if it does.
+    #[must_use]
+    pub fn observe(&self) -> Option<Observe> {
+        let newest = self.guard.newest();
+        if self.listen.held() {
+            Some(Observe::Starting)
+        } else if !self.observing || self.keys.is_none() {
+            None
+        } else if self.guard.floor() >= self.height {
+            Some(Observe::OldGuard(self.guard.floor()))
+        } else if self.listen.until.is_some() || (newest.is_none() && self.listen.floor > 0) {
+            Some(Observe::NoGuard(self.listen.floor))
+        } else if self.listen.frames_missing {
+            Some(Observe::NoFrames)
+        } else if let Some(newest) = newest.filter(|n| *n >= self.height) {
+            Some(Observe::NoLog(newest))
+        } else {
+            Some(Observe::CatchingUp)
+        }
+    }
+
+    /// Whether signing at this height is still too early.
+    pub(super) fn too_early(&self) -> bool {
+        let listen = &self.listen;
+        let behind = || listen.behind && self.sync.heard().is_some_and(|d| d >= self.height);
+        listen.until.is_some()
+            || self.height <= listen.floor.max(self.guard.floor())
+            || behind()
+    }
+
+    /// It signs again from this height on. With a guard that knew nothing, the guard remembers from where.
+    pub(super) fn signs_again(&mut self, out: &mut Vec<Output>) {
+        (self.listen.behind, self.listen.frames_missing) = (false, false);
+        let below = self.height.saturating_sub(1);
+        if self.guard.newest().is_none() && self.listen.floor > 0 && below > 0 {
+            self.put_floor(below, out);
+        }
+    }
+
+    /// Waits with the start if it is not known where the others are. Says whether it does.
+    pub(super) fn wait_to_start(&mut self, now: Millis, wal: &[Vec<u8>]) -> bool {
+        let wait = self.listen.wait;
+        let alone = self.index().and_then(|i| self.set.get(i)).map_or(0, |v| v.power());
+        if self.observing || wait == 0 || self.index().is_none() || self.set.is_quorum(alone) {
+            return false;
+        }
+        let until = now.saturating_add(wait.min(HEAR_MS));
+        let (wal, level) = (wal.to_vec(), BTreeSet::new());
+        self.listen.hold = Some(Hold { until, wal, inputs: Vec::new(), level });
+        true
+    }
+
+    /// While the start waits, keeps the input for later; gives it back otherwise.
+    pub(super) fn hold_back(
+        &mut self,
+        now: Millis,
+        input: Input,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Input>, Fatal> {
+        let me = self.index();
+        let Some(hold) = self.listen.hold.as_mut() else { return Ok(Some(input)) };
+        if let Input::Message { from, message } = &input
+            && Some(*from) != me
+            && let Some(height) = place(message)
+        {
+            if height > self.height {
+                self.sync.ahead(now, *from, height);
+            } else {
+                hold.level.insert(*from);
+            }
+        }
+        let over = now >= hold.until;
+        if !matches!(input, Input::Tick) && hold.inputs.len() < MAX_HELD {
+            hold.inputs.push(input);
+        }
+        let powers = hold.level.iter().copied().chain(me).filter_map(|i| self.set.get(i));
+        let level = powers.map(|v| v.power()).fold(0, u64::saturating_add);
+        let behind = self.sync.heard().is_some_and(|decided| decided >= self.height);
+        let early = self.height <= self.listen.floor.max(self.guard.floor());
+        if over || behind || early || self.set.is_quorum(level) {
+            self.end_wait(now, behind || early, out)?;
+        }
+        Ok(None)
+    }
+
+    fn end_wait(&mut self, now: Millis, silent: bool, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        let Some(hold) = self.listen.hold.take() else { return Ok(()) };
+        if silent {
+            self.observing = true;
+            let setup = Setup {
+                me: None,
+                set: Arc::clone(&self.set),
+                domain: Arc::new(self.rules.domain.clone()),
+                key: None,
+            };
+            self.machine = Machine::new(self.height, self.members(), setup);
+        }
+        self.begin(now, &hold.wal, out)?;
+        for input in hold.inputs {
+            self.step(now, input, out)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for own signatures in an input, and does what follows.
+    pub(super) fn watch(
+        &mut self,
+        input: &Input,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fatal> {
+        if let Input::Synced { heights, .. } = input
+            && self.observing
+        {
+            // As far as they go on from here: a peer that lies can name any height.
+            for height in heights.iter().map(|h| h.header.height()) {
+                if height == self.listen.past.max(self.height.saturating_sub(1)).saturating_add(1) {
+                    self.listen.past = height;
+                }
+            }
+        }
+        for seen in self.sightings(input) {
+            self.sighted(seen, out)?;
+        }
+        Ok(())
+    }
+
+    fn sighted(&mut self, seen: Sighting, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        let Sighting { what, at, contradicts } = seen;
+        let floor = at.height.saturating_add(self.two_windows());
+        let silent = self.observing || self.listen.held();
+        if !silent && at.height <= self.guard.floor() && !contradicts {
+            // What an earlier run, or a lost guard, knew of: accounted for.
+            return Ok(());
+        }
+        // Once a height was decided under its eyes, what lies above is signed now, not by an earlier run.
+        let live = self.height > self.listen.past.saturating_add(1);
+        let now_elsewhere = live && at.height > self.listen.past.saturating_add(AHEAD);
+        if !silent || contradicts || now_elsewhere {
+            let (height, round) = (at.height, at.round);
+            let seen = Elsewhere { what, height, round, contradicts, floor };
+            return Err(Fatal::Elsewhere(Box::new(seen)));
+        }
+        if floor > self.listen.floor.max(self.guard.floor()) {
+            tracing::warn!(
+                what, height = at.height, round = at.round, until_height = floor,
+                "this key has signed what its guard does not know: following without signing"
+            );
+            self.listen.floor = floor;
+            if self.guard.newest().is_some() {
+                self.put_floor(floor, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops if a validator that signed a contradiction is this one.
+    pub(super) fn accused(&self, out: &[Output]) -> Result<(), Fatal> {
+        let me = self.index();
+        let own = |o: &&Output| matches!(o, Output::Misbehaved { validator, .. } if Some(*validator) == me);
+        let Some(Output::Misbehaved { what, .. }) = out.iter().find(own) else { return Ok(()) };
+        let (height, round) = (self.height, self.round);
+        let floor = height.saturating_add(self.two_windows());
+        Err(Fatal::Elsewhere(Box::new(Elsewhere { what, height, round, contradicts: true, floor })))
+    }
+
+    fn put_floor(&mut self, height: u64, out: &mut Vec<Output>) {
+        let intent = Intent::Floor { height };
+        if self.guard.check_and_record(&intent) == Ok(true) {
+            out.push(Output::Guard(intent));
+        }
+    }
+
+    /// Ends the listening with an empty guard when it has heard enough.
     pub(super) fn hear(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        let heard = self.sync.heard();
+        let empty = self.guard.newest().is_none() && self.listen.floor > 0;
+        if let Some(decided) = heard.filter(|d| *d > self.height.saturating_add(AHEAD) && empty) {
+            // Far behind: the key may have signed up to the head that it does not have yet.
+            let floor = decided.saturating_add(self.two_windows());
+            self.listen.floor = self.listen.floor.max(floor);
+        }
         let Some(until) = self.listen.until else { return Ok(()) };
-        if let Some(decided) = self.sync.heard().filter(|d| *d >= self.height) {
+        if let Some(decided) = heard.filter(|d| *d >= self.height) {
             self.listen.until = None;
             self.listen.floor = decided.saturating_add(self.two_windows());
-            tracing::warn!(
-                until_height = self.listen.floor,
-                "no record of what this key has signed: following without signing"
-            );
         } else if now >= until {
             self.listen.until = None;
             let members = self.members();
-            if self.resume_voting(&members) {
+            if self.resume_voting(&members, out) {
                 tracing::info!(height = self.height, "nobody is ahead: signing from here on");
                 let mut acts = Vec::new();
                 self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
@@ -65,5 +364,34 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Says once in the log why it follows, and when it signs.
+    pub(super) fn tell_observing(&mut self) {
+        let now = self.observe();
+        if now == self.listen.told {
+            return;
+        }
+        match (now, self.listen.told) {
+            (Some(why), _) => tracing::warn!(height = self.height, reason = why.name(), "follows without signing: {why}"),
+            (None, Some(_)) => tracing::info!(height = self.height, "signs from here on"),
+            (None, None) => {}
+        }
+        self.listen.told = now;
+    }
+}
+
+/// The height that the sender of a message is at, or above.
+const fn place(message: &Message) -> Option<u64> {
+    match message {
+        Message::Head(head) => Some(head.height.saturating_add(1)),
+        Message::Vote(v) => Some(v.vote.height),
+        Message::Proposal(p) => Some(p.proposal.height),
+        Message::Polka(c) => Some(c.height),
+        Message::RoundCertificate(c) => Some(c.height),
+        Message::Status(s) => Some(s.status.height),
+        Message::TermInit(i) => Some(i.init.height),
+        Message::Ack(a) => Some(a.ack.height),
+        Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) => None,
     }
 }

@@ -8,21 +8,27 @@ mod acks;
 mod decide;
 mod frames;
 mod io;
+mod justify;
+mod later;
 mod lead;
 mod listen;
+mod own;
 mod perform;
+mod restore;
 mod rounds;
 mod sync;
 mod timers;
 
 pub use io::{Decided, Input, Output, Retract, Synced, To};
+pub use listen::{Elsewhere, Observe};
 
 use crate::machine::{Fatal, Machine, Setup};
 use alloy_primitives::B256;
-use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
-use rota_store::{Intent, Watermarks};
+use rota_preconf::{AckTally, Archive, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
+use rota_store::Watermarks;
 use rota_types::{
-    Env, Millis, SeqKey, SignedProposal, SignedTermInit, Tx, ValidatorSet, VoteKey, wire::Message,
+    Env, Millis, PolkaCertificate, SeqKey, SignedProposal, SignedTermInit, Term, Tx, ValidatorSet,
+    VoteKey, wire::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,8 +58,8 @@ pub struct Restored {
     pub wal: Vec<Vec<u8>>,
     /// Frames of the frame log, verified.
     pub frames: Vec<Arc<rota_preconf::Frame>>,
-    /// How long to listen before signing if the guard is empty: the key may have signed elsewhere, or the
-    /// guard may be lost. Zero for a key that is known to be new.
+    /// How long to listen before signing: where the others are, and, if the guard is empty, whether anyone is
+    /// ahead. Zero for a key that is known to be new.
     pub listen_ms: Millis,
 }
 
@@ -83,17 +89,27 @@ pub struct Replica {
     accepted: Option<B256>,
     best: (i32, B256),
     init: Option<Arc<SignedTermInit>>,
+    /// Openings of this round that wait for what they name.
+    inits: Vec<Arc<SignedTermInit>>,
+    /// This round's leader signed an opening that is not valid.
+    refused_init: bool,
+    archive: Archive,
+    /// Polkas that re-proposals of this height rest on.
+    polkas: BTreeMap<(u32, B256), PolkaCertificate>,
+    logged: justify::Logged,
     own_status: Option<Message>,
-    later: Vec<Message>,
-    waiting: Vec<SignedProposal>,
+    later: later::Later,
+    waiting: Vec<(u16, SignedProposal)>,
     future: BTreeMap<u64, Vec<(u16, Message)>>,
     origins: BTreeMap<u64, (B256, B256)>,
     origin: Option<Env>,
-    equivocators: BTreeSet<u16>,
+    /// Leaders that signed two frames for one place of a term.
+    equivocators: BTreeSet<(Term, u16)>,
     lead: lead::Lead,
     asked: BTreeMap<B256, Millis>,
     sync: sync::Sync,
     acked: (u64, u32, u64),
+    acked_hash: B256,
     certified: u64,
     tallied: u64,
     tokens: u64,
@@ -130,7 +146,7 @@ impl Replica {
         let signed = restored.guard.newest().is_some_and(|newest| newest >= height);
         let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
         let unknown = restored.guard.newest().is_none() && restored.listen_ms > 0;
-        let observing = (signed && !logged) || unknown;
+        let observing = (signed && !logged) || unknown || restored.guard.floor() >= height;
         let voter = keys.as_ref().filter(|_| !observing);
         let machine = Machine::new(
             height,
@@ -142,6 +158,7 @@ impl Replica {
                 key: voter.map(|k| Arc::clone(&k.vote)),
             },
         );
+        let sync = sync::Sync::new(&set);
         Self {
             keys,
             set,
@@ -149,7 +166,7 @@ impl Replica {
             machine,
             guard: restored.guard.clone(),
             chain: Chain::new(restored.context.clone()),
-            pool: held(&restored.frames),
+            pool: restore::held(&restored.frames),
             acks: AckTally::default(),
             statuses: StatusBook::default(),
             timers: Timers::default(),
@@ -165,8 +182,13 @@ impl Replica {
             accepted: None,
             best: (0, B256::ZERO),
             init: None,
+            inits: Vec::new(),
+            refused_init: false,
+            archive: Archive::default(),
+            polkas: BTreeMap::new(),
+            logged: justify::Logged::default(),
             own_status: None,
-            later: Vec::new(),
+            later: later::Later::default(),
             waiting: Vec::new(),
             future: BTreeMap::new(),
             origins: BTreeMap::new(),
@@ -174,33 +196,18 @@ impl Replica {
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
             asked: BTreeMap::new(),
-            sync: sync::Sync::default(),
+            sync,
             acked: (0, 0, 0),
+            acked_hash: B256::ZERO,
             certified: 0,
             tallied: 0,
             tokens: 0,
             observing,
             reports: true,
-            listen: listen::Listen::new(unknown.then_some(restored.listen_ms)),
+            listen: listen::Listen::new(restored.listen_ms, unknown),
         }
+        .recall(&restored.wal, &restored.frames)
         .remember()
-    }
-
-    /// Takes from the guard what binds this height although the process that did it is gone.
-    fn remember(mut self) -> Self {
-        for intent in self.guard.snapshot() {
-            let (height, round) = intent.position();
-            if height != self.height {
-                continue;
-            }
-            self.note_vote(&intent);
-            match intent {
-                Intent::Status { .. } => self.reports = false,
-                Intent::Ack { .. } if round > 0 => self.reports = false,
-                _ => {}
-            }
-        }
-        self
     }
 
     /// This replica's index, if it signs.
@@ -238,10 +245,10 @@ impl Replica {
     pub const fn guard(&self) -> &Watermarks {
         &self.guard
     }
-    /// Whether it follows only, because its log of this height is missing.
+    /// Whether it follows without signing for now; `observe` says why.
     #[must_use]
-    pub const fn observing(&self) -> bool {
-        self.observing
+    pub fn observing(&self) -> bool {
+        self.observe().is_some()
     }
     /// Frames held above the last decided height.
     #[must_use]
@@ -273,8 +280,20 @@ impl Replica {
         wal: &[Vec<u8>],
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
-        self.extend(now, false, out);
+        for frame in self.chain.frames() {
+            let closed = self.closes(frame);
+            out.push(Output::Accepted { frame: Arc::clone(frame), closed });
+        }
         self.listen.begin(now, self.height, self.two_windows());
+        if !self.wait_to_start(now, wal) {
+            self.begin(now, wal, out)?;
+        }
+        self.tell_observing();
+        Ok(())
+    }
+
+    /// Begins to take part, or to follow, at the height of the start.
+    fn begin(&mut self, now: Millis, wal: &[Vec<u8>], out: &mut Vec<Output>) -> Result<(), Fatal> {
         self.timers.heard(now);
         let members = self.members();
         let height = self.height;
@@ -291,21 +310,30 @@ impl Replica {
 
     /// Takes one input. Call `flush` after a group of inputs.
     pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        self.watch(&input, out)?;
+        let Some(input) = self.hold_back(now, input, out)? else { return Ok(()) };
+        let before = out.len();
         match input {
             Input::Frame { frame, from } => self.on_frame(now, frame, from, out),
             Input::Message { from, message } => self.on_message(now, from, message, out)?,
             Input::Txs(txs) => self.on_txs(txs, out),
             Input::Origin(env) => self.on_origin(now, env, out),
             Input::Durable(token) => self.on_durable(now, token, out),
+            Input::Justification { from, what } => self.on_justification(from, *what, out),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
             Input::Tick => {}
         }
         self.tick(now, out)?;
-        self.settle(now, out)
+        self.settle(now, out)?;
+        self.tell_observing();
+        self.accused(out.get(before..).unwrap_or_default())
     }
 
     /// Cuts frames and gives acks for everything taken since the last flush.
     pub fn flush(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        if self.listen.held() {
+            return Ok(());
+        }
         self.cut(now, out);
         self.settle(now, out)?;
         self.give_ack(out);
@@ -366,12 +394,3 @@ impl Replica {
 
 /// Transactions waiting to be framed.
 pub(crate) type Batch = Vec<Arc<Tx>>;
-
-/// The pool that a frame log gives.
-fn held(frames: &[Arc<rota_preconf::Frame>]) -> FramePool {
-    let mut pool = FramePool::default();
-    for frame in frames {
-        pool.insert(Arc::clone(frame));
-    }
-    pool
-}

@@ -2,7 +2,8 @@
 
 use super::{Output, Replica, To};
 use crate::machine::{Act, Fatal};
-use rota_types::Millis;
+use rota_store::Intent;
+use rota_types::{Millis, VoteKind, wire::Message};
 
 impl Replica {
     /// Carries out what the machine wants.
@@ -17,9 +18,18 @@ impl Replica {
                 Act::Wal(bytes) => out.push(Output::Wal(bytes)),
                 Act::Guard(intent) => {
                     self.note_vote(&intent);
+                    if let Intent::Vote { round, kind: VoteKind::Prevote, value_id, .. } = intent
+                        && round == self.round
+                        && !value_id.is_zero()
+                    {
+                        self.on_prevote(&value_id, out);
+                    }
                     out.push(Output::Guard(intent));
                 }
                 Act::Say(message) => {
+                    if let Message::Polka(polka) = &message {
+                        self.polkas.insert((polka.round, polka.value_id), polka.clone());
+                    }
                     self.note_nil(self.index(), &message);
                     self.say_again(&message, out);
                     out.push(Output::Send { to: To::Others, message, durable: true });
@@ -30,7 +40,7 @@ impl Replica {
                 }
                 Act::Cancel(timeout) => self.timers.cancel(timeout),
                 Act::CancelAll => self.timers.clear(),
-                Act::Round { round, proposer } => self.on_round(now, round, proposer, out),
+                Act::Round { round, proposer } => self.on_round(now, round, proposer, out)?,
                 Act::NeedValue { round } => self.need_value = Some(round),
                 Act::Decided { certificate, header } => {
                     self.on_decided(now, certificate, header, out)?;

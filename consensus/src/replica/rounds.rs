@@ -1,14 +1,22 @@
-//! Round changes: report what was accepted, justify what is carried, refuse by withholding.
+//! Round changes: report what was accepted, open a term with what the reports select, accept an opening.
+//!
+//! Invariant: in a round above 0 at most one opening or re-proposal is accepted, the first one that is good.
 
-use super::{Output, Replica, Retract, To};
-use crate::machine::Fatal;
+use super::{Output, Replica, Retract, To, later::ROUNDS_AHEAD};
+use crate::{machine::Fatal, wal};
 use alloy_primitives::B256;
-use rota_preconf::{BadInit, InitView, Select, Stream, check_init, make_init, select};
+use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Need, Stream, make_init};
 use rota_store::Intent;
 use rota_types::{
-    Millis, SignedProposal, SignedStatus, SignedTermInit, Status, Term, wire::Message,
+    Flags, Justification, Millis, SignedStatus, SignedTermInit, Status, Term,
+    wire::{Message, Request},
 };
 use std::sync::Arc;
+
+/// Time before the same missing thing is asked for again.
+const ASK_AGAIN_MS: Millis = 250;
+/// Openings of the round that wait for frames.
+const MAX_INITS: usize = 4;
 
 impl Replica {
     pub(super) fn on_round(
@@ -17,43 +25,65 @@ impl Replica {
         round: u32,
         proposer: u16,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Result<(), Fatal> {
         self.round = round;
         self.leader = proposer;
         self.timers.heard(now);
         out.push(Output::Round { height: self.height, round, leader: proposer });
         if round == 0 {
-            return;
+            return Ok(());
         }
         // Whatever term was led here is over at this height.
         self.stop_leading(out);
         self.accepted = None;
+        self.refused_init = false;
         self.init = None;
+        self.inits.clear();
         self.need_value = None;
         self.report(out);
-        for message in std::mem::take(&mut self.later) {
+        self.accept_again(now, round, out);
+        for (from, message) in self.later.take(round) {
             match message {
-                Message::TermInit(init) => self.on_init(now, proposer, Arc::new(init), out),
-                Message::Proposal(p) => self.waiting.push(*p),
+                Message::TermInit(init) => self.on_init(now, from, Arc::new(init), out),
+                Message::Proposal(p) => self.waiting.push((from, *p)),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// The tip to report: nothing above the CLOSE of the height was accepted in a round above 0.
+    fn reported(&self) -> (i32, B256, Link) {
+        let tip = self.chain.tip();
+        let (round, reference) = self.best;
+        if self.rules.off(Mutation::ForgetfulStatus) && round == 0 {
+            let acked = self.chain.at(self.acked.2).filter(|_| self.acked.0 == self.height);
+            let base = self.chain.base().base;
+            return (0, B256::ZERO, acked.map_or(base, |f| Link { g: f.g(), hash: f.hash, ..tip }));
+        }
+        let close = self.chain.header(self.height).filter(|_| round > 0);
+        let tip = close.map_or(tip, |(h, _)| Link { g: h.last_g, hash: h.last_frame_hash, ..tip });
+        (round, reference, tip)
     }
 
     /// Signs and sends the one Status of this height and round.
     fn report(&mut self, out: &mut Vec<Output>) {
         let able = self.machine.votes() && self.reports;
         let Some(keys) = self.keys.clone().filter(|_| able) else { return };
-        let tip = self.chain.tip();
+        if let Some(signed) = self.logged.statuses.get(&self.round).cloned() {
+            self.say_status(signed, out);
+            return;
+        }
+        let (best_round, best_ref, tip) = self.reported();
         let status = Status {
             epoch: self.set.epoch(),
             height: self.height,
             round: self.round,
             signer: keys.index,
-            best_round: self.best.0,
+            best_round,
             best_g: tip.g,
             best_hash: tip.hash,
-            best_ref: self.best.1,
+            best_ref,
         };
         let digest = status.digest(&self.rules.domain);
         let intent = Intent::Status { height: self.height, round: self.round, digest };
@@ -66,6 +96,11 @@ impl Replica {
             }
         }
         let signed = SignedStatus::sign(status, &keys.vote, &self.rules.domain);
+        out.push(Output::Wal(wal::reported(&signed)));
+        self.say_status(signed, out);
+    }
+
+    fn say_status(&mut self, signed: SignedStatus, out: &mut Vec<Output>) {
         self.statuses.add(signed.clone());
         let message = Message::Status(signed);
         self.own_status = Some(message.clone());
@@ -85,7 +120,13 @@ impl Replica {
 
     pub(super) fn on_status(&mut self, from: u16, report: SignedStatus, out: &mut Vec<Output>) {
         let s = &report.status;
-        if s.height != self.height || s.epoch != self.set.epoch() || s.round == 0 {
+        let near = s.round > 0
+            && s.round >= self.round
+            && s.round <= self.round.saturating_add(ROUNDS_AHEAD);
+        if s.height != self.height || s.epoch != self.set.epoch() || !near {
+            return;
+        }
+        if self.statuses.has(s.height, s.round, s.signer) {
             return;
         }
         let valid = self
@@ -107,21 +148,27 @@ impl Replica {
         let Some(keys) = self.keys.clone().filter(|k| k.index == self.leader) else {
             return Ok(false);
         };
-        if self.round == 0 || self.init.is_some() || self.need_value != Some(self.round) {
+        let open = self.accepted.is_none() && self.need_value == Some(self.round);
+        if self.round == 0 || self.init.is_some() || !open {
             return Ok(false);
         }
         let Some(reports) = self.statuses.quorum(self.height, self.round, &self.set) else {
             return Ok(false);
         };
-        let (g, hash, closed) = match select(&reports, &self.chain, &self.pool, &self.set) {
-            Select::Carry { g, hash, closed } => (g, hash, closed),
-            Select::Missing(frame) => {
-                self.ask_reporters(now, &reports, frame, out);
+        let mut archive = std::mem::take(&mut self.archive);
+        let choice = archive.choose(&reports, &self.view());
+        self.archive = archive;
+        let (reports, carry) = match choice {
+            Choice::Open { reports, carry } => (reports, carry),
+            Choice::Wait(missing) => {
+                for (signer, need) in missing {
+                    self.ask_for(now, signer, need, out);
+                }
                 return Ok(false);
             }
         };
         let place = (self.height, self.round);
-        let init = make_init(place, keys.index, (g, hash, closed), &reports, &self.view());
+        let init = make_init(place, keys.index, carry, &reports, &self.view());
         let init_hash = init.hash(&self.rules.domain);
         let intent = Intent::Term { height: place.0, round: place.1, init_hash };
         match self.guard.check_and_record(&intent) {
@@ -135,26 +182,28 @@ impl Replica {
         }
         let signed = Arc::new(SignedTermInit::sign(init, reports, &keys.seq, &self.rules.domain));
         let message = Message::TermInit((*signed).clone());
-        out.push(Output::Send { to: To::Others, message, durable: true });
         self.accept_init(now, signed, init_hash, out);
-        if !closed {
+        out.push(Output::Send { to: To::Others, message, durable: true });
+        if !carry.2 {
             self.open_own(Term { height: place.0, round: place.1 }, out);
         }
         Ok(true)
     }
 
-    fn ask_reporters(
-        &mut self,
-        now: Millis,
-        reports: &[SignedStatus],
-        frame: B256,
-        out: &mut Vec<Output>,
-    ) {
-        tracing::debug!(%frame, "a reported frame is missing");
-        for report in reports {
-            let s = &report.status;
-            if self.pool.path(&self.chain.base().base.hash, &s.best_hash).is_err() {
-                self.ask_frames(now, s.signer, s.best_hash, out);
+    /// Asks a reporter for what it named.
+    pub(super) fn ask_for(&mut self, now: Millis, from: u16, need: Need, out: &mut Vec<Output>) {
+        match need {
+            Need::Frame(hash) => self.ask_frames(now, from, hash, out),
+            Need::Justification(reference) => {
+                let due = self
+                    .asked
+                    .get(&reference)
+                    .is_none_or(|at| now >= at.saturating_add(ASK_AGAIN_MS));
+                if due && Some(from) != self.index() {
+                    self.asked.insert(reference, now);
+                    let request = Request::Justification { height: self.height, reference };
+                    out.push(Output::Ask { to: from, request });
+                }
             }
         }
     }
@@ -166,31 +215,72 @@ impl Replica {
         init: Arc<SignedTermInit>,
         out: &mut Vec<Output>,
     ) {
-        let place = (init.init.height, init.init.round);
-        if place.0 != self.height || place.1 < self.round || self.accepted.is_some() {
+        let (height, round) = (init.init.height, init.init.round);
+        if height != self.height || round < self.round {
             return;
         }
-        if place.1 > self.round {
-            if self.later.len() < 64 {
-                self.later.push(Message::TermInit((*init).clone()));
-            }
+        if round > self.round {
+            let message = Message::TermInit((*init).clone());
+            self.later.keep(self.round, round, from, message);
             return;
         }
-        match check_init(&init, self.leader, &self.view()) {
+        if self.round == 0 || self.accepted.is_some() || self.refused_init {
+            return;
+        }
+        if let Err(error) = rota_preconf::check_signatures(&init, &self.view()) {
+            out.push(Output::Fault { peer: from, what: format!("term init: {error}") });
+            return;
+        }
+        self.judge_init(now, init, out);
+    }
+
+    /// Judges an opening of this round whose signatures are checked.
+    fn judge_init(&mut self, now: Millis, init: Arc<SignedTermInit>, out: &mut Vec<Output>) {
+        let mut archive = std::mem::take(&mut self.archive);
+        let verdict = archive.check(&init, &self.view());
+        self.archive = archive;
+        match verdict {
+            Ok(_) if self.refuses_init(&init) => {}
             Ok(hash) => self.accept_init(now, init, hash, out),
-            Err(BadInit::Missing(frame)) => {
-                let reports = init.reports.clone();
-                self.ask_reporters(now, &reports, frame, out);
-                self.later.push(Message::TermInit((*init).clone()));
+            Err(BadInit::Missing { signer, need }) => {
+                self.ask_for(now, signer, need, out);
+                self.ask_for(now, init.init.leader, need, out);
+                if self.inits.len() < MAX_INITS && !self.inits.contains(&init) {
+                    self.inits.push(init);
+                }
             }
             Err(error) => {
-                out.push(Output::Fault { peer: from, what: format!("term init: {error}") });
+                // Its leader signed it: nothing else of this leader counts in this round.
+                self.refused_init = true;
+                let peer = init.init.leader;
+                out.push(Output::Fault { peer, what: format!("term init: {error}") });
+            }
+        }
+    }
+
+    /// What a rule that is known to deadlock would refuse (never, in a program).
+    fn refuses_init(&self, init: &SignedTermInit) -> bool {
+        if !self.rules.off(Mutation::RefuseUnlessExtends) || self.acked.0 != self.height {
+            return false;
+        }
+        let path = self.pool.path(&self.chain.base().base.hash, &init.init.carry_hash);
+        let extends = path.is_ok_and(|path| path.iter().any(|f| f.hash == self.acked_hash));
+        !extends && !init.init.carry_closed
+    }
+
+    pub(super) fn retry_inits(&mut self, now: Millis, out: &mut Vec<Output>) {
+        if self.round == 0 || self.accepted.is_some() || self.refused_init {
+            return;
+        }
+        for init in std::mem::take(&mut self.inits) {
+            if self.accepted.is_none() {
+                self.judge_init(now, init, out);
             }
         }
     }
 
     /// From here on, in this round, only the chain that `init` carries and its leader's frames count.
-    fn accept_init(
+    pub(super) fn accept_init(
         &mut self,
         now: Millis,
         init: Arc<SignedTermInit>,
@@ -217,109 +307,31 @@ impl Replica {
         }
         self.accepted = Some(hash);
         self.best = (i32::try_from(i.round).unwrap_or(i32::MAX), hash);
+        self.keep(Justification::Init((*init).clone()), hash, out);
         self.init = Some(init);
         self.timers.heard(now);
         self.extend(now, true, out);
     }
 
-    /// Hands over the proposals that are justified by now. A fresh proposal of a round above 0 needs this
-    /// round's TermInit and its CLOSE on the accepted chain (I-27); a round's re-proposal needs its frames.
-    pub(super) fn retry_proposals(
-        &mut self,
-        now: Millis,
-        out: &mut Vec<Output>,
-    ) -> Result<bool, Fatal> {
-        self.retry_inits(now, out);
-        let mut moved = false;
-        for proposal in std::mem::take(&mut self.waiting) {
-            let p = &proposal.proposal;
-            if let Some(init) = proposal.init.clone().filter(|_| p.round == self.round) {
-                self.on_init(now, p.proposer, Arc::new(init), out);
-            }
-            if self.justified(&proposal) {
-                moved = true;
-                self.feed(now, Message::Proposal(Box::new(proposal)), out)?;
-                if self.finished {
-                    return Ok(true);
-                }
-            } else if p.round == self.round && self.waiting.len() < 8 {
-                self.find_value(now, &proposal, out)?;
-                self.waiting.push(proposal);
-            }
+    /// Keeps what was accepted, for those who ask and for a restart.
+    pub(super) fn keep(&mut self, what: Justification, reference: B256, out: &mut Vec<Output>) {
+        if self.logged.known.insert(reference) {
+            out.push(Output::Wal(wal::accepted(self.height, &what)));
         }
-        Ok(moved)
+        let mut archive = std::mem::take(&mut self.archive);
+        if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
+            tracing::warn!(%error, "what was accepted cannot be kept for others");
+        }
+        self.archive = archive;
     }
 
-    fn retry_inits(&mut self, now: Millis, out: &mut Vec<Output>) {
-        if self.round == 0 || self.accepted.is_some() {
-            return;
-        }
-        for message in std::mem::take(&mut self.later) {
-            match message {
-                Message::TermInit(init) if init.init.round == self.round => {
-                    self.on_init(now, self.leader, Arc::new(init), out);
-                }
-                other => self.later.push(other),
-            }
-        }
+    pub(super) fn view(&self) -> InitView<'_> {
+        InitView { chain: &self.chain, pool: &self.pool, set: &self.set, rules: &self.rules }
     }
 
-    fn justified(&self, proposal: &SignedProposal) -> bool {
-        let p = &proposal.proposal;
-        if p.round == 0 {
-            return true;
-        }
-        if p.pol_round >= 0 {
-            return self.offered.contains(&p.value_id);
-        }
-        let on_chain = self.chain.header(self.height).is_some_and(|(_, id)| *id == p.value_id);
-        p.round == self.round && self.accepted == Some(p.init_hash) && on_chain
-    }
-
-    /// A re-proposed value may be on a branch that this replica does not follow: fetch and offer it.
-    fn find_value(
-        &mut self,
-        now: Millis,
-        proposal: &SignedProposal,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Fatal> {
-        let p = &proposal.proposal;
-        if p.pol_round < 0 {
-            return Ok(());
-        }
-        let tip = proposal.header.last_frame_hash;
-        if self.branch_gives(&proposal.header) {
-            self.offered.insert(p.value_id);
-            let header = Arc::new(proposal.header.clone());
-            return self.offer_value(now, header, p.round, false, out);
-        }
-        self.ask_frames(now, p.proposer, tip, out);
-        Ok(())
-    }
-
-    /// Whether the frames held give exactly this header.
-    pub(super) fn branch_gives(&self, header: &rota_types::Header) -> bool {
-        let base = self.chain.base();
-        let Ok(path) = self.pool.path(&base.base.hash, &header.last_frame_hash) else {
-            return false;
-        };
-        let mut chain = rota_preconf::Chain::new(base.clone());
-        let mut last = None;
-        for frame in &path {
-            match chain.append_carried(frame, &self.rules) {
-                Ok(closed) => last = closed,
-                Err(_) => return false,
-            }
-        }
-        last.is_some_and(|(h, _)| h == *header)
-    }
-
-    fn view(&self) -> InitView<'_> {
-        InitView {
-            chain: &self.chain,
-            pool: &self.pool,
-            set: &self.set,
-            domain: &self.rules.domain,
-        }
+    /// The newest height that is closed on the accepted chain, for a frame that says so.
+    pub(super) fn closes(&self, frame: &rota_preconf::Frame) -> Option<B256> {
+        let closes = frame.signed.header.flags.has(Flags::CLOSE);
+        closes.then(|| self.chain.header(frame.height()).map(|(_, id)| *id)).flatten()
     }
 }

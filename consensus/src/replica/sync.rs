@@ -3,10 +3,13 @@
 use super::{Output, Replica, Synced};
 use crate::machine::Fatal;
 use rota_types::{
-    CommitCertificate, Header, Millis,
+    CommitCertificate, Header, Millis, ValidatorSet,
     wire::{Head, Request},
 };
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Heights asked for at once.
 const BATCH: u32 = 16;
@@ -15,10 +18,13 @@ const ASK_AGAIN_MS: Millis = 500;
 /// Grace for a height that others have decided: its votes are probably on their way.
 const GRACE_MS: Millis = 300;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sync {
-    /// Highest height that a peer said is decided, and the peer.
-    best: Option<(u64, u16)>,
+    set: Arc<ValidatorSet>,
+    /// Newest decided height that a peer said, of those not asked for in vain.
+    claims: BTreeMap<u16, u64>,
+    /// Peers that were asked since the last progress and did not deliver.
+    asked_in_vain: BTreeSet<u16>,
     asked: Millis,
     since: Millis,
     pending: Option<Arc<Header>>,
@@ -26,28 +32,58 @@ pub(super) struct Sync {
 }
 
 impl Sync {
+    pub(super) fn new(set: &Arc<ValidatorSet>) -> Self {
+        Self {
+            set: Arc::clone(set),
+            claims: BTreeMap::new(),
+            asked_in_vain: BTreeSet::new(),
+            asked: 0,
+            since: 0,
+            pending: None,
+            from: 0,
+        }
+    }
+
     /// A message of a higher height shows that the one before it is decided.
     pub(super) fn ahead(&mut self, now: Millis, from: u16, height: u64) {
         self.note(now, from, height.saturating_sub(1));
     }
 
     fn note(&mut self, now: Millis, from: u16, decided: u64) {
-        if self.best.is_none() {
+        if self.claims.is_empty() {
             self.since = now;
         }
-        if self.best.is_none_or(|(h, _)| h < decided) {
-            self.best = Some((decided, from));
-        }
+        let claim = self.claims.entry(from).or_default();
+        *claim = decided.max(*claim);
     }
 
-    pub(super) fn decided(&mut self, now: Millis) {
+    pub(super) fn decided(&mut self, now: Millis, height: u64) {
         self.since = now;
         self.pending = None;
+        self.asked_in_vain.clear();
+        self.claims.retain(|_, claim| *claim >= height);
     }
 
-    /// Highest height that others said is decided.
+    /// Highest height that validators of more than one third said is decided: one of them is correct.
     pub(super) fn heard(&self) -> Option<u64> {
-        self.best.map(|(height, _)| height)
+        let mut claims: Vec<(u64, u16)> = self.claims.iter().map(|(i, h)| (*h, *i)).collect();
+        claims.sort_unstable_by_key(|c| std::cmp::Reverse(c.0));
+        let mut weight = 0u64;
+        for (height, peer) in claims {
+            weight = weight.saturating_add(self.set.get(peer).map_or(0, |v| v.power()));
+            if u128::from(weight).saturating_mul(3) > u128::from(self.set.total()) {
+                return Some(height);
+            }
+        }
+        None
+    }
+
+    /// Whom to ask for `height` next: those that were not asked in vain first, each in turn.
+    fn whom(&self, height: u64) -> Option<u16> {
+        let able = || self.claims.iter().filter(|(_, claim)| **claim >= height).map(|(i, _)| *i);
+        let fresh = || able().filter(|i| !self.asked_in_vain.contains(i));
+        let after = fresh().find(|i| *i > self.from);
+        after.or_else(|| fresh().next()).or_else(|| able().find(|i| *i > self.from)).or_else(|| able().next())
     }
 
     pub(super) const fn peer(&self) -> u16 {
@@ -55,7 +91,7 @@ impl Sync {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.best?;
+        self.claims.first_key_value()?;
         Some(self.since.saturating_add(GRACE_MS).max(self.asked.saturating_add(ASK_AGAIN_MS)))
     }
 }
@@ -82,25 +118,18 @@ impl Replica {
     }
 
     fn ask_heights(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let Some((decided, from)) = self.sync.best else { return };
-        if decided < self.height {
-            self.sync.best = None;
+        let me = self.index();
+        self.sync.claims.retain(|peer, claim| *claim >= self.height && Some(*peer) != me);
+        let far = self.sync.heard().is_some_and(|decided| decided > self.height);
+        let late = now >= self.sync.since.saturating_add(GRACE_MS);
+        if !(far || late) || now < self.sync.asked.saturating_add(ASK_AGAIN_MS) {
             return;
         }
-        let far = decided > self.height;
-        let late = now >= self.sync.since.saturating_add(GRACE_MS);
-        if (far || late) && now >= self.sync.asked.saturating_add(ASK_AGAIN_MS) {
-            self.sync.asked = now;
-            // Ask another one next time: this one may be dead.
-            let others = u16::try_from(self.set.len()).unwrap_or(u16::MAX).max(1);
-            let mut next = from.wrapping_add(1).checked_rem(others).unwrap_or(0);
-            if Some(next) == self.index() {
-                next = next.wrapping_add(1).checked_rem(others).unwrap_or(0);
-            }
-            self.sync.best = Some((decided, next));
-            let request = Request::Heights { from: self.height, count: BATCH };
-            out.push(Output::Ask { to: from, request });
-        }
+        let Some(to) = self.sync.whom(self.height) else { return };
+        self.sync.asked = now;
+        self.sync.from = to;
+        self.sync.asked_in_vain.insert(to);
+        out.push(Output::Ask { to, request: Request::Heights { from: self.height, count: BATCH } });
     }
 
     pub(super) fn on_synced(
@@ -111,6 +140,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
         self.sync.from = from;
+        let before = self.height;
         for item in heights {
             if item.header.height() != self.height {
                 continue;
@@ -136,8 +166,10 @@ impl Replica {
             self.take_synced(now, &item.certificate, item.header, out)?;
             self.settle(now, out)?;
         }
-        // More may be there: ask at once.
-        self.sync.asked = 0;
+        if self.height > before {
+            // More may be there: ask at once.
+            self.sync.asked = 0;
+        }
         self.ask_heights(now, out);
         Ok(())
     }

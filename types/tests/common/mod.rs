@@ -276,6 +276,9 @@ impl Gen {
     pub(crate) fn signed_vote(&mut self) -> SignedVote {
         SignedVote { vote: self.vote(), signer: self.u16(), signature: self.array() }
     }
+    pub(crate) fn reproposal(&mut self) -> Justification {
+        Justification::Reproposal { proposal: self.signed_proposal(), polka: self.polka() }
+    }
     pub(crate) fn head(&mut self) -> Head {
         Head { height: self.u64(), value_id: self.hash(), oldest: self.u64() }
     }
@@ -360,6 +363,31 @@ impl Four {
             height,
             round: 0,
             value_id,
+            signers: Bitmap::of(signers.iter().copied()),
+            signatures: signers.iter().map(sign).collect(),
+        }
+    }
+
+    /// Acks of some signers for a frame, at a height, round and position.
+    pub(crate) fn acks(
+        &self,
+        (height, round, g): (u64, u32, u64),
+        frame_hash: B256,
+        init_hash: B256,
+        signers: &[u16],
+    ) -> AckCert {
+        let epoch = self.set.epoch();
+        let sign = |i: &u16| {
+            let ack = Ack { epoch, height, round, signer: *i, g, frame_hash, init_hash };
+            SignedAck::sign(ack, &self.seq[usize::from(*i)], &self.domain).signature
+        };
+        AckCert {
+            epoch,
+            height,
+            round,
+            g,
+            frame_hash,
+            init_hash,
             signers: Bitmap::of(signers.iter().copied()),
             signatures: signers.iter().map(sign).collect(),
         }
