@@ -10,7 +10,7 @@ use crate::{
 };
 use alloy_primitives::B256;
 use rota_consensus::{Input, Output, To};
-use rota_types::wire::{Head, Message};
+use rota_types::wire::{Head, Message, Request};
 use std::sync::Arc;
 
 impl World {
@@ -19,6 +19,7 @@ impl World {
         // One account per entry: order between accounts is free, nonces of one account are not shared.
         self.txs.push(make::transfer(n, 0));
         let tx = Arc::clone(&self.txs[self.txs.len() - 1]);
+        self.known.insert(tx.hash, Arc::clone(&tx));
         for i in 0..self.nodes.len() {
             let index = self.nodes[i].index;
             if self.nodes[i].replica.is_some() {
@@ -78,15 +79,18 @@ impl World {
             self.push(self.now_us + self.plan.fsync_us, Due::Sync(node, life));
         }
         for (to, request) in asks {
-            let letter = Letter { now_ms: self.now_us / 1000, from: node, to, message: None };
-            if self.plan.script.judge(&letter) != Fate::Pass || self.cuts.contains(&(node, to)) {
-                continue;
-            }
-            let at = self.now_us + self.plan.link.latency_us;
-            self.push(at, Due::Asked { to, from: node, request });
+            self.ask(node, to, request);
         }
         self.leave(node, leaves);
         self.schedule(node);
+    }
+
+    pub(super) fn ask(&mut self, node: u16, to: u16, request: Request) {
+        let letter = Letter { now_ms: self.now_us / 1000, from: node, to, message: None };
+        if self.plan.script.judge(&letter) == Fate::Pass && !self.cuts.contains(&(node, to)) {
+            let at = self.now_us + self.plan.link.latency_us;
+            self.push(at, Due::Asked { to, from: node, request });
+        }
     }
 
     pub(super) fn schedule(&mut self, node: u16) {

@@ -9,10 +9,10 @@ use alloy_primitives::B256;
 use rota_consensus::{Input, Synced, To};
 use rota_preconf::Frame;
 use rota_types::{
-    SignedFrame, Tx,
+    SignedFrame,
     wire::{Message, Response},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 impl World {
     pub(super) fn deliver(&mut self, to: u16, from: u16, message: Message) {
@@ -23,25 +23,36 @@ impl World {
         match message {
             Message::Frame(signed) => {
                 if let Some(frame) = self.verify(signed) {
-                    self.input(to, Input::Frame { frame, from });
+                    self.frame_in(to, from, frame);
                 }
             }
-            other => self.input(to, Input::Message { from, message: other }),
+            other => {
+                if self.passes(to, from, &other) {
+                    self.input(to, Input::Message { from, message: other });
+                }
+            }
         }
     }
 
     pub(super) fn answer(&mut self, to: u16, from: u16, response: Response) {
         match response {
             Response::Frames(frames) => {
+                let mut verified = Vec::new();
                 for signed in frames {
                     self.checker.delivered_frame(to, &signed);
-                    if let Some(frame) = self.verify(signed) {
-                        self.input(to, Input::Frame { frame, from });
-                    }
+                    verified.extend(self.verify(signed));
+                }
+                self.told_frames(to, from, &verified);
+                for frame in verified {
+                    self.input(to, Input::Frame { frame, from });
                 }
             }
+            Response::Justification(None) => {}
+            Response::Justification(Some(what)) => {
+                self.input(to, Input::Justification { from, what });
+            }
             Response::Heights(heights) => {
-                let heights = heights
+                let heights: Vec<Synced> = heights
                     .into_iter()
                     .map(|h| Synced {
                         header: h.header,
@@ -49,6 +60,7 @@ impl World {
                         frames: h.frames.into_iter().filter_map(|f| self.verify(f)).collect(),
                     })
                     .collect();
+                self.told_heights(to, from, &heights);
                 self.input(to, Input::Synced { from, heights });
             }
         }
@@ -60,10 +72,8 @@ impl World {
         if let Some(frame) = self.verified.get(&hash).filter(|f| *f.signed == signed) {
             return Some(Arc::clone(frame));
         }
-        let known: BTreeMap<B256, Arc<Tx>> =
-            self.txs.iter().map(|t| (t.hash, Arc::clone(t))).collect();
-        let frame =
-            Frame::verify(signed, &self.set, &self.rules.domain, |h| known.get(h).cloned()).ok()?;
+        let known = |hash: &B256| self.known.get(hash).cloned();
+        let frame = Frame::verify(signed, &self.set, &self.rules.domain, known).ok()?;
         let frame = Arc::new(frame);
         self.verified.insert(hash, Arc::clone(&frame));
         Some(frame)
@@ -97,9 +107,13 @@ impl World {
             To::One(one) => vec![one],
             To::Others | To::All => (0..n).filter(|i| *i != node).collect(),
         };
-        self.checker.sent(self.now_us, node, &message);
-        for target in targets {
-            self.post(node, target, &message);
+        if self.cast.has(node) {
+            self.send_masked(node, &targets, &message);
+        } else {
+            self.checker.sent(self.now_us, node, &message);
+            for target in targets {
+                self.post(node, target, &message);
+            }
         }
         if to == To::All {
             self.input(node, Input::Message { from: node, message });

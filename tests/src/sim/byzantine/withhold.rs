@@ -1,0 +1,48 @@
+//! Withholding: frames for some only, no answers; and saying nothing at all.
+
+use super::{Answer, Fate, Mask, cast::Cx};
+use rota_types::{
+    Flags,
+    wire::{Message, Request},
+};
+
+/// Shows frames of its own to some, changing with every height, and answers nothing.
+#[derive(Default)]
+pub(super) struct Withhold {
+    /// Who is shown frames of this height.
+    shown: Vec<u16>,
+}
+
+impl Mask for Withhold {
+    fn prepare(&mut self, cx: &mut Cx<'_>, message: &Message) {
+        if let Message::Frame(f) = message
+            && (f.header.flags.has(Flags::OPEN) || self.shown.is_empty())
+        {
+            self.shown = cx.some();
+        }
+    }
+    fn send(&mut self, cx: &mut Cx<'_>, to: u16, message: &Message) -> Fate {
+        if matches!(message, Message::Frame(_)) && !self.shown.contains(&to) {
+            cx.did("withheld frames");
+            return Fate::Drop;
+        }
+        Fate::Pass
+    }
+    fn answer(&mut self, cx: &mut Cx<'_>, _: u16, _: &Request) -> Answer {
+        cx.did("unanswered requests");
+        Answer::None
+    }
+}
+
+/// Says nothing.
+pub(super) struct Silent;
+
+impl Mask for Silent {
+    fn send(&mut self, cx: &mut Cx<'_>, _: u16, _: &Message) -> Fate {
+        cx.did("silences");
+        Fate::Drop
+    }
+    fn answer(&mut self, _: &mut Cx<'_>, _: u16, _: &Request) -> Answer {
+        Answer::None
+    }
+}
