@@ -1,25 +1,54 @@
-//! Runs one simulated plan and prints its report:
-//! `cargo run -p rota-tests --example sim -- NODES SEED LENGTH_MS [kill leader at ms, 0 for never] [loss permille]`.
-//! Fails if an invariant is broken, or if more than the transactions of three seconds are left at the end: then the
-//! set is stuck although a quorum is up.
+//! Random plans of whole sets: `make sim SEEDS=1-300`, `make sim SEEDS=100000` (1 to 100000), or one of them again
+//! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`.
 
-use rota_tests::sim::{Event, Plan, World};
-use std::process::ExitCode;
+use rota_tests::sim::{Plan, attempt, campaign};
+use std::{
+    io::Write,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// One in this many seeds runs twice.
+const AGAIN: u64 = 25;
 
 fn main() -> ExitCode {
-    let args: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let at = |i: usize, default| args.get(i).copied().unwrap_or(default);
-    let mut plan = Plan::quiet(at(0, 4) as usize, at(1, 1), at(2, 12_000));
-    if let Some(kill) = args.get(3).filter(|k| **k > 0) {
-        plan.events.push((*kill, Event::KillLeader));
+    let argument = std::env::args().nth(1).unwrap_or_else(|| "1-50".to_owned());
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    if let Some(seed) = argument.strip_prefix("seed=").and_then(number) {
+        return one(seed);
     }
-    plan.link.loss_permille = at(4, 0) as u16;
-    plan.verbose = std::env::var_os("VERBOSE").is_some();
-    let slack = 3 * plan.tx_rate as usize;
-    let result = World::run(plan);
-    println!("{result:#?}");
-    match result {
-        Ok(report) if report.txs.0 + slack >= report.txs.1 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let (first, last) = argument.split_once('-').unwrap_or(("1", &argument));
+    let (Some(first), Some(last)) = (number(first), number(last)) else {
+        eprintln!("usage: sim FIRST-LAST | sim COUNT | sim seed=SEED");
+        return ExitCode::FAILURE;
+    };
+    std::panic::set_hook(Box::new(|_| ()));
+    let shown = AtomicU64::new(0);
+    let summary = campaign(first..=last, AGAIN, |s| {
+        let second = s.seconds as u64;
+        if shown.swap(second, Ordering::Relaxed) != second || s.runs == last - first + 1 {
+            let done = s.runs * 100 / (last - first + 1);
+            eprint!("\r{done:>3} %  {} runs, {} heights, {} failed ", s.runs, s.heights, s.failures.len());
+            let _ = std::io::stderr().flush();
+        }
+    });
+    eprintln!();
+    println!("{}", summary.text());
+    if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn one(seed: u64) -> ExitCode {
+    let mut plan = Plan::random(seed);
+    plan.verbose = std::env::var_os("VERBOSE").is_some_and(|v| v != "0");
+    println!("{plan:#?}");
+    match attempt(plan) {
+        Ok(report) => {
+            println!("{report:#?}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            println!("FAILED: {why}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -4,14 +4,17 @@
 //! Invariant: the run is a pure function of its plan; `Report::trace` is equal for equal plans.
 
 mod byzantine;
+mod campaign;
 mod check;
 mod dice;
 mod faults;
 mod l1;
 mod node;
+mod plan;
 mod world;
 
 pub use byzantine::Behaviour;
+pub use campaign::{Summary, attempt, campaign};
 pub use check::{Offence, Stats, Violation};
 pub use faults::{Fate, Letter, Phase, Point, Script};
 pub use node::Unsynced;

@@ -88,6 +88,12 @@ impl Facts {
         self.keys.entry(who).or_default()
     }
 
+    /// Whether a key prevoted a value at a height.
+    pub(super) fn prevoted(&self, who: u16, height: u64, id: &B256) -> bool {
+        let votes = self.keys.get(&who).map(|k| k.votes.range((height, 0, 0)..(height + 1, 0, 0)));
+        votes.is_some_and(|mut v| v.any(|((_, _, kind), v)| *kind == 1 && v == id))
+    }
+
     pub(super) fn frame(&mut self, h: &FrameHeader, hash: B256) {
         let who = h.leader;
         let key = self.key(who);

@@ -44,6 +44,8 @@ impl Checker {
                 self.tree.add_value(d.value_id, &d.header);
                 let base = (d.header.last_g, d.header.last_frame_hash);
                 self.carries.bases.entry(height + 1).or_insert(base);
+                let voted = self.facts.prevoted(node, height, &d.value_id);
+                self.live.stats.followed += usize::from(!voted);
                 let slow = self.live.decided(now_us, node, d);
                 self.must("I-5", slow);
             }

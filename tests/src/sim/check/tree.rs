@@ -21,7 +21,6 @@ pub(super) struct Leaf {
 /// What a value names.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
-    pub(super) height: u64,
     pub(super) tip: Tip,
 }
 
@@ -44,7 +43,7 @@ impl Tree {
     }
     pub(super) fn add_value(&mut self, id: B256, header: &Header) {
         let tip = (header.last_g, header.last_frame_hash);
-        self.values.entry(id).or_insert(Named { height: header.height(), tip });
+        self.values.entry(id).or_insert(Named { tip });
     }
     pub(super) fn get(&self, hash: &B256) -> Option<&Leaf> {
         self.frames.get(hash)
