@@ -5,5 +5,7 @@
 pub mod live;
 /// Keys, sets, parameters and signed transactions.
 pub mod make;
+/// A model of the round-change rules, searched at random.
+pub mod model;
 /// The seeded simulation.
 pub mod sim;
