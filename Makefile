@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation sim contracts e2e bench fmt tools clients
+.PHONY: help devnet test lint unit simulation sim model contracts e2e bench fmt tools clients
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -28,13 +28,17 @@ unit: $(STAMP) ## tests of every crate, some of them against a real anvil
 	cargo test --locked --workspace --exclude rota-tests
 	cargo test --locked --workspace --test architecture
 
-simulation: ## whole sets under a virtual clock, each seed twice
-	cargo test --locked --workspace --test simulation
+simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
+	cargo test --locked --workspace --test simulation --test model
 
 # A number N means 1-N. A failure names the command that replays it; VERBOSE=1 then prints every message.
 sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17
 	cargo build --locked -p rota-tests --example sim
 	./target/debug/examples/sim $(if $(SEED),seed=$(SEED),$(SEEDS))
+
+model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
+	cargo build --locked -p rota-tests --example model
+	@WALKS='$(WALKS)' SEED='$(SEED)' RULES='$(RULES)' ./target/debug/examples/model
 
 contracts: $(STAMP) ## Solidity: format, tests, committed artifacts, gas
 	cd contracts && npm run --silent fmt:check
