@@ -204,7 +204,7 @@ fn a_signature_that_the_guard_does_not_know_stops_a_replica_that_signs() {
     let mut guard = Watermarks::default();
     guard.check_and_record(&intent(&vote(HEIGHT - 1, 0, 1))).unwrap();
     let unknown = vote(HEIGHT, 3, 1);
-    for message in [signed(unknown, ME), polka(&unknown), signed(vote(HEIGHT + 3, 0, 1), ME)] {
+    for message in [signed(unknown.clone(), ME), polka(&unknown), signed(vote(HEIGHT + 3, 0, 1), ME)] {
         let mut replica = signing(&guard);
         let stopped = replica.step(NOW, from(2, message), &mut Vec::new()).unwrap_err();
         let Fatal::Elsewhere(seen) = &stopped else { panic!("{stopped}") };
