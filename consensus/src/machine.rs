@@ -159,10 +159,40 @@ impl Machine {
         let policy = VoteExtensionPolicy::Disabled;
         self.step(Input::StartHeight(H(height), members, true, None, policy), guard, out)?;
         for input in inputs {
+            self.remember(&input, guard, out)?;
             self.step(input, guard, out)?;
         }
         self.replaying = false;
         self.state.reset_entries_index();
+        Ok(())
+    }
+
+    /// A crash between the log and the guard leaves own messages that only the log knows of: they are sent
+    /// again, so the guard must know of them first.
+    fn remember(
+        &self,
+        input: &Input<Ctx>,
+        guard: &mut Watermarks,
+        out: &mut Vec<Act>,
+    ) -> Result<(), Fatal> {
+        let intent = match input {
+            Input::Vote(v) if v.message.voter == self.me => {
+                let vote = convert::vote_of(&v.message, self.epoch);
+                let (height, round, kind) = (vote.height, vote.round, vote.kind);
+                Intent::Vote { height, round, kind, value_id: vote.value_id }
+            }
+            Input::Proposal(p) if p.message.proposer == self.me => {
+                let init = convert::fresh_init(&p.message);
+                let init_hash = init.map(|i| i.init.hash(&self.domain)).unwrap_or_default();
+                let proposal = convert::proposal_of(&p.message, self.epoch, init_hash);
+                let (height, round) = (proposal.height, proposal.round);
+                Intent::Proposal { height, round, value_id: proposal.digest(&self.domain) }
+            }
+            _ => return Ok(()),
+        };
+        if self.key.is_some() && guard.check_and_record(&intent)? {
+            out.push(Act::Guard(intent));
+        }
         Ok(())
     }
 
@@ -297,6 +327,7 @@ impl Machine {
             Ok(Err(error)) => return Err(Fatal::Core(error.to_string())),
             Err(panic) => return Err(Fatal::Core(panic_text(panic.as_ref()))),
         }
+        guards_last(from, out);
         self.fill_decided(from, out)
     }
 
@@ -314,6 +345,24 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// Moves guard intents behind the log entries of the same message: what the guard knows of is then in the log
+/// as well, wherever a crash cuts.
+fn guards_last(from: usize, out: &mut Vec<Act>) {
+    let (mut ordered, mut waiting) = (Vec::new(), Vec::new());
+    for act in out.drain(from..) {
+        match act {
+            Act::Guard(_) => waiting.push(act),
+            Act::Say(_) => {
+                ordered.append(&mut waiting);
+                ordered.push(act);
+            }
+            _ => ordered.push(act),
+        }
+    }
+    ordered.append(&mut waiting);
+    out.append(&mut ordered);
 }
 
 /// A complete value for the machine.

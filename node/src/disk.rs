@@ -76,14 +76,6 @@ const COMPACT_BYTES: usize = 32 * 1024 * 1024;
 /// The write-ahead log is rewritten when this many heights are in it.
 const COMPACT_HEIGHTS: u32 = 64;
 
-#[derive(Default)]
-struct Pending {
-    leaving: Vec<Leaving>,
-    wal: bool,
-    frames: bool,
-    guard: bool,
-}
-
 enum Leaving {
     Send(To, Box<Message>),
     Durable(u64),
@@ -92,9 +84,25 @@ enum Leaving {
 /// What is in the frame log above the archive.
 #[derive(Default)]
 struct Live {
-    records: BTreeMap<(u64, B256, u8), Vec<u8>>,
+    /// Each with its place in the log: of two branches, the one accepted first must stay the first.
+    records: BTreeMap<(u64, B256, u8), (u64, Vec<u8>)>,
+    written: u64,
     bytes: usize,
     heights: u32,
+}
+
+impl Live {
+    fn put(&mut self, key: (u64, B256, u8), record: Vec<u8>) {
+        self.written = self.written.saturating_add(1);
+        self.records.entry(key).or_insert((self.written, record));
+    }
+
+    /// The records in the order in which they were written.
+    fn in_order(&self) -> Vec<&[u8]> {
+        let mut records: Vec<&(u64, Vec<u8>)> = self.records.values().collect();
+        records.sort_unstable_by_key(|(at, _)| *at);
+        records.into_iter().map(|(_, bytes)| bytes.as_slice()).collect()
+    }
 }
 
 impl Disk {
@@ -102,41 +110,38 @@ impl Disk {
     pub fn run(mut self, inputs: &Receiver<DiskInput>) -> Result<(), DiskError> {
         let mut live = Live::default();
         for frame in std::mem::take(&mut self.undecided) {
-            live.records.insert((frame.g(), frame.hash, 0), frame_record(&frame.signed));
+            live.put((frame.g(), frame.hash, 0), frame_record(&frame.signed));
         }
-        self.frames.reset(live.records.values().map(Vec::as_slice))?;
+        self.frames.reset(live.in_order().into_iter())?;
         loop {
             let Ok(first) = inputs.recv() else { return Ok(()) };
-            let mut pending = Pending::default();
+            let mut leaving = Vec::new();
             let mut next = Some(first);
             // One sync serves everything that waits, but a burst must not delay the first of it forever.
             let mut budget = 512u32;
             while let Some(input) = next.take() {
                 if matches!(input, DiskInput::Stop) {
-                    self.sync(&mut pending)?;
-                    return Ok(());
+                    self.let_go(leaving)?;
+                    return self.sync_files();
                 }
-                self.write(input, &mut pending, &mut live)?;
+                self.write(input, &mut leaving, &mut live)?;
                 budget = budget.saturating_sub(1);
                 if budget > 0 {
                     next = inputs.try_recv().ok();
                 }
             }
-            self.sync(&mut pending)?;
+            self.let_go(leaving)?;
         }
     }
 
     fn write(
         &mut self,
         input: DiskInput,
-        pending: &mut Pending,
+        leaving: &mut Vec<Leaving>,
         live: &mut Live,
     ) -> Result<(), DiskError> {
         match input {
-            DiskInput::Wal(bytes) => {
-                self.wal.append(&bytes)?;
-                pending.wal = true;
-            }
+            DiskInput::Wal(bytes) => self.wal.append(&bytes)?,
             DiskInput::WalReset => {
                 live.heights = live.heights.saturating_add(1);
                 if live.heights >= COMPACT_HEIGHTS {
@@ -147,22 +152,19 @@ impl Disk {
             DiskInput::Guard(intent) => {
                 if let Some(guard) = &mut self.guard {
                     guard.check_and_record(intent)?;
-                    pending.guard = true;
                 }
             }
             DiskInput::Frame(frame) => {
                 let record = frame_record(&frame.signed);
                 self.keep(live, (frame.g(), frame.hash, 0), record)?;
-                pending.frames = true;
             }
             DiskInput::Decided(decided) => {
                 let record = decided_record(&decided.0, &decided.1);
                 let hash = decided.0.last_frame_hash;
                 self.keep(live, (decided.0.last_g, hash, 1), record)?;
-                pending.frames = true;
             }
-            DiskInput::Send(to, message) => pending.leaving.push(Leaving::Send(to, message)),
-            DiskInput::Durable(token) => pending.leaving.push(Leaving::Durable(token)),
+            DiskInput::Send(to, message) => leaving.push(Leaving::Send(to, message)),
+            DiskInput::Durable(token) => leaving.push(Leaving::Durable(token)),
             DiskInput::Archived(_, g) => self.archived(live, g)?,
             DiskInput::Stop => {}
         }
@@ -177,25 +179,27 @@ impl Disk {
     ) -> Result<(), DiskError> {
         self.frames.append(&record)?;
         live.bytes = live.bytes.saturating_add(record.len());
-        live.records.insert(key, record);
+        live.put(key, record);
         Ok(())
     }
 
     fn archived(&mut self, live: &mut Live, g: u64) -> Result<(), DiskError> {
         live.records = live.records.split_off(&(g.saturating_add(1), B256::ZERO, 0));
         if live.bytes >= COMPACT_BYTES {
-            self.frames.reset(live.records.values().map(Vec::as_slice))?;
+            self.frames.reset(live.in_order().into_iter())?;
             live.bytes = 0;
         }
         Ok(())
     }
 
-    fn sync(&mut self, pending: &mut Pending) -> Result<(), DiskError> {
-        if pending.leaving.is_empty() {
+    /// Lets go what waited, once everything written so far is on disk: also what was written with an earlier group,
+    /// in which nothing left.
+    fn let_go(&mut self, leaving: Vec<Leaving>) -> Result<(), DiskError> {
+        if leaving.is_empty() {
             return Ok(());
         }
-        self.sync_files(pending)?;
-        for leaving in pending.leaving.drain(..) {
+        self.sync_files()?;
+        for leaving in leaving {
             match leaving {
                 Leaving::Durable(token) => {
                     self.back(ReplicaInput::Durable(token));
@@ -209,29 +213,26 @@ impl Disk {
                 }
             }
         }
-        *pending = Pending::default();
         Ok(())
     }
 
-    /// Syncs what is dirty, at once: the file system joins what it is asked for at the same time.
+    /// Syncs what is dirty. The guard comes last: what it knows of is then in the logs too, and a start after
+    /// a power loss can go on from them.
     fn sync_files(&mut self, pending: &Pending) -> Result<(), DiskError> {
         let Self { frames, wal, guard, .. } = self;
         let mut frames = || if pending.frames { frames.sync() } else { Ok(()) };
         let mut wal = || if pending.wal { wal.sync() } else { Ok(()) };
-        let mut guard = || match guard {
-            Some(guard) if pending.guard => guard.sync(),
-            _ => Ok(()),
-        };
-        let several =
-            [pending.frames, pending.wal, pending.guard].iter().filter(|d| **d).count() > 1;
-        let (frames, (wal, guard)) = if several {
-            rayon::join(frames, || rayon::join(wal, guard))
+        let (frames, wal) = if pending.frames && pending.wal {
+            rayon::join(frames, wal)
         } else {
-            (frames(), (wal(), guard()))
+            (frames(), wal())
         };
         frames?;
         wal?;
-        Ok(guard?)
+        match guard {
+            Some(guard) if pending.guard => Ok(guard.sync()?),
+            _ => Ok(()),
+        }
     }
 
     /// The replica's queue has room for these by design; if it has not, the replica is stuck and the

@@ -222,6 +222,13 @@ impl Watermarks {
         slots.chain(rest.into_iter().flatten()).max()
     }
 
+    /// Highest height voted, proposed or reported for: only there a lost log can hide a lock.
+    #[must_use]
+    pub fn newest_vote(&self) -> Option<u64> {
+        let slots = [&self.votes, &self.proposals, &self.statuses];
+        slots.into_iter().filter_map(|s| s.newest()).map(|p| p.height).max()
+    }
+
     /// Nothing is signed at this height or below; 0 if there is no such limit.
     #[must_use]
     pub const fn floor(&self) -> u64 {

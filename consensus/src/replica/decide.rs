@@ -237,7 +237,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) -> bool {
         let Some(keys) = self.keys.clone().filter(|_| self.observing) else { return false };
-        let signed = self.guard.newest().is_some_and(|newest| newest >= self.height);
+        let signed = super::restore::signed_at(&self.guard, self.height);
         if signed || self.too_early() {
             return false;
         }

@@ -182,7 +182,7 @@ impl Replica {
             Some(Observe::NoGuard(self.listen.floor))
         } else if self.listen.frames_missing {
             Some(Observe::NoFrames)
-        } else if let Some(newest) = newest.filter(|n| *n >= self.height) {
+        } else if let Some(newest) = newest.filter(|_| super::restore::signed_at(&self.guard, self.height)) {
             Some(Observe::NoLog(newest))
         } else {
             Some(Observe::CatchingUp)

@@ -141,9 +141,10 @@ impl Replica {
     ) -> Self {
         let height = restored.context.height;
         let domain = Arc::new(rules.domain.clone());
-        // A key that signed at this height, or above, may only go on with the log of what it did: without
-        // the log the replica follows until the height is behind it.
-        let signed = restored.guard.newest().is_some_and(|newest| newest >= height);
+        // A key that voted at this height, or signed above, may only go on with the log of what it did:
+        // without the log the replica follows until the height is behind it. An ack or a term of this
+        // height alone binds by the guard.
+        let signed = restore::signed_at(&restored.guard, height);
         let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
         let unknown = restored.guard.newest().is_none() && restored.listen_ms > 0;
         let observing = (signed && !logged) || unknown || restored.guard.floor() >= height;

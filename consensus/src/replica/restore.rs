@@ -5,7 +5,7 @@
 use super::Replica;
 use crate::wal::{self, Entry};
 use rota_preconf::{Frame, FramePool};
-use rota_store::Intent;
+use rota_store::{Intent, Watermarks};
 use std::sync::Arc;
 
 impl Replica {
@@ -41,11 +41,11 @@ impl Replica {
                 continue;
             }
             self.note_vote(&intent);
-            // What was acked in a round above 0 was accepted there: without the record of it a report
-            // could leave it out.
-            let acked = matches!(intent, Intent::Ack { .. }) && round > 0;
-            if acked && !self.logged.accepted.contains_key(&round) {
-                self.reports = false;
+            // What was acked must be reported: without its frames, or in a round above 0 without the record
+            // of what was accepted there, a report could leave it out.
+            if let Intent::Ack { g, hash, .. } = intent {
+                let held = self.pool.get(&hash).is_some() || g <= self.chain.base().base.g;
+                self.reports &= held && (round == 0 || self.logged.accepted.contains_key(&round));
             }
         }
         self
@@ -59,4 +59,10 @@ pub(super) fn held(frames: &[Arc<Frame>]) -> FramePool {
         pool.insert(Arc::clone(frame));
     }
     pool
+}
+
+/// Whether the guard knows of a vote at `height` or above, or of anything that belongs above it.
+pub(super) fn signed_at(guard: &Watermarks, height: u64) -> bool {
+    guard.newest_vote().is_some_and(|vote| vote >= height)
+        || guard.newest().is_some_and(|newest| newest > height.saturating_add(1))
 }

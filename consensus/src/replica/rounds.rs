@@ -71,7 +71,8 @@ impl Replica {
         let able = self.machine.votes() && self.reports;
         let Some(keys) = self.keys.clone().filter(|_| able) else { return };
         if let Some(signed) = self.logged.statuses.get(&self.round).cloned() {
-            self.say_status(signed, out);
+            let digest = signed.status.digest(&self.rules.domain);
+            self.say_status(signed, digest, out);
             return;
         }
         let (best_round, best_ref, tip) = self.reported();
@@ -87,6 +88,18 @@ impl Replica {
         };
         let digest = status.digest(&self.rules.domain);
         let intent = Intent::Status { height: self.height, round: self.round, digest };
+        if let Err(refused) = self.guard.check(&intent) {
+            tracing::info!(%refused, "status withheld");
+            return;
+        }
+        let signed = SignedStatus::sign(status, &keys.vote, &self.rules.domain);
+        out.push(Output::Wal(wal::reported(&signed)));
+        self.say_status(signed, digest, out);
+    }
+
+    /// Sends a report that is in the log, after the guard knows of it.
+    fn say_status(&mut self, signed: SignedStatus, digest: B256, out: &mut Vec<Output>) {
+        let intent = Intent::Status { height: self.height, round: self.round, digest };
         match self.guard.check_and_record(&intent) {
             Ok(true) => out.push(Output::Guard(intent)),
             Ok(false) => {}
@@ -95,12 +108,6 @@ impl Replica {
                 return;
             }
         }
-        let signed = SignedStatus::sign(status, &keys.vote, &self.rules.domain);
-        out.push(Output::Wal(wal::reported(&signed)));
-        self.say_status(signed, out);
-    }
-
-    fn say_status(&mut self, signed: SignedStatus, out: &mut Vec<Output>) {
         self.statuses.add(signed.clone());
         let message = Message::Status(signed);
         self.own_status = Some(message.clone());
