@@ -146,6 +146,8 @@ impl Disk {
                 live.heights = live.heights.saturating_add(1);
                 if live.heights >= COMPACT_HEIGHTS {
                     live.heights = 0;
+                    // The votes go only after the decision that they led to is safe.
+                    self.frames.sync()?;
                     self.wal.reset(std::iter::empty())?;
                 }
             }
@@ -218,20 +220,18 @@ impl Disk {
 
     /// Syncs what is dirty. The guard comes last: what it knows of is then in the logs too, and a start after
     /// a power loss can go on from them.
-    fn sync_files(&mut self, pending: &Pending) -> Result<(), DiskError> {
+    fn sync_files(&mut self) -> Result<(), DiskError> {
         let Self { frames, wal, guard, .. } = self;
-        let mut frames = || if pending.frames { frames.sync() } else { Ok(()) };
-        let mut wal = || if pending.wal { wal.sync() } else { Ok(()) };
-        let (frames, wal) = if pending.frames && pending.wal {
-            rayon::join(frames, wal)
+        let (frames, wal) = if frames.is_dirty() && wal.is_dirty() {
+            rayon::join(|| frames.sync(), || wal.sync())
         } else {
-            (frames(), wal())
+            (frames.sync(), wal.sync())
         };
         frames?;
         wal?;
         match guard {
-            Some(guard) if pending.guard => Ok(guard.sync()?),
-            _ => Ok(()),
+            Some(guard) => Ok(guard.sync()?),
+            None => Ok(()),
         }
     }
 
