@@ -12,8 +12,8 @@ use std::{
 /// Each crate stands on a floor and may use lower floors only. Development dependencies are free.
 const FLOORS: [(u8, &[&str]); 5] = [
     (0, &["types"]),
-    (1, &["execution", "preconf", "store", "derive", "p2p", "l1"]),
-    (2, &["consensus"]),
+    (1, &["verify", "execution", "preconf", "store", "derive", "p2p", "l1"]),
+    (2, &["verify-wasm", "consensus"]),
     (3, &["node"]),
     (4, &["deploy", "tests"]),
 ];
@@ -22,6 +22,9 @@ const FLOORS: [(u8, &[&str]); 5] = [
 const PROVER: [&str; 3] = ["rota-derive", "rota-execution", "rota-l1"];
 const SEQUENCER: [&str; 3] = ["libp2p", "arc-malachitebft-core-consensus", "sled"];
 
+/// The one crate that denies unsafe code and does not forbid it: its functions have fixed names for browsers.
+const OWN_LINTS: &str = "verify-wasm";
+
 /// Longest production file, lines.
 const MAX_LINES: usize = 400;
 /// Files above it, each with the reason. Empty is the aim.
@@ -29,6 +32,11 @@ const LONG_FILES: [(&str, &str); 0] = [];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Where a crate lies.
+fn folder(name: &str) -> PathBuf {
+    root().join(if name == "verify-wasm" { "verify/wasm" } else { name })
 }
 
 fn floor(package: &str) -> Option<u8> {
@@ -100,7 +108,7 @@ fn production_files() -> Vec<PathBuf> {
     let mut out = Vec::new();
     for (_, names) in FLOORS {
         for name in names.iter().filter(|n| **n != "tests") {
-            collect(&root().join(name).join("src"), &mut out);
+            collect(&folder(name).join("src"), &mut out);
         }
     }
     let is_test = |p: &Path| {
@@ -308,13 +316,38 @@ fn lints_hold_everywhere() {
     );
     for (_, names) in FLOORS {
         for name in names.iter().filter(|n| **n != "tests") {
-            let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-            if !manifest.contains("[lints]\nworkspace = true") {
+            let manifest = fs::read_to_string(folder(name).join("Cargo.toml")).unwrap();
+            if !manifest.contains("[lints]\nworkspace = true") && *name != OWN_LINTS {
                 faults.push(format!("{name}/Cargo.toml does not take the lints of the workspace"));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The lints of the workspace in the one manifest that repeats them, and no unsafe block behind it.
+#[test]
+fn the_crate_with_its_own_lints_has_the_same_and_no_unsafe_block() {
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let lints = |text: &str, table: &[&str]| -> toml::Table {
+        let all: toml::Value = toml::from_str(text).unwrap();
+        table.iter().fold(all, |v, key| v[key].clone()).as_table().unwrap().clone()
+    };
+    let workspace = read(root().join("Cargo.toml"));
+    let own = read(folder(OWN_LINTS).join("Cargo.toml"));
+    let mut want = lints(&workspace, &["workspace", "lints", "rust"]);
+    want.insert("unsafe_code".to_owned(), "deny".into());
+    assert_eq!(lints(&own, &["lints", "rust"]), want);
+    let want = lints(&workspace, &["workspace", "lints", "clippy"]);
+    assert_eq!(lints(&own, &["lints", "clippy"]), want);
+    let mut files = Vec::new();
+    collect(&folder(OWN_LINTS).join("src"), &mut files);
+    for path in files {
+        let text = read(path.clone());
+        let unsafes = text.matches("unsafe").count();
+        let named = text.matches("unsafe_code").count() + text.matches("unsafe(no_mangle)").count();
+        assert_eq!(unsafes, named, "{} has unsafe code", shown(&path));
+    }
 }
 
 /// Rows of the tables in a document: cells without their decoration.
