@@ -122,6 +122,10 @@ impl Archive for StoreArchive {
     fn block_number(&self, hash: &B256) -> Option<u64> {
         log(self.0.block_number(*hash))?
     }
+    fn height(&self, height: u64) -> Option<DecidedHeight> {
+        let mut found = log(self.0.heights(height, 1))?;
+        found.pop().filter(|h| h.header.height() == height)
+    }
     fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
         let place = log(self.0.tx(*hash))??;
         Some(TxLocation { number: place.block, index: u64::from(place.index) })

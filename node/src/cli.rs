@@ -5,6 +5,7 @@
 
 mod args;
 mod client;
+mod confirm;
 mod devnet;
 mod key;
 mod l1;

@@ -57,7 +57,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
     let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
     let config = ViewConfig {
         chain_id: chain.domain.l2_chain_id,
-        ctx: chain.domain.ctx(),
+        domain: chain.domain.clone(),
         ..ViewConfig::default()
     };
     let view = Arc::new(View::new(config, &chain.genesis));

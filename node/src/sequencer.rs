@@ -3,6 +3,7 @@
 //! Not for: what the threads do (`engine`, `chain`, `disk`, `archive`, `inbound`). Invariant: the first thread that
 //! ends takes the others with it, and its error is the process's.
 
+mod doubt;
 mod queues;
 mod recover;
 mod threads;
@@ -201,7 +202,7 @@ fn shown(recovered: &Recovered, genesis: &Head) -> Arc<View> {
     let Verifier { set, rules, .. } = &recovered.verifier;
     let config = ViewConfig {
         chain_id: rules.domain.l2_chain_id,
-        ctx: rules.domain.ctx(),
+        domain: rules.domain.clone(),
         ..ViewConfig::default()
     };
     let view = Arc::new(View::new(config, genesis));

@@ -32,10 +32,11 @@ pub use status::{AckInfo, Progress};
 pub use stream::{Event, EventKind, HeadRef, Heads, Missed};
 pub use wait::{Notice, Wait};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use inner::Inner;
 use parking_lot::RwLock;
 use rota_execution::Head;
+use rota_types::Domain;
 use std::sync::Arc;
 use stream::Stream;
 use wait::Waiters;
@@ -45,8 +46,8 @@ use wait::Waiters;
 pub struct ViewConfig {
     /// Chain id of the rollup.
     pub chain_id: u64,
-    /// Context of the signatures (`rota_types::Domain::ctx`), named in every promise.
-    pub ctx: B256,
+    /// What signatures are for, named in every promise.
+    pub domain: Domain,
     /// Final blocks kept with their states. Four times as many that are decided and not final are kept.
     pub retain_blocks: u64,
     /// Transactions kept that are in no block: waiting, dropped, rejected. Policy when full: drop the oldest.
@@ -59,7 +60,7 @@ impl Default for ViewConfig {
     fn default() -> Self {
         Self {
             chain_id: 0,
-            ctx: B256::ZERO,
+            domain: Domain::new(0, 0, Address::ZERO, B256::ZERO, 0),
             retain_blocks: 1024,
             retain_loose: 131_072,
             stream_capacity: 8192,

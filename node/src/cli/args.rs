@@ -337,6 +337,22 @@ pub struct VerifyArgs {
     /// File with the set, from `rota set list -o FILE`; without it the set is read from L1.
     #[arg(long, value_name = "FILE")]
     pub set: Option<PathBuf>,
+    /// Id of the set that is trusted, in place of a file.
+    #[arg(long, value_name = "HASH", conflicts_with = "set")]
+    pub set_id: Option<B256>,
+    /// Context of the network that is trusted, in place of the network file.
+    #[arg(long, value_name = "HASH")]
+    pub ctx: Option<B256>,
+    /// Also ask this L1 endpoint whether the batch that the promise names is posted and final.
+    #[arg(long, value_name = "URL")]
+    pub l1: Option<String>,
+}
+
+impl VerifyArgs {
+    /// Whether the set is known without L1.
+    pub(super) const fn names_set(&self) -> bool {
+        self.set.is_some() || self.set_id.is_some()
+    }
 }
 
 fn role(text: &str) -> Result<Role, String> {

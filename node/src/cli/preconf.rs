@@ -4,14 +4,18 @@ use super::{
     Done,
     args::{GetArgs, VerifyArgs},
     client::Node,
+    confirm::confirm,
     node, out,
 };
 use crate::{
+    config::Config,
     exit::{Exit, Failure},
     network::Network,
+    run::reader,
     setup::OnL1,
 };
-use rota_types::{Decode, FrameHeader, Receipt, ValidatorSet};
+use rota_types::{B256, Receipt, ReceiptSet, Stage, ValidatorSet};
+use rota_verify::{Anchor, Leader, SLASHING, Verdict, percent};
 use serde_json::json;
 use std::path::Path;
 
@@ -31,48 +35,121 @@ pub(super) async fn get(args: &GetArgs, json: bool) -> Done {
 
 pub(super) async fn verify(args: &VerifyArgs, json: bool) -> Done {
     let receipt: Receipt = read(&args.file, "a promise")?;
-    let config = node::settings(&args.at, Vec::new())?;
-    let network = Network::load(&config.network_path())?;
-    let set: ValidatorSet = match &args.set {
-        Some(path) => read(path, "a set")?,
-        None if config.l1.rpc.is_empty() => {
-            return Err(Failure::new(Exit::Config, "the set of sequencers is not known").hint(
-                "give --set FILE (from rota set list -o FILE), or --l1.rpc URL to read it from L1",
-            ));
-        }
-        None => {
-            let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-            let none = || Failure::new(Exit::Config, "the set is not frozen on L1 yet");
-            l1.members().await?.1.ok_or_else(none)?
-        }
+    let mut config = node::settings(&args.at, Vec::new())?;
+    if let Some(url) = &args.l1 {
+        config.l1.rpc = vec![url.clone()];
+    }
+    // With both hashes given no file of the network is needed, unless L1 is to be asked.
+    let needed = args.ctx.is_none() || args.l1.is_some() || !args.names_set();
+    let network = if needed { Some(Network::load(&config.network_path())?) } else { None };
+    let ctx = match (args.ctx, &network) {
+        (Some(ctx), _) => ctx,
+        (None, Some(network)) => network.domain()?.ctx(),
+        (None, None) => B256::ZERO,
     };
-    report(&receipt, &network, &set, json)
-}
-
-fn report(receipt: &Receipt, network: &Network, set: &ValidatorSet, json: bool) -> Done {
-    let domain = network.domain()?;
-    let stage = receipt.verify(set, &domain).map_err(|e| {
+    let anchor = Anchor { ctx, set_id: set_id(args, &config, network.as_ref()).await? };
+    let verdict = rota_verify::verify(&receipt, &anchor).map_err(|e| {
         Failure::new(Exit::Verify, format!("the promise does not hold: {e}"))
             .hint("check that network file and set are those of the promise's network")
     })?;
-    let frame = FrameHeader::decode(&receipt.frame).map_err(|e| Failure::new(Exit::Verify, e))?;
-    let leader = set.get(frame.leader).map(|v| v.owner).unwrap_or_default();
+    let on_l1 = match &network {
+        Some(network) if args.l1.is_some() => {
+            let l1 = reader(&config, network).map_err(|e| Failure::new(Exit::Failed, e))?;
+            Some(confirm(&l1, &verdict, &receipt.domain.domain()).await?)
+        }
+        _ => None,
+    };
+    report(&verdict, on_l1, json)
+}
+
+/// The id of the set that is trusted: as given, of a file, or as L1 has it.
+async fn set_id(
+    args: &VerifyArgs,
+    config: &Config,
+    network: Option<&Network>,
+) -> Result<B256, Failure> {
+    if let Some(id) = args.set_id {
+        return Ok(id);
+    }
+    let set: ValidatorSet = match (&args.set, network) {
+        (Some(path), _) => read(path, "a set")?,
+        (None, Some(network)) if !config.l1.rpc.is_empty() => {
+            let l1 = OnL1::connect(network, &config.l1.rpc).await?;
+            let none = || Failure::new(Exit::Config, "the set is not frozen on L1 yet");
+            l1.members().await?.1.ok_or_else(none)?
+        }
+        (None, _) => {
+            return Err(Failure::new(Exit::Config, "the set of sequencers is not known").hint(
+                "give --set FILE (from rota set list -o FILE) or --set-id HASH, or --l1 URL to read it from L1",
+            ));
+        }
+    };
+    Ok(ReceiptSet::of(&set).id())
+}
+
+fn report(verdict: &Verdict, on_l1: Option<Stage>, json: bool) -> Done {
+    let stage = on_l1.unwrap_or(verdict.stage);
+    let (worth, lost_if) =
+        (rota_verify::worth(verdict, stage), rota_verify::lost_if(verdict, stage));
     if json {
         return out::json(&json!({
-            "v": 1, "verified": true, "stage": stage, "transactionHash": receipt.transaction_hash,
-            "frame": frame.g, "position": receipt.position.index, "leader": leader, "epoch": frame.epoch
+            "v": 2, "verified": true, "stage": stage, "l1Checked": on_l1.is_some(),
+            "worth": worth, "lostIf": lost_if, "note": SLASHING, "receipt": verdict,
         }));
     }
-    out::line(format_args!("transaction  {}", receipt.transaction_hash))?;
-    out::line(format_args!(
-        "signature    ok  ed25519 by {leader}, member {} of the set of epoch {}",
-        frame.leader, frame.epoch
-    ))?;
-    out::line(format_args!(
-        "inclusion    ok  transaction {} of frame {}",
-        receipt.position.index, frame.g
-    ))?;
-    out::line(format_args!("stage        {stage}"))
+    lines(verdict, on_l1).into_iter().try_for_each(out::line)?;
+    out::line(format_args!("stage        {stage}"))?;
+    out::line(format_args!("worth        {worth}"))?;
+    out::line(format_args!("lost if      {lost_if}"))?;
+    out::line(format_args!("note         {SLASHING}"))
+}
+
+/// One line for each part that was checked.
+fn lines(verdict: &Verdict, on_l1: Option<Stage>) -> Vec<String> {
+    let Leader { index, owner, .. } = verdict.leader;
+    let mut out = vec![
+        format!("transaction  {}", verdict.transaction_hash),
+        format!(
+            "signature    ok  ed25519 by {owner}, member {index} of the set of epoch {}",
+            verdict.epoch
+        ),
+        format!(
+            "inclusion    ok  transaction {} of frame {}, height {}",
+            verdict.index, verdict.g, verdict.height
+        ),
+    ];
+    if let Some(a) = &verdict.acked {
+        let share = percent(a.weight_gwei, a.total_gwei);
+        out.push(format!(
+            "acks         ok  {} members with {share} % of the stake, up to frame {}",
+            a.signers.len(),
+            a.g
+        ));
+        let least = if a.round_leader.is_some() { "" } else { "at least " };
+        out.push(format!("secured      {least}{} wei ({})", a.secured_wei, out::eth(a.secured_wei)));
+    }
+    if let Some(d) = &verdict.decided {
+        let share = percent(d.weight_gwei, d.total_gwei);
+        out.push(format!(
+            "decision     ok  height {}, round {}, {} members with {share} % of the stake",
+            verdict.height,
+            d.round,
+            d.signers.len()
+        ));
+    }
+    if let Some(p) = &verdict.posted {
+        let checked = match on_l1 {
+            Some(stage) => format!("ok  {stage}"),
+            None => format!("not checked: said to be {}; --l1 URL asks Ethereum", verdict.claimed),
+        };
+        out.push(format!(
+            "L1           {checked}; batch up to height {} in block {}, transaction {}",
+            p.last_height, p.l1_block, p.l1_tx
+        ));
+    } else if on_l1.is_some() {
+        out.push("L1           the promise names no batch yet; get it anew later".to_owned());
+    }
+    out
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {

@@ -15,6 +15,7 @@ use crate::{
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{B256, hex};
 use rota_l1::{OperatorKeys, Outcome};
+use rota_types::ReceiptSet;
 use serde_json::json;
 use std::path::Path;
 
@@ -70,9 +71,10 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Done {
     }
     if json {
         let hash = set.as_ref().map(rota_types::ValidatorSet::hash);
-        return out::json(
-            &json!({ "v": 1, "operators": operators, "frozen": set.is_some(), "setHash": hash }),
-        );
+        let id = set.as_ref().map(|s| ReceiptSet::of(s).id());
+        return out::json(&json!({
+            "v": 1, "operators": operators, "frozen": set.is_some(), "setHash": hash, "setId": id
+        }));
     }
     let members = set.as_ref().map_or(0, rota_types::ValidatorSet::len);
     for (i, operator) in operators.iter().enumerate() {
@@ -86,7 +88,12 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Done {
         ))?;
     }
     match set {
-        Some(set) => eprintln!("set of epoch 0 frozen: {} members, hash {}", set.len(), set.hash()),
+        Some(set) => eprintln!(
+            "set of epoch 0 frozen: {} members, hash on L1 {}, id {}",
+            set.len(),
+            set.hash(),
+            ReceiptSet::of(&set).id()
+        ),
         None => eprintln!("{} operators; the first set is not frozen", operators.len()),
     }
     Ok(())

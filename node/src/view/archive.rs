@@ -2,6 +2,7 @@
 
 use super::BlockView;
 use alloy_primitives::B256;
+use rota_types::wire::DecidedHeight;
 use std::sync::Arc;
 
 /// Where an archived transaction is.
@@ -19,6 +20,8 @@ pub trait Archive: Send + Sync {
     fn block(&self, number: u64) -> Option<Arc<BlockView>>;
     /// The number of a decided block.
     fn block_number(&self, hash: &B256) -> Option<u64>;
+    /// A decided height with its frames.
+    fn height(&self, height: u64) -> Option<DecidedHeight>;
     /// Where a decided transaction is.
     fn tx_location(&self, hash: &B256) -> Option<TxLocation>;
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use alloy_primitives::B256;
 use rota_execution::{Included, Outcome, State};
-use rota_types::{AckCert, Millis, Tx, ValidatorSet};
+use rota_types::{AckCert, Millis, TermInit, Tx, ValidatorSet};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -50,7 +50,10 @@ pub(super) struct Inner {
     pub(super) txs: BTreeMap<B256, TxRecord>,
     pub(super) loose: VecDeque<B256>,
     pub(super) acks: BTreeMap<u64, AckInfo>,
-    pub(super) ack_certs: BTreeMap<u64, Arc<AckCert>>,
+    /// With the stake of the signers, gwei.
+    pub(super) ack_certs: BTreeMap<u64, (Arc<AckCert>, u64)>,
+    /// Openings of terms, by their hash. Bounded; policy when full: drop the oldest.
+    pub(super) inits: VecDeque<(B256, TermInit)>,
     pub(super) heights: BTreeMap<u64, Arc<HeightRecord>>,
     pub(super) height_ends: BTreeMap<u64, u64>,
     pub(super) postings: BTreeMap<u64, Posting>,
@@ -78,6 +81,7 @@ impl Inner {
             loose: VecDeque::new(),
             acks: BTreeMap::new(),
             ack_certs: BTreeMap::new(),
+            inits: VecDeque::new(),
             heights: BTreeMap::new(),
             height_ends: BTreeMap::new(),
             postings: BTreeMap::new(),

@@ -9,8 +9,11 @@ use super::{
     status::AckInfo,
 };
 use alloy_primitives::B256;
-use rota_types::{AckCert, Millis, Stage, Tx, ValidatorSet};
+use rota_types::{AckCert, Millis, Stage, TermInit, Tx, Validator, ValidatorSet};
 use std::sync::Arc;
+
+/// Openings of terms kept: one for each round change lately.
+const MAX_INITS: usize = 64;
 
 impl View {
     /// The set of an epoch: names leaders' stakes and goes into promises. Old sets stay for old promises.
@@ -153,8 +156,25 @@ impl View {
     /// The proof behind [`Self::acked`], for promises.
     pub fn ack_cert(&self, cert: AckCert) {
         let mut inner = self.inner.write();
-        if inner.frames.get(&cert.g).is_some_and(|f| f.hash == cert.frame_hash) {
-            inner.ack_certs.insert(cert.g, Arc::new(cert));
+        let Some(set) = inner.sets.get(&cert.epoch) else { return };
+        let power = |i: u16| set.get(i).map_or(0, Validator::power);
+        let weight = cert.signers.iter().map(power).fold(0, u64::saturating_add);
+        let is_here = inner.frames.get(&cert.g).is_some_and(|f| f.hash == cert.frame_hash);
+        let known = inner.ack_certs.get(&cert.g).map_or(0, |(_, weight)| *weight);
+        if is_here && weight > known {
+            inner.ack_certs.insert(cert.g, (Arc::new(cert), weight));
+        }
+    }
+
+    /// The opening of a term, for the promises whose acks name it. Not verified: acks name it by its hash.
+    pub fn term_init(&self, init: TermInit) {
+        let hash = init.hash(&self.config.domain);
+        let mut inner = self.inner.write();
+        if inner.inits.iter().all(|(known, _)| *known != hash) {
+            if inner.inits.len() >= MAX_INITS {
+                inner.inits.pop_front();
+            }
+            inner.inits.push_back((hash, init));
         }
     }
 

@@ -18,6 +18,7 @@ use rota_preconf::{Intake, IntakeConfig, TakeLimits};
 use rota_types::{
     Close, Domain, Encode, Env, Flags, FrameBody, FrameHeader, Header, SeqKey, SignedFrame, Term,
     Tx, Validator, ValidatorSet, VoteKey, hash_list_root, tx_root,
+    wire::DecidedHeight,
 };
 use std::{
     collections::BTreeMap,
@@ -51,6 +52,8 @@ struct Chain {
     opened: bool,
     span: Option<Span>,
     timestamp_s: u64,
+    /// Value id of the height before.
+    parent: B256,
 }
 
 pub(crate) struct Leader {
@@ -70,6 +73,9 @@ pub(crate) struct Leader {
     chain: Chain,
     marks: BTreeMap<u64, Mark>,
     headers: BTreeMap<u64, Header>,
+    framed: BTreeMap<u64, SignedFrame>,
+    /// Decided heights, as a node stores them.
+    pub(crate) stored: BTreeMap<u64, DecidedHeight>,
 }
 
 impl Leader {
@@ -96,7 +102,7 @@ impl Leader {
                 peer: String::new(),
             }],
         ));
-        let mut config = ViewConfig { chain_id: CHAIN, ctx: domain.ctx(), ..ViewConfig::default() };
+        let mut config = ViewConfig { chain_id: CHAIN, domain: domain.clone(), ..ViewConfig::default() };
         change(&mut config);
         let view = Arc::new(View::new(config, &head));
         view.validators(set.clone());
@@ -107,6 +113,7 @@ impl Leader {
         let door = Arc::new(Submitter::new(view.clone(), Intake::new(intake), send, clock));
         let chain = Chain { timestamp_s: START_MS / 1000, height: 1, ..Chain::default() };
         let (block, marks, headers) = (None, BTreeMap::new(), BTreeMap::new());
+        let (framed, stored) = (BTreeMap::new(), BTreeMap::new());
         let (genesis, forced) = (head.clone(), Vec::new());
         Self {
             view,
@@ -124,6 +131,8 @@ impl Leader {
             chain,
             marks,
             headers,
+            framed,
+            stored,
         }
     }
 
@@ -210,6 +219,7 @@ impl Leader {
         let frame = self.sign(&txs, flags);
         let hash = frame.header.hash(&self.domain);
         self.note(&frame, hash, &txs);
+        self.framed.insert(frame.header.g, frame.clone());
         self.view.frame(FrameView {
             frame: Arc::new(frame),
             hash,
@@ -268,7 +278,7 @@ impl Leader {
             generation: 0,
             epoch: 1,
             height: self.chain.height,
-            parent_id: B256::ZERO,
+            parent_id: self.chain.parent,
             term: Term { height: 1, round: 0 },
             closer: 0,
             cursor: 0,
@@ -310,6 +320,7 @@ impl Leader {
             last_frame_hash: self.chain.prev,
         };
         let id = header.value_id(&self.domain);
+        self.chain.parent = id;
         self.headers.insert(self.chain.height, header);
         self.chain.heights.push((self.chain.height, self.chain.g));
         self.chain.height += 1;

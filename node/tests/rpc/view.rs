@@ -4,10 +4,11 @@ use crate::support::{Leader, OWNER, START_MS, hash_of, plain, sign, transfer, us
 use alloy_eips::BlockNumberOrTag as Tag;
 use alloy_primitives::B256;
 use rota_node::view::{
-    Archive, At, BlockView, EventKind, Notice, ProblemKind, TxLocation, View, ViewConfig,
+    Archive, At, BlockView, EventKind, NoPromise, Notice, ProblemKind, TxLocation, View, ViewConfig,
 };
 use rota_preconf::IntakeConfig;
-use rota_types::Stage;
+use rota_types::{ReceiptSet, Stage, wire::DecidedHeight};
+use rota_verify::{Anchor, verify};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -131,18 +132,29 @@ fn a_promise_grows_and_verifies_at_every_step() {
     }
     let hash = leader.submit(&transfer(2, 0));
     leader.frame();
+    let anchor =
+        Anchor { ctx: leader.domain.ctx(), set_id: ReceiptSet::of(&leader.set).id() };
     let check = |leader: &Leader| {
-        leader.view.promise(&hash).unwrap().verify(&leader.set, &leader.domain).unwrap()
+        let verdict = verify(&leader.view.promise(&hash).unwrap(), &anchor).unwrap();
+        (verdict.stage, verdict.claimed)
     };
-    assert_eq!(check(&leader), Stage::Preconfirmed);
+    assert_eq!(check(&leader), (Stage::Preconfirmed, Stage::Preconfirmed));
     leader.frame();
     leader.frame();
     leader.ack();
     assert_eq!(leader.view.promise(&hash).unwrap().acked.unwrap().headers.len(), 2);
-    assert_eq!(check(&leader), Stage::Acked);
+    assert_eq!(check(&leader), (Stage::Acked, Stage::Acked));
     leader.close(true);
     leader.decide();
-    assert_eq!(check(&leader), Stage::Decided);
+    assert_eq!(check(&leader), (Stage::Decided, Stage::Decided));
+    leader.whole_block();
+    leader.whole_block();
+    leader.view.posted(3, B256::repeat_byte(1), 40, START_MS + 9);
+    assert_eq!(check(&leader), (Stage::Decided, Stage::Posted));
+    let posted = leader.view.promise(&hash).unwrap().posted.unwrap();
+    assert_eq!((posted.headers.len(), posted.last_height), (2, 3));
+    leader.view.finalized(3, 40, START_MS + 12);
+    assert_eq!(check(&leader), (Stage::Decided, Stage::Finalized));
     assert!(leader.view.promise(&B256::ZERO).is_err());
 }
 
@@ -192,6 +204,7 @@ fn a_skipped_transaction_says_why_and_a_replaced_one_by_what() {
 
 struct Shelf {
     blocks: BTreeMap<u64, Arc<BlockView>>,
+    heights: BTreeMap<u64, DecidedHeight>,
 }
 
 impl Archive for Shelf {
@@ -200,6 +213,9 @@ impl Archive for Shelf {
     }
     fn block_number(&self, hash: &B256) -> Option<u64> {
         self.blocks.iter().find(|(_, b)| b.hash == *hash).map(|(n, _)| *n)
+    }
+    fn height(&self, height: u64) -> Option<DecidedHeight> {
+        self.heights.get(&height).cloned()
     }
     fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
         self.blocks.iter().find_map(|(number, b)| {
@@ -227,13 +243,20 @@ fn old_final_blocks_leave_memory_and_come_from_the_archive() {
     assert!(leader.view.block(At::Number(9.into())).is_none());
     assert!(leader.view.block(At::Number(10.into())).is_some());
     assert!(leader.view.tx(&first).is_none());
-    leader.view.set_archive(Arc::new(Shelf { blocks }));
+    let heights = leader.stored.clone();
+    leader.view.set_archive(Arc::new(Shelf { blocks, heights }));
     let found = leader.view.tx(&first).unwrap();
     assert_eq!(found.block.unwrap().number, 1);
     assert_eq!(found.progress.stage, Some(Stage::Finalized));
     assert!(leader.view.block(At::Number(1.into())).unwrap().state.is_none());
-    let pruned = leader.view.promise(&first).unwrap_err();
-    assert_eq!(pruned, rota_node::view::NoPromise::Pruned);
+    // The promise comes from the stored height: decided, on L1, and without the acks.
+    let promise = leader.view.promise(&first).unwrap();
+    let anchor = Anchor { ctx: leader.domain.ctx(), set_id: promise.set_id };
+    let verdict = verify(&promise, &anchor).unwrap();
+    assert_eq!((verdict.stage, verdict.acked), (Stage::Decided, None));
+    let shelf = Shelf { blocks: BTreeMap::new(), heights: BTreeMap::new() };
+    leader.view.set_archive(Arc::new(shelf));
+    assert_eq!(leader.view.promise(&first).unwrap_err(), NoPromise::Unknown);
 }
 
 #[test]

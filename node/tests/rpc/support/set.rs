@@ -3,7 +3,9 @@
 use super::Leader;
 use alloy_primitives::B256;
 use rota_node::view::Decision;
-use rota_types::{AckCert, Bitmap, CommitCertificate, Encode, SignedAck, SignedVote};
+use rota_types::{
+    AckCert, Bitmap, CommitCertificate, Encode, SignedAck, SignedVote, wire::DecidedHeight,
+};
 
 impl Leader {
     /// The set decides the oldest height that is closed.
@@ -28,6 +30,9 @@ impl Leader {
             header: header.encode().into(),
         };
         self.view.decided(decision, self.time());
+        let frames = self.framed.range(header.first_g..=last_g).map(|(_, f)| f.clone()).collect();
+        let stored = DecidedHeight { header: header.clone(), certificate, frames };
+        self.stored.insert(height, stored);
         height
     }
 
