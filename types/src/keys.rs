@@ -5,12 +5,9 @@
 //! Invariant (I-17): a signature accepted here is accepted by the contracts and the reverse. Ed25519 is
 //! `verify_strict` (canonical S, A and R, no small-order points, cofactorless); secp256k1 is low-s only.
 
-use alloy_primitives::{Address, B256, keccak256};
+use crate::secp;
+use alloy_primitives::{Address, B256};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use secp256k1::{
-    Message, SECP256K1, SecretKey,
-    ecdsa::{RecoverableSignature, RecoveryId},
-};
 use std::fmt;
 
 /// A 64-byte ed25519 signature, `R || S`.
@@ -78,15 +75,15 @@ fn verify_strict(public: &[u8; 32], digest: &B256, sig: &SeqSignature) -> Result
 
 /// The secp256k1 key that signs votes, proposals and Status.
 pub struct VoteKey {
-    secret: SecretKey,
+    secret: secp::Secret,
     address: Address,
 }
 
 impl VoteKey {
     /// A key from its 32 secret bytes.
     pub fn from_secret(secret: &[u8; 32]) -> Result<Self, KeyError> {
-        let secret = SecretKey::from_byte_array(*secret).map_err(|_| KeyError::Secret)?;
-        let address = address_of(&secret.public_key(SECP256K1));
+        let secret = secp::Secret::new(secret).ok_or(KeyError::Secret)?;
+        let address = secret.address();
         Ok(Self { secret, address })
     }
     /// The Ethereum address of the key.
@@ -97,14 +94,7 @@ impl VoteKey {
     /// Signs a digest; the result is low-s and recoverable.
     #[must_use]
     pub fn sign(&self, digest: &B256) -> VoteSignature {
-        let sig = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(digest.0), &self.secret);
-        let (id, compact) = sig.serialize_compact();
-        let mut out = [0u8; 65];
-        if let Some((rs, v)) = out.split_first_chunk_mut::<64>() {
-            *rs = compact;
-            v.copy_from_slice(&[if id == RecoveryId::Zero { 27 } else { 28 }]);
-        }
-        out
+        self.secret.sign(digest)
     }
 }
 
@@ -123,35 +113,13 @@ pub fn recover_vote(digest: &B256, sig: &VoteSignature) -> Result<Address, KeyEr
 }
 
 fn recover(digest: &B256, sig: &VoteSignature) -> Result<Address, KeyError> {
-    let (rs, v) = sig.split_first_chunk::<64>().ok_or(KeyError::Signature)?;
-    let id = match v {
-        [27] => RecoveryId::Zero,
-        [28] => RecoveryId::One,
-        _ => return Err(KeyError::Signature),
-    };
-    let recoverable =
-        RecoverableSignature::from_compact(rs, id).map_err(|_| KeyError::Signature)?;
-    let standard = recoverable.to_standard();
-    let mut low = standard;
-    low.normalize_s();
-    if low != standard {
-        return Err(KeyError::Signature);
-    }
-    let key = SECP256K1
-        .recover_ecdsa(Message::from_digest(digest.0), &recoverable)
-        .map_err(|_| KeyError::Signature)?;
-    Ok(address_of(&key))
-}
-
-fn address_of(key: &secp256k1::PublicKey) -> Address {
-    let full = key.serialize_uncompressed();
-    let hash = keccak256(full.get(1..).unwrap_or_default());
-    Address::from_slice(hash.get(12..).unwrap_or_default())
+    secp::recover(digest, sig).ok_or(KeyError::Signature)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::keccak256;
 
     #[test]
     fn a_vote_signature_recovers_its_signer_and_high_s_is_refused() {

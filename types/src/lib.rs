@@ -6,6 +6,7 @@
 //! of message, on two chains, or in two generations (`docs/protocol.md`, "Domain separation").
 
 mod ack;
+#[cfg(feature = "native")]
 mod batch;
 mod cert;
 mod codec;
@@ -21,15 +22,18 @@ mod mmr;
 mod params;
 mod proposal;
 mod receipt;
+mod secp;
 mod set;
 mod stage;
 mod term;
+#[cfg(feature = "native")]
 mod tx;
 mod vote;
 /// Messages between peers and their bounded encoding.
 pub mod wire;
 
 pub use ack::{ACK_LEN, Ack, AckCert, SignedAck};
+#[cfg(feature = "native")]
 pub use batch::{Batch, BatchError, BatchHeight, MAX_BATCH_HEIGHTS, MAX_BATCH_RAW};
 pub use cert::{
     Bitmap, CertError, CommitCertificate, PolkaCertificate, RoundCertificate, RoundVote,
@@ -49,14 +53,21 @@ pub use merkle::{MerkleProof, hash_list_root, tx_leaf, tx_proof, tx_root, verify
 pub use mmr::Mmr;
 pub use params::ChainParams;
 pub use proposal::{Proposal, SignedProposal};
-pub use receipt::{AckProof, DecidedProof, Receipt, ReceiptError};
+pub use receipt::{
+    AckProof, DecidedProof, PostedRef, RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptMember,
+    ReceiptSet,
+};
 pub use set::{Validator, ValidatorSet};
 pub use stage::Stage;
 pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
-pub use tx::{MAX_TX_BYTES, TX_GAS_CAP, Tx, TxError};
+#[cfg(feature = "native")]
+pub use tx::{TX_GAS_CAP, Tx, TxError};
 pub use vote::{SignedVote, Vote, VoteKind};
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// Milliseconds since the Unix epoch, always given by the caller.
 pub type Millis = u64;
+
+/// Largest transaction, bytes in EIP-2718 encoding.
+pub const MAX_TX_BYTES: usize = 128 * 1024;

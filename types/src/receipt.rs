@@ -1,88 +1,37 @@
-//! The preconfirmation as a file that a user keeps: it proves position and signers offline.
+//! The preconfirmation as a file that a user keeps: it proves position and signers offline, and grows in
+//! place with every stage (`docs/receipts.md`).
 //!
-//! Not for: Ethereum receipts (logs, gas); those are in `execution`.
-//! Invariant (I-24): a receipt verifies with the set and the domain only, and shows no stage that its
-//! signatures do not carry.
+//! Not for: Ethereum receipts (logs, gas), which are in `execution`, and not for checking one: that is
+//! `rota-verify`.
+//! Invariant (I-24): a receipt brings everything that a check needs except two hashes, the context and the
+//! set's id, which the user has from a source that it trusts.
 
-use crate::{
-    AckCert, CommitCertificate, Decode, Domain, Encode, FrameHeader, Header, MerkleProof,
-    SeqSignature, Stage, ValidatorSet, verify_seq, verify_tx,
-};
-use alloy_primitives::{B256, Bytes};
+use crate::{Domain, Encode, FrameHeader, Header, MerkleProof, Validator, ValidatorSet};
+use alloy_primitives::{Address, B256, Bytes, Keccak256, U256};
 use serde::{Deserialize, Serialize};
 
-/// Why a receipt was refused. Whoever gave it out is at fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReceiptError {
-    /// A part does not decode.
-    #[error("{0} does not decode")]
-    Decode(&'static str),
-    /// The frame is of another epoch than the set given: its leader index means someone else.
-    #[error("frame of epoch {frame}, set of epoch {set}")]
-    Epoch {
-        /// Epoch of the frame.
-        frame: u64,
-        /// Epoch of the set.
-        set: u64,
-    },
-    /// The leader is not in the set.
-    #[error("leader {0} is not in the set")]
-    Leader(u16),
-    /// The leader's signature does not verify.
-    #[error("the leader's signature does not verify")]
-    LeaderSignature,
-    /// The transaction is not at that position in the frame.
-    #[error("the transaction is not at index {0} of the frame")]
-    Position(u32),
-    /// The headers given do not link the frame to the acked one.
-    #[error("the frame is not an ancestor of the acked one")]
-    Chain,
-    /// The ack certificate does not verify or is no quorum.
-    #[error("the ack certificate does not verify")]
-    Acks,
-    /// The commit certificate does not verify.
-    #[error("the commit certificate does not verify: {0}")]
-    Commit(String),
-    /// The frame is not in the decided height.
-    #[error("the frame is not in the decided height")]
-    NotDecided,
-}
+/// Version of the format.
+pub const RECEIPT_VERSION: u8 = 2;
+const GWEI: u64 = 1_000_000_000;
 
-/// Ack certificate with the frame headers that lead from the receipt's frame to the acked one.
+/// A promise of one transaction's position, growing from the leader's word to a batch on L1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AckProof {
-    /// The encoded certificate.
-    pub certificate: Bytes,
-    /// Encoded headers after the receipt's frame, in order, the acked one last.
-    pub headers: Vec<Bytes>,
-}
-
-/// Decided header, certificate, and the frame's place in `frames_root`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DecidedProof {
-    /// The encoded header.
-    pub header: Bytes,
-    /// The encoded commit certificate.
-    pub certificate: Bytes,
-    /// Place of the frame hash in `frames_root`.
-    pub frame_proof: MerkleProof,
-}
-
-/// A promise of one transaction's position, growing from the leader's word to a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Receipt {
-    /// Format version, 1.
+    /// [`RECEIPT_VERSION`].
     pub v: u8,
-    /// Domain context that the signatures are for.
+    /// Context that all signatures are for; the hash of `domain`.
     pub ctx: B256,
-    /// Hash of the set that the leader belongs to.
-    pub set_hash: B256,
+    /// Id of the set, [`ReceiptSet::id`].
+    pub set_id: B256,
+    /// What `ctx` is the hash of.
+    pub domain: ReceiptDomain,
+    /// What `set_id` is the hash of.
+    pub set: ReceiptSet,
     /// The transaction.
     pub transaction_hash: B256,
-    /// Insured amount, wei.
+    /// Insured amount, wei; part of the transaction's leaf.
+    #[serde(with = "quantity")]
     pub insured: u128,
     /// Encoded frame header (273 bytes).
     pub frame: Bytes,
@@ -96,90 +45,197 @@ pub struct Receipt {
     /// Proof that it is decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decided: Option<DecidedProof>,
+    /// Where on L1 the batch is said to be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub posted: Option<PostedRef>,
 }
 
-impl Receipt {
-    /// Checks everything that is in the receipt and returns the stage it proves.
-    pub fn verify(&self, set: &ValidatorSet, domain: &Domain) -> Result<Stage, ReceiptError> {
-        if self.ctx != domain.ctx() || self.set_hash != set.hash() {
-            return Err(ReceiptError::Decode("context of this network"));
+/// The fields of a [`Domain`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReceiptDomain {
+    /// Chain id of Ethereum.
+    #[serde(with = "quantity")]
+    pub l1_chain_id: u64,
+    /// Chain id of the rollup.
+    #[serde(with = "quantity")]
+    pub l2_chain_id: u64,
+    /// The Registry contract.
+    pub registry: Address,
+    /// Hash of genesis and parameters.
+    pub genesis_hash: B256,
+    /// Generation.
+    #[serde(with = "quantity")]
+    pub generation: u32,
+}
+
+impl ReceiptDomain {
+    /// The parts of a domain.
+    #[must_use]
+    pub const fn of(domain: &Domain) -> Self {
+        Self {
+            l1_chain_id: domain.l1_chain_id,
+            l2_chain_id: domain.l2_chain_id,
+            registry: domain.registry,
+            genesis_hash: domain.genesis_hash,
+            generation: domain.generation,
         }
-        let frame = FrameHeader::decode(&self.frame).map_err(|_| ReceiptError::Decode("frame"))?;
-        if frame.epoch != set.epoch() {
-            return Err(ReceiptError::Epoch { frame: frame.epoch, set: set.epoch() });
-        }
-        let hash = frame.hash(domain);
-        let leader = set.get(frame.leader).ok_or(ReceiptError::Leader(frame.leader))?;
-        let signature: SeqSignature =
-            self.signature.as_ref().try_into().map_err(|_| ReceiptError::Decode("signature"))?;
-        verify_seq(&leader.seq_key, &hash, &signature)
-            .map_err(|_| ReceiptError::LeaderSignature)?;
-        let position = &self.position;
-        if position.count != frame.tx_count
-            || !verify_tx(&frame.tx_root, &self.transaction_hash, self.insured, position)
-        {
-            return Err(ReceiptError::Position(position.index));
-        }
-        let mut stage = Stage::Preconfirmed;
-        if let Some(acked) = &self.acked {
-            acked.verify(&hash, set, domain)?;
-            stage = Stage::Acked;
-        }
-        if let Some(decided) = &self.decided {
-            decided.verify(&frame, &hash, set, domain)?;
-            stage = Stage::Decided;
-        }
-        Ok(stage)
+    }
+
+    /// The domain that they give.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        let Self { l1_chain_id, l2_chain_id, registry, genesis_hash, generation } = *self;
+        Domain::new(l1_chain_id, l2_chain_id, registry, genesis_hash, generation)
     }
 }
 
-impl AckProof {
-    fn verify(&self, hash: &B256, set: &ValidatorSet, domain: &Domain) -> Result<(), ReceiptError> {
-        let cert = AckCert::decode(&self.certificate)
-            .map_err(|_| ReceiptError::Decode("ack certificate"))?;
-        let mut tip = *hash;
-        for bytes in &self.headers {
-            let header =
-                FrameHeader::decode(bytes).map_err(|_| ReceiptError::Decode("frame header"))?;
-            if header.prev_hash != tip {
-                return Err(ReceiptError::Chain);
-            }
-            tip = header.hash(domain);
+/// A set of validators, as far as signatures and stake go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReceiptSet {
+    /// Its epoch.
+    #[serde(with = "quantity")]
+    pub epoch: u64,
+    /// Its members, in the order of their indexes.
+    pub members: Vec<ReceiptMember>,
+}
+
+/// One member of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReceiptMember {
+    /// Cold account that owns the stake.
+    pub owner: Address,
+    /// ed25519 public key for frames and acks.
+    pub seq_key: B256,
+    /// Address of the secp256k1 key for votes.
+    pub vote_key: Address,
+    /// Stake, whole gwei.
+    #[serde(with = "quantity")]
+    pub stake_gwei: u64,
+}
+
+impl ReceiptSet {
+    /// The members of a set.
+    #[must_use]
+    pub fn of(set: &ValidatorSet) -> Self {
+        let member = |v: &Validator| ReceiptMember {
+            owner: v.owner,
+            seq_key: v.seq_key.into(),
+            vote_key: v.vote_key,
+            stake_gwei: v.power(),
+        };
+        Self { epoch: set.epoch(), members: set.iter().map(|(_, v)| member(v)).collect() }
+    }
+
+    /// The set, without what signatures do not need.
+    #[must_use]
+    pub fn set(&self) -> ValidatorSet {
+        let validator = |m: &ReceiptMember| Validator {
+            owner: m.owner,
+            seq_key: m.seq_key.0,
+            vote_key: m.vote_key,
+            stake: U256::from(m.stake_gwei).saturating_mul(U256::from(GWEI)),
+            fee_recipient: Address::ZERO,
+            peer: String::new(),
+        };
+        ValidatorSet::new(self.epoch, self.members.iter().map(validator).collect())
+    }
+
+    /// `keccak256("rota/set/v1" || epoch:u64 || count:u32 || (owner:20 || seq_key:32 || vote_key:20 || stake in
+    /// gwei:u64)*)`. Unlike [`ValidatorSet::hash`], which L1 has, it binds the ed25519 keys too.
+    #[must_use]
+    pub fn id(&self) -> B256 {
+        let mut h = Keccak256::new();
+        h.update(b"rota/set/v1");
+        h.update(self.epoch.to_be_bytes());
+        h.update(u32::try_from(self.members.len()).unwrap_or(u32::MAX).to_be_bytes());
+        for m in &self.members {
+            h.update(m.owner);
+            h.update(m.seq_key);
+            h.update(m.vote_key);
+            h.update(m.stake_gwei.to_be_bytes());
         }
-        if tip != cert.frame_hash {
-            return Err(ReceiptError::Chain);
-        }
-        let weight = cert.verify(set, domain).map_err(|_| ReceiptError::Acks)?;
-        if set.is_quorum(weight) { Ok(()) } else { Err(ReceiptError::Acks) }
+        h.finalize()
     }
 }
 
-impl DecidedProof {
-    fn verify(
-        &self,
-        frame: &FrameHeader,
-        hash: &B256,
-        set: &ValidatorSet,
-        domain: &Domain,
-    ) -> Result<(), ReceiptError> {
-        let header = Header::decode(&self.header).map_err(|_| ReceiptError::Decode("header"))?;
-        let cert = CommitCertificate::decode(&self.certificate)
-            .map_err(|_| ReceiptError::Decode("commit certificate"))?;
-        cert.verify(set, domain).map_err(|e| ReceiptError::Commit(e.to_string()))?;
-        let index = frame.g.checked_sub(header.first_g);
-        let count = header.last_g.checked_sub(header.first_g).and_then(|n| n.checked_add(1));
-        let matches = cert.value_id == header.value_id(domain)
-            && cert.height == header.height()
-            && index == Some(u64::from(self.frame_proof.index))
-            && count == Some(u64::from(self.frame_proof.count))
-            && verify_tx(&header.frames_root, hash, 0, &self.frame_proof);
-        if matches { Ok(()) } else { Err(ReceiptError::NotDecided) }
-    }
+/// Ack certificate with the frame headers that lead from the receipt's frame to the acked one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AckProof {
+    /// The encoded certificate.
+    pub certificate: Bytes,
+    /// Encoded headers after the receipt's frame, in order, the acked one last.
+    pub headers: Vec<Bytes>,
+    /// Encoded TermInit that the acks name (99 bytes), if the acked frame itself is of an earlier term: it says
+    /// who led the round.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub init: Option<Bytes>,
+}
+
+/// Decided header, certificate, and the frame's place in `frames_root`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DecidedProof {
+    /// The encoded header.
+    pub header: Bytes,
+    /// The encoded commit certificate.
+    pub certificate: Bytes,
+    /// Place of the frame hash in `frames_root`.
+    pub frame_proof: MerkleProof,
+}
+
+/// A batch on L1, and the headers that tie the decided height to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostedRef {
+    /// Last height of the batch, whose value id the inbox stores.
+    #[serde(with = "quantity")]
+    pub last_height: u64,
+    /// Encoded headers after the decided one up to `last_height`; none if that is far.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub headers: Vec<Bytes>,
+    /// The L1 transaction.
+    pub l1_tx: B256,
+    /// Its L1 block.
+    #[serde(with = "quantity")]
+    pub l1_block: u64,
+    /// Whether the giver of the receipt saw that block final.
+    pub finalized: bool,
 }
 
 /// The encoded header, for building receipts.
 impl From<&FrameHeader> for Bytes {
     fn from(header: &FrameHeader) -> Self {
         header.encode().into()
+    }
+}
+
+/// The encoded header, for building receipts.
+impl From<&Header> for Bytes {
+    fn from(header: &Header) -> Self {
+        header.encode().into()
+    }
+}
+
+/// Integers as hex text, as Ethereum's RPC has them: JavaScript would round large numbers.
+mod quantity {
+    use alloy_primitives::U128;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Copy + Into<u128>, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        U128::from((*value).into()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: TryFrom<u128>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let wide = U128::deserialize(deserializer)?;
+        T::try_from(wide.to::<u128>()).map_err(|_| D::Error::custom("integer too large"))
     }
 }

@@ -3,12 +3,11 @@
 //! Not for: nonce and balance, which need state (`node` checks them at intake, execution skips them).
 //! Invariant: a `Tx` decodes, has this chain's id, a valid low-s signature and covers its intrinsic gas.
 
+use crate::MAX_TX_BYTES;
 use alloy_consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes};
 
-/// Largest encoded transaction, bytes.
-pub const MAX_TX_BYTES: usize = 128 * 1024;
 /// Largest gas limit of one transaction (EIP-7825).
 pub const TX_GAS_CAP: u64 = 16_777_216;
 

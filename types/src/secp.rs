@@ -1,0 +1,29 @@
+//! secp256k1 with recovery, by libsecp256k1 in a node and in plain Rust where there is no C.
+//!
+//! Not for: what is signed. Invariant (I-17): both accept the same signatures, those of `ecrecover` with a
+//! low `s`.
+
+#[cfg(feature = "native")]
+mod native;
+#[cfg(feature = "portable")]
+#[cfg_attr(feature = "native", expect(dead_code, reason = "compared with the node's in tests"))]
+mod portable;
+
+#[cfg(feature = "native")]
+pub(crate) use native::{Secret, recover};
+#[cfg(all(feature = "portable", not(feature = "native")))]
+pub(crate) use portable::{Secret, recover};
+
+#[cfg(not(any(feature = "native", feature = "portable")))]
+compile_error!("rota-types needs the feature `native` or `portable`");
+
+use alloy_primitives::{Address, keccak256};
+
+/// The address of a public key: `x || y`.
+fn address_of(point: &[u8]) -> Address {
+    let hash = keccak256(point);
+    Address::from_slice(hash.get(12..).unwrap_or_default())
+}
+
+#[cfg(all(test, feature = "native", feature = "portable"))]
+mod tests;
