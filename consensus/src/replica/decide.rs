@@ -196,6 +196,7 @@ impl Replica {
         self.prevoted.clear();
         self.nil_precommits.clear();
         self.accepted = None;
+        self.taken = None;
         self.best = (0, Default::default());
         self.init = None;
         self.inits.clear();

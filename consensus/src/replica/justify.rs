@@ -104,7 +104,8 @@ impl Replica {
         Ok(self.accepted == Some(p.init_hash) && on_chain)
     }
 
-    /// Accepts a re-proposal as this round's, once its polka is known and its frames are here.
+    /// Takes a re-proposal as this round's, once its polka is known and its frames are here. It is accepted
+    /// when it is prevoted.
     fn take_reproposal(
         &mut self,
         now: Millis,
@@ -113,7 +114,7 @@ impl Replica {
     ) -> Result<bool, Fatal> {
         let p = &proposal.proposal;
         let reference = p.digest(&self.rules.domain);
-        if self.accepted.is_some_and(|other| other != reference) {
+        if self.accepted.or(self.taken).is_some_and(|other| other != reference) {
             return Ok(false);
         }
         let Some(polka) = self.machine.polka(p.pol_round, &p.value_id) else { return Ok(false) };
@@ -125,7 +126,7 @@ impl Replica {
                 return Ok(false);
             }
         }
-        self.accepted = Some(reference);
+        self.taken = Some(reference);
         self.polkas.insert((polka.round, polka.value_id), polka);
         if self.offered.insert(p.value_id) {
             let header = Arc::new(proposal.header.clone());

@@ -87,6 +87,8 @@ pub struct Replica {
     /// Who precommitted nil, by round of this height.
     nil_precommits: BTreeMap<u32, BTreeSet<u16>>,
     accepted: Option<B256>,
+    /// The re-proposal of this round that went to consensus: no opening is accepted beside it.
+    taken: Option<B256>,
     best: (i32, B256),
     init: Option<Arc<SignedTermInit>>,
     /// Openings of this round that wait for what they name.
@@ -181,6 +183,7 @@ impl Replica {
             prevoted: BTreeSet::new(),
             nil_precommits: BTreeMap::new(),
             accepted: None,
+            taken: None,
             best: (0, B256::ZERO),
             init: None,
             inits: Vec::new(),

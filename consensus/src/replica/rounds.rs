@@ -36,6 +36,7 @@ impl Replica {
         // Whatever term was led here is over at this height.
         self.stop_leading(out);
         self.accepted = None;
+        self.taken = None;
         self.refused_init = false;
         self.init = None;
         self.inits.clear();
@@ -155,7 +156,7 @@ impl Replica {
         let Some(keys) = self.keys.clone().filter(|k| k.index == self.leader) else {
             return Ok(false);
         };
-        let open = self.accepted.is_none() && self.need_value == Some(self.round);
+        let open = self.accepted.or(self.taken).is_none() && self.need_value == Some(self.round);
         if self.round == 0 || self.init.is_some() || !open {
             return Ok(false);
         }
@@ -231,7 +232,7 @@ impl Replica {
             self.later.keep(self.round, round, from, message);
             return;
         }
-        if self.round == 0 || self.accepted.is_some() || self.refused_init {
+        if self.round == 0 || self.accepted.or(self.taken).is_some() || self.refused_init {
             return;
         }
         if let Err(error) = rota_preconf::check_signatures(&init, &self.view()) {
@@ -276,7 +277,7 @@ impl Replica {
     }
 
     pub(super) fn retry_inits(&mut self, now: Millis, out: &mut Vec<Output>) {
-        if self.round == 0 || self.accepted.is_some() || self.refused_init {
+        if self.round == 0 || self.accepted.or(self.taken).is_some() || self.refused_init {
             return;
         }
         for init in std::mem::take(&mut self.inits) {
