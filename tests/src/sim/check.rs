@@ -197,6 +197,13 @@ impl Checker {
                 }
             }
             Message::TermInit(init) => self.learn_init(init),
+            Message::Polka(polka) => {
+                for v in polka.votes().filter(|v| !skip(&self.faulty, v.signer) && of_faulty) {
+                    if self.genuine(true, v.signer, |k, d| v.verify(k, d).is_ok()) {
+                        self.votes.push((v, true));
+                    }
+                }
+            }
             _ => {}
         }
         self.guilty(before);

@@ -278,7 +278,8 @@ impl SimNode {
                 }
             }
             Write::Guard(intent) => {
-                if intent.position().0 <= self.silent_until {
+                let floor = matches!(intent, Intent::Floor { .. });
+                if intent.position().0 <= self.silent_until && !floor {
                     self.contradiction.get_or_insert(format!("signed {intent:?} without a guard"));
                 }
                 if let Err(refused) = self.shadow.check_and_record(&intent) {

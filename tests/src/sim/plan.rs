@@ -59,6 +59,9 @@ impl Plan {
         for _ in 0..dice.below(3) {
             plan.crashes.push(point(dice, n));
         }
+        // Nothing goes wrong in the calm.
+        let calm = BEGIN_MS + chaos;
+        plan.events.retain(|(at, _)| *at < calm);
         plan
     }
 

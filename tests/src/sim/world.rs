@@ -247,13 +247,17 @@ impl World {
         }
         let done = self.nodes[i].syncs_done;
         let point = self.plan.crashes.iter().find(|p| p.node == node && p.sync == done).copied();
-        if let Some(point) = point {
+        if let Some(point) = point.filter(|_| !self.is_calm()) {
             self.crash_in_sync(point);
             return;
         }
         let leaves = self.nodes[i].synced();
         self.checker.durable(self.now_us, &self.nodes[i]);
         self.leave(node, leaves);
+    }
+
+    fn is_calm(&self) -> bool {
+        self.plan.calm_ms.is_some_and(|at| self.now_us >= at * 1000)
     }
 
     fn reaches(&self, from: u16, to: u16) -> bool {

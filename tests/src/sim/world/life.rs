@@ -86,6 +86,9 @@ impl World {
 
     /// Crashes everyone as soon as somebody is in a round above 0.
     pub(super) fn watch(&mut self, unsynced: Unsynced) {
+        if self.is_calm() {
+            return;
+        }
         let replicas = self.nodes.iter().filter_map(|n| n.replica.as_ref());
         if replicas.map(|r| r.place().1).max().unwrap_or(0) > 0 {
             self.crash_all(unsynced);
@@ -136,6 +139,7 @@ impl World {
         }
         self.kill(node);
         if self.cast.has(node) {
+            self.checker.say(|| format!("{node} behind its mask: {fatal}"));
             self.revive(node);
         }
     }
