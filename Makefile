@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation sim model contracts e2e bench fmt tools clients
+.PHONY: help devnet test lint unit simulation sim model contracts e2e bench fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -16,7 +16,7 @@ devnet: ## an L1, four sequencers and a follower on this machine
 	cargo build --locked -p rota-node -p rota-deploy
 	./target/debug/rota devnet up $(ARGS)
 
-test: unit simulation contracts e2e ## everything that CI runs, besides lint
+test: unit simulation contracts e2e wasm ## everything that CI runs, besides lint
 
 lint: ## formats, clippy without warnings, documentation links
 	cargo fmt --all --check
@@ -39,6 +39,15 @@ sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17
 model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
 	cargo build --locked -p rota-tests --example model
 	@WALKS='$(WALKS)' SEED='$(SEED)' RULES='$(RULES)' ./target/debug/examples/model
+
+# The target is a part of Rust that rustup fetches: where it cannot be had, this is skipped and says so.
+WASM_DIR = $$(rustc --print target-libdir --target wasm32-unknown-unknown)
+wasm: ## receipts checked by WebAssembly in Node, against the vectors
+	@if ! [ -d "$(WASM_DIR)" ] && ! rustup target add wasm32-unknown-unknown; then \
+	  echo "SKIPPED wasm: rustup target add wasm32-unknown-unknown failed"; exit 0; fi; \
+	CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_STRIP=true CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_LTO=fat \
+	  cargo build --locked --release -p rota-verify-wasm --target wasm32-unknown-unknown; \
+	node verify/wasm/test.mjs "$${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/rota_verify_wasm.wasm"
 
 contracts: $(STAMP) ## Solidity: format, tests, committed artifacts, gas
 	cd contracts && npm run --silent fmt:check

@@ -1,0 +1,39 @@
+// The other side of `src/lib.rs`, for browsers and Node: no dependencies, nothing fetched.
+//
+//   const verifier = await load(bytes)                    // of rota_verify_wasm.wasm
+//   verifier.verify(receiptText, { ctx, setId })          // a verdict, or an Error that says why not
+
+/** Makes a verifier from the module's bytes, or from anything else that WebAssembly.instantiate takes. */
+export async function load(source) {
+  const result = await WebAssembly.instantiate(source, {});
+  const { rota_verify_put, rota_verify_run, rota_verify_get } = (result.instance ?? result).exports;
+
+  /** The answer to one question, both as text. */
+  function ask(question) {
+    const bytes = new TextEncoder().encode(question);
+    for (let at = 0; at < bytes.length; at += 4) {
+      const count = Math.min(4, bytes.length - at);
+      let word = 0;
+      for (let i = 0; i < count; i++) word |= bytes[at + i] << (8 * i);
+      rota_verify_put(word, count);
+    }
+    const answer = new Uint8Array(rota_verify_run());
+    for (let at = 0; at < answer.length; at += 4) {
+      const word = rota_verify_get(at);
+      for (let i = 0; i < 4 && at + i < answer.length; i++) answer[at + i] = (word >>> (8 * i)) & 0xff;
+    }
+    return new TextDecoder().decode(answer);
+  }
+
+  return {
+    ask,
+    /** `receipt`: the text of the file. `ctx` and `setId`: the two hashes that the user trusts. */
+    verify(receipt, { ctx, setId }) {
+      const trusted = JSON.stringify({ ctx, setId });
+      // The file goes in as it is: parsing it here could change a number.
+      const answer = JSON.parse(ask(`${trusted.slice(0, -1)},"receipt":${receipt}}`));
+      if (!answer.ok) throw new Error(answer.error);
+      return answer.ok;
+    },
+  };
+}
