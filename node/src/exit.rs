@@ -3,11 +3,14 @@
 //! Not for: errors inside the node, which have their own types; this is where they become words, one hint and a
 //! number. Invariant: the numbers are an interface (`docs/exit-codes.md`) and never change their meaning.
 
-use crate::{config::ConfigError, keys::KeyFileError, network::NetworkError, setup::SetupError};
+use crate::{
+    config::ConfigError, disk::DiskError, keys::KeyFileError, network::NetworkError,
+    setup::SetupError,
+};
 use rota_consensus::Fatal;
 use rota_l1::{L1Error, TxError};
 use rota_p2p::P2pError;
-use rota_store::{GuardError, StoreError};
+use rota_store::{GuardError, Refused, StoreError};
 use std::{fmt, io, process::ExitCode};
 
 /// How the program ended.
@@ -140,30 +143,25 @@ impl Failure {
         }
         let exit = report.chain().find_map(classify).unwrap_or(Exit::Failed);
         let failure = Self::new(exit, format!("{report:#}"));
-        if exit == Exit::Failed {
-            failure.hint("the log lines above say what came before")
-        } else {
-            failure
+        match report.chain().find_map(advice) {
+            Some(advice) => failure.hint(advice),
+            None if exit == Exit::Failed => {
+                failure.hint("the log lines above say what came before")
+            }
+            None => failure,
         }
     }
 }
 
 /// The code of one error in a chain of causes.
 fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if let Some(e) = cause.downcast_ref::<StoreError>() {
-        return Some(store(e));
+    match Signing::of(cause) {
+        Some(Signing::Store(e)) => return Some(store(e)),
+        Some(Signing::Refused(_) | Signing::Elsewhere) => return Some(Exit::Slashable),
+        None => {}
     }
-    if let Some(e) = cause.downcast_ref::<GuardError>() {
-        return Some(match e {
-            GuardError::Refused(_) => Exit::Slashable,
-            GuardError::Store(e) => store(e),
-        });
-    }
-    if let Some(e) = cause.downcast_ref::<Fatal>() {
-        return Some(if matches!(e, Fatal::Guard(_)) { Exit::Slashable } else { Exit::Failed });
-    }
-    if cause.is::<rota_store::Refused>() {
-        return Some(Exit::Slashable);
+    if cause.is::<Fatal>() {
+        return Some(Exit::Failed);
     }
     if let Some(e) = cause.downcast_ref::<L1Error>() {
         return Some(l1(e));
@@ -187,7 +185,86 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 }
 
 const fn store(e: &StoreError) -> Exit {
-    if matches!(e, StoreError::OtherNetwork { .. }) { Exit::Network } else { Exit::DataDir }
+    match e {
+        StoreError::OtherNetwork { .. }
+        | StoreError::GuardDamaged { .. }
+        | StoreError::GuardExported { .. } => Exit::Slashable,
+        _ => Exit::DataDir,
+    }
+}
+
+/// An error that has to do with what was signed and with the disk, under whatever type it comes.
+enum Signing<'a> {
+    Store(&'a StoreError),
+    Refused(&'a Refused),
+    Elsewhere,
+}
+
+impl<'a> Signing<'a> {
+    fn of(cause: &'a (dyn std::error::Error + 'static)) -> Option<Self> {
+        let guard = |e: &'a GuardError| match e {
+            GuardError::Refused(e) => Signing::Refused(e),
+            GuardError::Store(e) => Signing::Store(e),
+        };
+        if let Some(e) = cause.downcast_ref::<DiskError>() {
+            return Some(match e {
+                DiskError::Store(e) => Self::Store(e),
+                DiskError::Guard(e) => guard(e),
+            });
+        }
+        if let Some(e) = cause.downcast_ref::<Fatal>() {
+            return match e {
+                Fatal::Guard(e) => Some(Self::Refused(e)),
+                Fatal::Elsewhere(_) => Some(Self::Elsewhere),
+                _ => None,
+            };
+        }
+        cause
+            .downcast_ref::<GuardError>()
+            .map(guard)
+            .or_else(|| cause.downcast_ref::<StoreError>().map(Self::Store))
+            .or_else(|| cause.downcast_ref::<Refused>().map(Self::Refused))
+    }
+}
+
+/// What to do about one error in a chain of causes, where there is more to say than for its code.
+fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match Signing::of(cause)? {
+        Signing::Store(e) => store_advice(e),
+        Signing::Refused(Refused::Exported(_)) => Some(EXPORTED),
+        Signing::Refused(_) => Some(REFUSED),
+        Signing::Elsewhere => Some(ELSEWHERE),
+    }
+}
+
+const REFUSED: &str = "nothing contradictory was sent. Make sure that no other process uses this key; do not restart by a \
+    script";
+
+const ELSEWHERE: &str = "find the other machine and stop it for good, or, if this directory was restored from a copy, make \
+    sure of that; then start again: it follows without signing until what was signed is well past. See docs/operations.md";
+
+const EXPORTED: &str = "run the node where the file was imported; to sign here again bring the newest file back with: \
+    rota guard import FILE";
+
+fn store_advice(e: &StoreError) -> Option<&'static str> {
+    Some(match e {
+        StoreError::OtherNetwork { .. } => {
+            "the sign-state directory came from another node or network: put the one back that belongs to these keys; \
+             never delete it to get on"
+        }
+        StoreError::GuardDamaged { .. } => {
+            "what this key signed is not known any more. Look at the disk; then move the file away, keep it, and start: \
+             the node listens and follows for two windows before it signs. See docs/operations.md"
+        }
+        StoreError::GuardExported { .. } => EXPORTED,
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            "the disk is full: free space and start again; nothing was sent that is not on disk"
+        }
+        StoreError::Io { .. } | StoreError::Poisoned { .. } => {
+            "look at the disk, then start again; nothing was sent that is not on disk"
+        }
+        _ => return None,
+    })
 }
 
 const fn l1(e: &L1Error) -> Exit {
@@ -247,45 +324,4 @@ impl From<SetupError> for Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use eyre::WrapErr;
-
-    #[test]
-    fn the_numbers_are_those_of_the_document() {
-        let documented = include_str!("../../docs/exit-codes.md");
-        for exit in Exit::ALL {
-            let row = format!("| {} |", exit.code());
-            assert!(documented.contains(&row), "{exit:?} is not documented");
-        }
-        let rows = documented
-            .lines()
-            .filter(|l| l.starts_with("| ") && l[2..].starts_with(|c: char| c.is_ascii_digit()));
-        assert_eq!(rows.count(), Exit::ALL.len());
-    }
-
-    fn code(error: impl std::error::Error + Send + Sync + 'static) -> Exit {
-        let wrapped: eyre::Result<()> = Err(error).wrap_err("starting the node");
-        Failure::from_report(&wrapped.unwrap_err()).exit
-    }
-
-    #[test]
-    fn errors_of_the_running_node_get_their_code_under_any_context() {
-        let dir = tempfile::tempdir().unwrap();
-        let _held = rota_store::DataDir::open(dir.path()).unwrap();
-        assert_eq!(code(rota_store::DataDir::open(dir.path()).unwrap_err()), Exit::DataDir);
-        let other =
-            StoreError::OtherNetwork { path: "g".into(), found: "a".into(), expected: "b".into() };
-        assert_eq!(code(other), Exit::Network);
-        assert_eq!(code(L1Error::Unavailable("down".into())), Exit::Unreachable);
-        assert_eq!(code(KeyFileError::Missing("k".into())), Exit::Key);
-        assert_eq!(code(Fatal::Core("x".into())), Exit::Failed);
-        let listen = P2pError::Listen { address: "a".into(), reason: "taken".into() };
-        assert_eq!(code(listen), Exit::Config);
-        assert_eq!(code(io::Error::from(io::ErrorKind::AddrInUse)), Exit::Config);
-        assert_eq!(code(io::Error::from(io::ErrorKind::NotFound)), Exit::Failed);
-        assert_eq!(code(Failure::new(Exit::Timeout, "late")), Exit::Timeout);
-        let said = Failure::from_report(&eyre::eyre!("inner").wrap_err("outer")).message;
-        assert_eq!(said, "outer: inner");
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 //! Not for: starting anything. Invariant: a decided height that is in the frame log but not in the database is in
 //! the database afterwards, and frames that are not decided are handed on.
 
+mod doubt;
+
 use super::Setup;
 use crate::{
     chain::{self, ChainThread},
@@ -19,8 +21,8 @@ use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv
 use rota_types::{Header, Millis, wire::DecidedHeight};
 use std::sync::Arc;
 
-/// How long a node with an empty guard and an empty database waits for anyone who is ahead of it
-/// (`docs/operations.md`).
+/// How long a node listens before it signs (`docs/operations.md`): with an empty guard and an empty database for anyone
+/// who is ahead of it.
 const LISTEN_MS: Millis = 3_000;
 
 /// The open files and what was in them.
@@ -42,12 +44,13 @@ impl Recovered {
     pub(super) fn open(setup: &Setup) -> eyre::Result<Self> {
         let Setup { dir, voter, set, rules, genesis, .. } = setup;
         let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
-        let guard = SignGuard::open(&dir.sign_state(), *voter, &rules.domain)?;
+        let mut guard = doubt::open_guard(&dir.sign_state(), *voter, &rules.domain)?;
         let wal = AppendLog::open(dir.wal().join("consensus.log"))?;
         let frames = AppendLog::open(dir.wal().join("frames.log"))?;
         let verifier =
             Verifier { set: Arc::clone(set), rules: Arc::clone(rules), cache: Arc::default() };
         let undecided = catch_up_store(&store, &frames.records, &verifier)?;
+        doubt::check(&mut guard, &store, &undecided, setup)?;
         let chain = chain::restore(&store, genesis, rules, set)?;
         Ok(Self {
             store,

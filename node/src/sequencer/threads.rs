@@ -7,7 +7,7 @@ use crate::{
     archive::{self, ArchiveInput},
     chain::{ChainInput, ChainOutput, ChainThread, Sealed},
     clock::spawn,
-    disk::Disk,
+    disk::{Disk, DiskInput},
     engine::{Engine, Facts, ReplicaInput},
     inbound::{self, RawFrame, Verifier},
     submit::Submitter,
@@ -15,9 +15,10 @@ use crate::{
 use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use eyre::WrapErr;
+use rota_consensus::{Elsewhere, Fatal};
 use rota_execution::Head;
 use rota_p2p::Handle;
-use rota_store::Blocks;
+use rota_store::{Blocks, Intent};
 use std::{sync::Arc, thread::JoinHandle};
 
 /// Transactions on their way to the leader; what does not fit waits in this node's own queue.
@@ -76,7 +77,14 @@ impl Threads {
         self.start("disk", move || Ok(disk.run(&to_disk)?))?;
         self.archive(archived, archive, queues)?;
         self.chain(chain, (to_chain, woken), queues)?;
-        self.start("replica", move || Ok(engine.run(&entries, &replica)?))?;
+        let to_disk = queues.disk.clone();
+        self.start("replica", move || {
+            let ended = engine.run(&entries, &replica);
+            if let Err(Fatal::Elsewhere(seen)) = &ended {
+                remember(seen, &to_disk);
+            }
+            Ok(ended?)
+        })?;
         self.frames(frames, verifier.clone(), queues.replica.clone(), p2p.clone())?;
         self.start("bundles", move || {
             inbound::take_bundles(&bundles, &submitter, &verifier);
@@ -152,5 +160,14 @@ impl Threads {
         })?;
         self.list.push(handle);
         Ok(())
+    }
+}
+
+/// A key that signs elsewhere is not signed with by the next start either, until its heights are well past.
+fn remember(seen: &Elsewhere, disk: &Sender<DiskInput>) {
+    // The disk thread syncs when it is stopped, which follows.
+    let floor = Intent::Floor { height: seen.floor };
+    if disk.send(DiskInput::Guard(floor)).is_err() {
+        tracing::error!("the disk thread has ended: the sign guard does not know of this");
     }
 }
