@@ -3,7 +3,6 @@
 //! Not for: what the threads do (`engine`, `chain`, `disk`, `archive`, `inbound`). Invariant: the first thread that
 //! ends takes the others with it, and its error is the process's.
 
-mod doubt;
 mod queues;
 mod recover;
 mod threads;
