@@ -2,9 +2,9 @@
 //!
 //! Invariant: what they do is a pure function of the plan: everything random comes from one seeded source.
 
-use super::{Answer, Behaviour, Fate, Heard, Mask, Told};
+use super::{Answer, Behaviour, Fate, Heard, Mask};
 use crate::{make, sim::dice::Dice};
-use rota_consensus::Replica;
+use rota_consensus::{Replica, Synced};
 use rota_preconf::{Frame, Rules};
 use rota_types::{
     Env, Millis, SeqKey, Tx, ValidatorSet, VoteKey,
@@ -176,7 +176,8 @@ impl Cast {
         from: u16,
         heard: &Heard<'_>,
     ) -> (bool, Vec<Errand>) {
-        let mut passes = true;
+        // A real node stops when it hears its own key sign something else: it is kept from that.
+        let mut passes = !signed_by(heard, me);
         let out = self.each(me, scene, |mask, cx| {
             passes &= mask.hear(cx, from, heard);
             true
@@ -227,10 +228,10 @@ impl Cast {
         me: u16,
         scene: &Scene<'_>,
         from: u16,
-        told: &Told<'_>,
+        heights: &[Synced],
     ) -> Vec<Errand> {
         self.each(me, scene, |mask, cx| {
-            mask.told(cx, from, told);
+            mask.told(cx, from, heights);
             true
         })
     }
@@ -241,4 +242,18 @@ impl Cast {
             true
         })
     }
+}
+
+/// Whether what arrived carries this member's own signature.
+fn signed_by(heard: &Heard<'_>, me: u16) -> bool {
+    let signer = match heard {
+        Heard::Frame(frame) => frame.signed.header.leader,
+        Heard::Message(Message::Vote(v)) => v.signer,
+        Heard::Message(Message::Proposal(p)) => p.proposal.proposer,
+        Heard::Message(Message::Ack(a)) => a.ack.signer,
+        Heard::Message(Message::Status(s)) => s.status.signer,
+        Heard::Message(Message::TermInit(t)) => t.init.leader,
+        Heard::Message(_) => return false,
+    };
+    signer == me
 }

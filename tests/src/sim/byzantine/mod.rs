@@ -22,6 +22,7 @@ pub(super) use cast::{Cast, Errand, Scene};
 
 use alloy_primitives::B256;
 use cast::Cx;
+use rota_consensus::Synced;
 use rota_preconf::Frame;
 use rota_types::wire::{Message, Request, Response};
 use std::sync::Arc;
@@ -158,16 +159,10 @@ trait Mask {
     fn answer(&mut self, _: &mut Cx<'_>, _from: u16, _: &Request) -> Answer {
         Answer::Honest
     }
-    /// A peer answered: frames, verified.
-    fn told(&mut self, _: &mut Cx<'_>, _from: u16, _: &Told<'_>) {}
+    /// A peer gave decided heights, their frames verified.
+    fn told(&mut self, _: &mut Cx<'_>, _from: u16, _: &[Synced]) {}
     /// Every few milliseconds.
     fn act(&mut self, _: &mut Cx<'_>) {}
-}
-
-/// An answer of a peer, its frames verified.
-pub(super) enum Told<'a> {
-    Frames(&'a [Arc<Frame>]),
-    Heights(&'a [rota_consensus::Synced]),
 }
 
 /// The frames from `from_g` to `tip` of some chain of frames.

@@ -1,6 +1,6 @@
 //! Two processes with one key. Each is heard by, and hears, a part of the set; the parts change, and some hear both.
 
-use super::{Answer, Fate, Heard, Mask, Told, cast::Cx, puppet::Puppet};
+use super::{Answer, Fate, Heard, Mask, cast::Cx, puppet::Puppet};
 use rota_consensus::{Input, Synced, To};
 use rota_types::wire::{Message, Request, Response};
 use std::{collections::BTreeMap, sync::Arc};
@@ -81,18 +81,8 @@ impl Mask for Twins {
         }
     }
 
-    fn told(&mut self, cx: &mut Cx<'_>, from: u16, told: &Told<'_>) {
-        match told {
-            Told::Frames(frames) => {
-                for frame in *frames {
-                    self.feed(cx, Input::Frame { frame: Arc::clone(frame), from });
-                }
-            }
-            Told::Heights(heights) => {
-                let heights: Vec<Synced> = heights.to_vec();
-                self.feed(cx, Input::Synced { from, heights });
-            }
-        }
+    fn told(&mut self, cx: &mut Cx<'_>, from: u16, heights: &[Synced]) {
+        self.feed(cx, Input::Synced { from, heights: heights.to_vec() });
     }
 
     fn act(&mut self, cx: &mut Cx<'_>) {

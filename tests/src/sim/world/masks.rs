@@ -1,7 +1,7 @@
 //! Where Byzantine members come in: what leaves their real nodes and what reaches them goes through their masks.
 
 use super::{Due, EPOCH_MS, World};
-use crate::sim::byzantine::{Cast, Errand, Scene, Told};
+use crate::sim::byzantine::{Cast, Errand, Scene};
 use rota_consensus::{Input, Synced};
 use rota_preconf::Frame;
 use rota_types::wire::{Message, Request, Response};
@@ -74,15 +74,10 @@ impl World {
         masked.unwrap_or_else(|| Some(self.nodes[usize::from(node)].answer(request)))
     }
 
-    pub(super) fn told_frames(&mut self, node: u16, from: u16, frames: &[Arc<Frame>]) {
-        self.told(node, from, &Told::Frames(frames));
-    }
-    pub(super) fn told_heights(&mut self, node: u16, from: u16, heights: &[Synced]) {
-        self.told(node, from, &Told::Heights(heights));
-    }
-    fn told(&mut self, node: u16, from: u16, told: &Told<'_>) {
+    /// Decided heights for a member's masks.
+    pub(super) fn told(&mut self, node: u16, from: u16, heights: &[Synced]) {
         if self.cast.has(node) {
-            self.with_cast(node, |cast, scene| ((), cast.told(node, scene, from, told)));
+            self.with_cast(node, |cast, scene| ((), cast.told(node, scene, from, heights)));
         }
     }
 

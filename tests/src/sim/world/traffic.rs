@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use rota_consensus::{Input, Synced, To};
 use rota_preconf::Frame;
 use rota_types::{
-    SignedFrame,
+    Justification, SignedFrame,
     wire::{Message, Response},
 };
 use std::sync::Arc;
@@ -42,13 +42,16 @@ impl World {
                     self.checker.delivered_frame(to, &signed);
                     verified.extend(self.verify(signed));
                 }
-                self.told_frames(to, from, &verified);
                 for frame in verified {
-                    self.input(to, Input::Frame { frame, from });
+                    self.frame_in(to, from, frame);
                 }
             }
             Response::Justification(None) => {}
             Response::Justification(Some(what)) => {
+                self.seen_justification(to, &what);
+                for message in restated(&what) {
+                    self.checker.delivered(self.now_us, to, &message);
+                }
                 self.input(to, Input::Justification { from, what });
             }
             Response::Heights(heights) => {
@@ -60,10 +63,21 @@ impl World {
                         frames: h.frames.into_iter().filter_map(|f| self.verify(f)).collect(),
                     })
                     .collect();
-                self.told_heights(to, from, &heights);
+                self.told(to, from, &heights);
                 self.input(to, Input::Synced { from, heights });
             }
         }
+    }
+
+    /// What a justification shows counts as delivered.
+    fn seen_justification(&mut self, to: u16, what: &Justification) {
+        let message = match what {
+            Justification::Init(init) => Message::TermInit(init.clone()),
+            Justification::Reproposal { proposal, .. } => {
+                Message::Proposal(Box::new(proposal.clone()))
+            }
+        };
+        self.checker.delivered(self.now_us, to, &message);
     }
 
     /// Verifies a frame once for the whole run: the result is the same on every node.
@@ -117,6 +131,16 @@ impl World {
         }
         if to == To::All {
             self.input(node, Input::Message { from: node, message });
+        }
+    }
+}
+
+/// The messages that say what a justification says.
+fn restated(what: &Justification) -> Vec<Message> {
+    match what {
+        Justification::Init(init) => vec![Message::TermInit(init.clone())],
+        Justification::Reproposal { proposal, polka } => {
+            vec![Message::Polka(polka.clone()), Message::Proposal(Box::new(proposal.clone()))]
         }
     }
 }
