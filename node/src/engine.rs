@@ -12,7 +12,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::{Mutex, RwLock};
-use rota_consensus::{Fatal, Input, Output, Replica, Synced};
+use rota_consensus::{Fatal, Input, Observe, Output, Replica, Synced};
 use rota_p2p::{Handle, PeerFault};
 use rota_preconf::{Cursor, Frame};
 use rota_types::{
@@ -88,8 +88,8 @@ pub struct Facts {
     pub decided_at: AtomicU64,
     /// Highest height that a peer claims.
     pub network: AtomicU64,
-    /// Whether it follows only for now.
-    pub observing: AtomicBool,
+    /// Why it follows without signing, if it does.
+    pub observe: RwLock<Option<Observe>>,
     /// Rounds above 0 entered.
     pub round_changes: AtomicU64,
     /// Newest decided head, for peers.
@@ -247,7 +247,7 @@ impl Engine {
         facts.height.store(height, Ordering::Relaxed);
         facts.round.store(round, Ordering::Relaxed);
         facts.next_leader.store(self.replica.next_leader(), Ordering::Relaxed);
-        facts.observing.store(self.replica.observing(), Ordering::Relaxed);
+        *facts.observe.write() = self.replica.observe();
     }
 
     fn tell(&mut self, output: Output) {

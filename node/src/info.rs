@@ -91,9 +91,10 @@ impl NodeInfo for SequencerInfo {
         let facts = &self.facts;
         let (connected, total) = self.power();
         let leader = facts.leader.load(Ordering::Relaxed);
+        let observe = *facts.observe.read();
         let state = if facts.leading.load(Ordering::Relaxed) {
             "leading"
-        } else if facts.observing.load(Ordering::Relaxed) {
+        } else if observe.is_some() {
             "observing"
         } else if self.behind().is_some() {
             "syncing"
@@ -113,6 +114,7 @@ impl NodeInfo for SequencerInfo {
             next_slot_ms: None,
             peers: self.peer_count(),
             power_connected: format!("{connected}/{total}"),
+            observing: observe.map(|why| why.to_string()),
             failing_checks: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
+use rota_consensus::Observe;
 use rota_types::{Millis, Stage};
 
 /// Why frames are taken back.
@@ -47,6 +48,7 @@ pub struct Metrics {
     promises: IntCounterVec,
     missed_events: IntCounter,
     round: IntGauge,
+    observing: IntGaugeVec,
     leader_slots: IntCounter,
     peers: IntGauge,
     power: Gauge,
@@ -92,6 +94,12 @@ impl Metrics {
             )?,
             missed_events: counter(r, "rota_metrics_missed_events_total", "Events not counted.")?,
             round: gauge(r, "rota_consensus_round", "Round of the height being decided.")?,
+            observing: gauge_vec(
+                r,
+                "rota_observing",
+                "1 while a sequencer follows without signing, by reason.",
+                &["reason"],
+            )?,
             leader_slots: counter(r, "rota_leader_slots_total", "Windows led by this node.")?,
             peers: gauge(r, "rota_p2p_peers", "Peers connected.")?,
             power: float(
@@ -123,6 +131,7 @@ impl Metrics {
         let outcomes = ["given", "kept", "lost", "broken"];
         outcomes.iter().for_each(|v| self.promises.with_label_values(&[v]).reset());
         BATCHES.iter().for_each(|v| self.batches.with_label_values(&[v]).set(0));
+        self.set_observing(None);
     }
 
     /// The head of a stage.
@@ -176,6 +185,13 @@ impl Metrics {
     /// Round of the height being decided.
     pub fn set_round(&self, round: u32) {
         self.round.set(round.into());
+    }
+
+    /// Why a sequencer follows without signing, if it does.
+    pub fn set_observing(&self, reason: Option<&'static str>) {
+        for name in Observe::NAMES {
+            self.observing.with_label_values(&[name]).set((reason == Some(name)).into());
+        }
     }
 
     /// Peers, and connected stake of the whole, gwei.

@@ -89,6 +89,7 @@ impl SequencerTasks<'_> {
             .with_check(head_check(&self.info, self.network.params.idle_block_ms))
             .with_check(power_check(&self.info))
             .with_check(l1_check(health))
+            .with_check(signing_check(&self.info))
             .with_pull(pull(&metrics, &self.info, health, stats));
         let addr = self.config.web.addr;
         let listener = bind(addr).await.wrap_err_with(|| format!("web cannot listen on {addr}"))?;
@@ -203,6 +204,7 @@ fn pull(
     move || {
         let (connected, total) = info.power();
         metrics.set_round(info.facts.round.load(Ordering::Relaxed));
+        metrics.set_observing(info.facts.observe.read().map(rota_consensus::Observe::name));
         metrics.set_peers(info.peer_count(), connected, total);
         let (ready, gapped) = info.queue();
         metrics.set_mempool(u64::try_from(ready.saturating_add(gapped)).unwrap_or(u64::MAX));
@@ -232,6 +234,15 @@ fn power_check(info: &Arc<SequencerInfo>) -> Check {
         (info.set.is_quorum(connected), format!("{connected} of {total} gwei"))
     })
     .wants("more than two thirds of the stake connected", "check that the other sequencers run")
+}
+
+fn signing_check(info: &Arc<SequencerInfo>) -> Check {
+    let info = Arc::clone(info);
+    Check::new("signing", Severity::Degraded, move || match *info.facts.observe.read() {
+        Some(why) => (false, format!("{}: {why}", why.name())),
+        None => (true, "takes part".to_owned()),
+    })
+    .wants("votes, acks and leads", "it is well and follows; docs/operations.md says what each reason means")
 }
 
 fn l1_check(health: &Arc<L1Health>) -> Check {

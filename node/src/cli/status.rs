@@ -65,6 +65,9 @@ fn print(status: &Value, healthy: bool) -> Done {
         text("step"),
         text("leader")
     ))?;
+    if let Some(why) = status.get("observing").and_then(Value::as_str) {
+        out::line(format_args!("  not signing   {why}"))?;
+    }
     let peers = status.get("peers").and_then(Value::as_u64).unwrap_or_default();
     out::line(format_args!("  peers         {peers} · stake connected {}", text("powerConnected")))
 }

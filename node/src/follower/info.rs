@@ -61,6 +61,7 @@ impl NodeInfo for FollowerInfo {
             next_slot_ms: None,
             peers: 0,
             power_connected: "0/0".into(),
+            observing: None,
             failing_checks: Vec::new(),
         }
     }

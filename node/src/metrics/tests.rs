@@ -29,6 +29,7 @@ fn safety_counters_start_at_zero_and_names_are_as_documented() {
         ..PosterStats::default()
     });
     metrics.set_peers(3, 3, 4);
+    metrics.set_observing(Some("old_guard"));
     metrics.pull_process();
     let seen = text(&registry);
     for line in [
@@ -36,6 +37,8 @@ fn safety_counters_start_at_zero_and_names_are_as_documented() {
         "rota_preconf_promises_total{outcome=\"broken\"} 0",
         "rota_batches_total{result=\"accepted\"} 2",
         "rota_batches_total{result=\"late\"} 0",
+        "rota_observing{reason=\"old_guard\"} 1",
+        "rota_observing{reason=\"no_log\"} 0",
         "rota_l1_spent_ether_total 0.5",
         "rota_l1_account_balance_ether 1",
         "rota_p2p_validator_power_connected_ratio 0.75",
@@ -56,18 +59,16 @@ fn heads_and_retractions_come_from_the_stream() {
     let metrics = Arc::new(Metrics::register(&registry).unwrap());
     let mut collector = collect::Collector::new(metrics, None);
     let head = HeadRef { number: 3, timestamp_s: 77, g: 9, height: 5, ..HeadRef::default() };
-    let mut take = |at_ms, kind| collector.take(&Event { seq: 1, at_ms, kind });
+    let mut take = |at_ms, kind| collector.take(&Event { at_ms, kind });
     take(1, EventKind::Head { stage: Stage::Decided, head });
     take(
         2,
-        EventKind::Retract {
+        EventKind::Retract(Arc::new(Retraction {
             to_g: 9,
             frames: (10, 12),
-            leader: Address::ZERO,
             reason: "leader_lost",
-            txs: Vec::new(),
-            blocks: Vec::new(),
-        },
+            ..Retraction::default()
+        })),
     );
     let seen = text(&registry);
     has(&seen, "rota_head_height{stage=\"decided\"} 5");

@@ -69,6 +69,9 @@ pub struct SeqStatus {
     pub peers: u64,
     /// Stake connected, of the whole set: `3/4` in gwei.
     pub power_connected: String,
+    /// Why a sequencer follows without signing, in words; absent if it signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observing: Option<String>,
     /// Failing health checks by id.
     pub failing_checks: Vec<String>,
 }

@@ -39,6 +39,7 @@ impl NodeInfo for Facts {
             next_slot_ms: Some(0),
             peers: 3,
             power_connected: "32000000000/32000000000".to_owned(),
+            observing: None,
             failing_checks: Vec::new(),
         }
     }
