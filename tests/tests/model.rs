@@ -4,13 +4,15 @@
 //! A failure prints the command that replays it. `MODEL_SEED` sets the fresh seed, `MODEL_WALKS` the number
 //! of walks.
 
+#[path = "model/judge.rs"]
+mod judge;
 #[path = "model/select.rs"]
 mod select;
 
 use rota_tests::model::{Campaign, FaultKind, Mutation, Rules, Tally, Walker};
 
 const FIXED_WALKS: u64 = 200_000;
-const FRESH_WALKS: u64 = 200_000;
+const FRESH_WALKS: u64 = 500_000;
 
 fn hold(seed: u64, walks: u64) -> Tally {
     let tally = Campaign { rules: Rules::FULL, seed, walks, until_fault: false }.run();
@@ -60,7 +62,9 @@ fn every_rule_is_needed() {
         let Some((seed, fault)) = &tally.first else { panic!("{rules}: nothing found\n{tally}") };
         let expected: &[FaultKind] = match mutation {
             Mutation::ExtendsAcks => &[FaultKind::Stuck],
-            Mutation::SilentReproposal | Mutation::ReproposalAfterInit => &[FaultKind::Slashable],
+            Mutation::SilentReproposal | Mutation::StaleAcks | Mutation::ReproposalAfterInit => {
+                &[FaultKind::Slashable]
+            }
             _ => &[
                 FaultKind::Agreement,
                 FaultKind::AckReverted,

@@ -128,12 +128,15 @@ impl World {
     /// withhold one.
     fn ack(&mut self, who: u8) {
         let v = &self.validators[who as usize];
-        let mut place = v.at();
-        let mut tip = v.tip;
-        if self.rules.has(Mutation::LateAcks) && v.round > 0 && v.accepted == Accepted::Nothing {
-            (place, tip) = (at(v.height, v.best.0), v.best.1);
-        } else if !matches!(v.accepted, Accepted::Stream(_)) {
-            return;
+        let (mut place, mut tip) = (v.at(), v.tip);
+        if v.accepted == Accepted::Nothing {
+            // Only in round 0 is there always an accepted chain (A1).
+            tip = v.best.1;
+            if self.rules.has(Mutation::LateAcks) {
+                place = at(v.height, v.best.0);
+            } else if !self.rules.has(Mutation::StaleAcks) || !self.has_reproposal(place) {
+                return;
+            }
         }
         if self.base(v.height) == Some(tip) || v.acked[place as usize] == tip {
             return;
@@ -151,6 +154,10 @@ impl World {
         count(&mut self.acks[place as usize], tip, who);
         self.note(|| format!("{who} acks {tip} at ({},{})", place / ROUNDS, place % ROUNDS));
         self.check_ack(who, place, tip);
+    }
+
+    fn has_reproposal(&self, place: u8) -> bool {
+        self.proposals[place as usize].iter().any(|p| matches!(p, Proposal::Again(..)))
     }
 
     /// Prevotes the value of its stream if it closes the height and no other is locked, else perhaps nil.

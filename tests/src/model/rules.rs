@@ -27,6 +27,8 @@ pub enum Mutation {
     SecondOpinion,
     /// A2 left out: until something is accepted in the new round, the old stream is followed and acked.
     LateAcks,
+    /// A1 left out: a re-proposal that came too late to be prevoted lets the old chain be acked.
+    StaleAcks,
     /// Acks of different rounds of a height are added up.
     MixedRounds,
     /// A re-proposal is prevoted although a TermInit was accepted in the round.
@@ -37,7 +39,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoA4,
         Self::NoA5,
         Self::AnyReport,
@@ -49,6 +51,7 @@ impl Mutation {
         Self::SilentReproposal,
         Self::SecondOpinion,
         Self::LateAcks,
+        Self::StaleAcks,
         Self::MixedRounds,
         Self::ReproposalAfterInit,
         Self::Forgetful,
@@ -69,6 +72,7 @@ impl Mutation {
             Self::SilentReproposal => "silent-reproposal",
             Self::SecondOpinion => "second-opinion",
             Self::LateAcks => "late-acks",
+            Self::StaleAcks => "stale-acks",
             Self::MixedRounds => "mixed-rounds",
             Self::ReproposalAfterInit => "reproposal-after-init",
             Self::Forgetful => "forgetful",
@@ -92,7 +96,12 @@ impl Rules {
     /// Whether evidence against a correct signer ends a walk: under most mutations it appears long before
     /// the harm that the search is for.
     pub(super) const fn guards_signers(self) -> bool {
-        matches!(self.0, None | Some(Mutation::SilentReproposal | Mutation::ReproposalAfterInit))
+        matches!(
+            self.0,
+            None | Some(
+                Mutation::SilentReproposal | Mutation::ReproposalAfterInit | Mutation::StaleAcks
+            )
+        )
     }
     /// Whether this mutation is in force.
     #[inline]

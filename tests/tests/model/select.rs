@@ -9,18 +9,18 @@ use rota_types::{ChainParams, Env, Flags, SignedStatus, Status, Term, ValidatorS
 use std::sync::Arc;
 
 /// A tree of real frames, forks and rounds and all, and the same tree in the model.
-struct Forest {
-    set: ValidatorSet,
-    rules: Rules,
-    stakes: Vec<u64>,
+pub(super) struct Forest {
+    pub(super) set: ValidatorSet,
+    pub(super) rules: Rules,
+    pub(super) stakes: Vec<u64>,
     tree: model::Tree,
     /// By the model's id: the chain that ends there, and its last frame (none at the root).
-    chains: Vec<Chain>,
-    frames: Vec<Arc<Frame>>,
+    pub(super) chains: Vec<Chain>,
+    pub(super) frames: Vec<Arc<Frame>>,
 }
 
 impl Forest {
-    fn grow(dice: &mut model::Dice) -> Self {
+    pub(super) fn grow(dice: &mut model::Dice) -> Self {
         let stakes: Vec<u64> = (0..4 + dice.below(7)).map(|_| 1 + dice.below(10) as u64).collect();
         let set = make::set(&stakes);
         let rules = make::rules(&set, ChainParams::default());
@@ -80,14 +80,14 @@ impl Forest {
         self.frames.push(frame);
     }
 
-    fn pool<'a>(frames: impl Iterator<Item = &'a Arc<Frame>>) -> FramePool {
+    pub(super) fn pool<'a>(frames: impl Iterator<Item = &'a Arc<Frame>>) -> FramePool {
         let mut pool = FramePool::default();
         frames.for_each(|frame| drop(pool.insert(Arc::clone(frame))));
         pool
     }
 
     /// A report; its signature is not looked at by a selection.
-    fn report(&self, signer: u16, best_round: u8, tip: u8) -> SignedStatus {
+    pub(super) fn report(&self, signer: u16, best_round: u8, tip: u8) -> SignedStatus {
         let link = self.chains[usize::from(tip)].tip();
         let status = Status {
             epoch: 0,
@@ -135,7 +135,7 @@ fn draw(forest: &Forest, dice: &mut model::Dice) -> Vec<(u16, u8, u8)> {
     reports
 }
 
-fn shuffle<T>(items: &mut [T], dice: &mut model::Dice) {
+pub(super) fn shuffle<T>(items: &mut [T], dice: &mut model::Dice) {
     for at in (1..items.len()).rev() {
         items.swap(at, dice.below(at + 1));
     }
