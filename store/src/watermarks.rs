@@ -229,6 +229,12 @@ impl Watermarks {
         slots.into_iter().filter_map(|s| s.newest()).map(|p| p.height).max()
     }
 
+    /// The newest ack: its place in consensus, the position acked, and the frame there.
+    #[must_use]
+    pub const fn newest_ack(&self) -> Option<(Position, u64, B256)> {
+        self.ack
+    }
+
     /// Nothing is signed at this height or below; 0 if there is no such limit.
     #[must_use]
     pub const fn floor(&self) -> u64 {

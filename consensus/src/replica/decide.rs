@@ -209,7 +209,7 @@ impl Replica {
         self.later.clear();
         self.equivocators.retain(|(term, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
         self.waiting.clear();
-        self.asked.clear();
+        self.asks.clear();
         self.acks.prune(base.base.g);
         self.pool.prune(base.base.g);
         self.statuses.prune(base.height);

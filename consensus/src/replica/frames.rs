@@ -1,13 +1,9 @@
 //! Taking frames: into the pool, onto the chain, and asking for what is missing.
 
 use super::{Output, Replica, Retract};
-use alloy_primitives::B256;
-use rota_preconf::{BadFrame, Frame, Mutation};
-use rota_types::{Millis, wire::Request};
+use rota_preconf::{BadFrame, Frame, Mutation, Need};
+use rota_types::Millis;
 use std::sync::Arc;
-
-/// Time before the same frame is asked for again.
-const ASK_AGAIN_MS: Millis = 250;
 
 impl Replica {
     pub(super) fn on_frame(
@@ -35,19 +31,8 @@ impl Replica {
         let known = self.pool.get(&prev).is_some() || prev == self.chain.base().base.hash;
         self.extend(now, true, out);
         if !known && !self.chain.contains(self.chain.tip().g, &hash) {
-            self.ask_frames(now, from, hash, out);
+            self.ask_for(now, from, Need::Frame(hash), out);
         }
-    }
-
-    /// Asks `from` for the frames that lead to `tip`.
-    pub(super) fn ask_frames(&mut self, now: Millis, from: u16, tip: B256, out: &mut Vec<Output>) {
-        let due = self.asked.get(&tip).is_none_or(|at| now >= at.saturating_add(ASK_AGAIN_MS));
-        if !due || Some(from) == self.index() {
-            return;
-        }
-        self.asked.insert(tip, now);
-        let from_g = self.chain.base().base.g.saturating_add(1);
-        out.push(Output::Ask { to: from, request: Request::Frames { from_g, tip } });
     }
 
     /// Grows the accepted chain with what the pool holds. `store` is false for frames read from disk.
@@ -78,7 +63,9 @@ impl Replica {
         }
         let mut probe: Option<Arc<Frame>> = None;
         for frame in self.pool.children(&self.chain.tip().hash) {
-            if self.early(frame, now) || !self.origin_fits(frame) {
+            // What this node accepted before a restart it accepts again, whatever its clock and L1 view say.
+            let own = self.logged.frames.contains(&frame.hash);
+            if !own && (self.early(frame, now) || !self.origin_fits(frame)) {
                 continue;
             }
             match self.chain.check(frame, &self.rules) {

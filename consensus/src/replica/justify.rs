@@ -7,7 +7,7 @@
 use super::{Output, Replica, Retract};
 use crate::machine::Fatal;
 use alloy_primitives::B256;
-use rota_preconf::{Mutation, gives};
+use rota_preconf::{Mutation, Need, gives};
 use rota_types::{
     Header, Justification, Millis, SignedProposal,
     wire::{Message, Request, Response},
@@ -27,6 +27,8 @@ pub(super) struct Logged {
     pub(super) statuses: BTreeMap<u32, rota_types::SignedStatus>,
     /// What is in the log already.
     pub(super) known: BTreeSet<B256>,
+    /// Frames of the frame log.
+    pub(super) frames: BTreeSet<B256>,
 }
 
 impl Replica {
@@ -122,7 +124,8 @@ impl Replica {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(_) => {
-                self.ask_frames(now, p.proposer, proposal.header.last_frame_hash, out);
+                let tip = Need::Frame(proposal.header.last_frame_hash);
+                self.ask_for(now, p.proposer, tip, out);
                 return Ok(false);
             }
         }
@@ -190,7 +193,7 @@ impl Replica {
         out: &mut Vec<Output>,
     ) {
         let reference = what.reference(&self.rules.domain);
-        if what.place().0 != self.height || !self.asked.contains_key(&reference) {
+        if what.place().0 != self.height || !self.asks.has(&reference) {
             return;
         }
         let mut archive = std::mem::take(&mut self.archive);

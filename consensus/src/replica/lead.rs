@@ -67,9 +67,10 @@ impl Replica {
     /// the last frame that this process signed, or not at all.
     fn resume_term(&mut self, now: Millis, out: &mut Vec<Output>) {
         let stream = *self.chain.stream();
-        let begun = self.chain.context().height > self.height || self.round == 0;
         let last = stream.next_seq.checked_sub(1).map(|seq| (stream.term, seq));
-        let Some(index) = self.index().filter(|i| *i == stream.leader && begun) else { return };
+        // Within a round above 0 nothing of it may be cut: it goes on when the height is decided.
+        let ours = self.index().filter(|i| *i == stream.leader && self.round == 0);
+        let Some(index) = ours else { return };
         if last.is_some() && self.lead.signed == last && self.lead.builder.is_none() {
             self.lead.builder = Some(FrameBuilder::new(stream.term, index, now));
             out.push(Output::Leading(true));

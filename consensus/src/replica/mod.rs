@@ -5,6 +5,7 @@
 //! accepted chain at a height and round is the chain of one leader (`docs/protocol.md`, "Rules").
 
 mod acks;
+mod asks;
 mod decide;
 mod frames;
 mod io;
@@ -108,7 +109,7 @@ pub struct Replica {
     /// Leaders that signed two frames for one place of a term.
     equivocators: BTreeSet<(Term, u16)>,
     lead: lead::Lead,
-    asked: BTreeMap<B256, Millis>,
+    asks: asks::Asks,
     sync: sync::Sync,
     acked: (u64, u32, u64),
     acked_hash: B256,
@@ -199,7 +200,7 @@ impl Replica {
             origin: None,
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
-            asked: BTreeMap::new(),
+            asks: asks::Asks::default(),
             sync,
             acked: (0, 0, 0),
             acked_hash: B256::ZERO,
@@ -348,7 +349,13 @@ impl Replica {
     /// When `Input::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        [self.timers.next(), self.cut_at(now), self.sync.deadline(), self.listen.deadline()]
+        [
+            self.timers.next(),
+            self.cut_at(now),
+            self.sync.deadline(),
+            self.listen.deadline(),
+            self.asks.deadline(),
+        ]
             .into_iter()
             .flatten()
             .min()

@@ -26,6 +26,7 @@ impl Replica {
         }
         // In the order of the log: of two branches, the one that was accepted in round 0.
         for frame in frames {
+            self.logged.frames.insert(frame.hash);
             if self.chain.append(frame, &self.rules).is_err() {
                 tracing::debug!(g = frame.g(), "a logged frame is of a branch left behind");
             }

@@ -5,16 +5,14 @@
 use super::{Output, Replica, Retract, To, later::ROUNDS_AHEAD};
 use crate::{machine::Fatal, wal};
 use alloy_primitives::B256;
-use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Need, Stream, make_init};
+use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Stream, make_init};
 use rota_store::Intent;
 use rota_types::{
     Flags, Justification, Millis, SignedStatus, SignedTermInit, Status, Term,
-    wire::{Message, Request},
+    wire::Message,
 };
 use std::sync::Arc;
 
-/// Time before the same missing thing is asked for again.
-const ASK_AGAIN_MS: Millis = 250;
 /// Openings of the round that wait for frames.
 const MAX_INITS: usize = 4;
 
@@ -87,6 +85,10 @@ impl Replica {
             best_hash: tip.hash,
             best_ref,
         };
+        if !self.tells_all(&status) {
+            tracing::warn!(height = self.height, round = self.round, "an acked frame is not on the chain: no report");
+            return;
+        }
         let digest = status.digest(&self.rules.domain);
         let intent = Intent::Status { height: self.height, round: self.round, digest };
         if let Err(refused) = self.guard.check(&intent) {
@@ -96,6 +98,16 @@ impl Replica {
         let signed = SignedStatus::sign(status, &keys.vote, &self.rules.domain);
         out.push(Output::Wal(wal::reported(&signed)));
         self.say_status(signed, digest, out);
+    }
+
+    /// Whether a report has the newest frame that was acked at this height: one that leaves it out, and rests
+    /// on no later round, would be a lie.
+    fn tells_all(&self, status: &Status) -> bool {
+        let Some((at, g, hash)) = self.guard.newest_ack() else { return true };
+        at.height != self.height
+            || self.rules.off(Mutation::ForgetfulStatus)
+            || i64::from(status.best_round) > i64::from(at.round)
+            || i64::from(status.best_round) == i64::from(at.round) && self.chain.contains(g, &hash)
     }
 
     /// Sends a report that is in the log, after the guard knows of it.
@@ -196,24 +208,6 @@ impl Replica {
             self.open_own(Term { height: place.0, round: place.1 }, out);
         }
         Ok(true)
-    }
-
-    /// Asks a reporter for what it named.
-    pub(super) fn ask_for(&mut self, now: Millis, from: u16, need: Need, out: &mut Vec<Output>) {
-        match need {
-            Need::Frame(hash) => self.ask_frames(now, from, hash, out),
-            Need::Justification(reference) => {
-                let due = self
-                    .asked
-                    .get(&reference)
-                    .is_none_or(|at| now >= at.saturating_add(ASK_AGAIN_MS));
-                if due && Some(from) != self.index() {
-                    self.asked.insert(reference, now);
-                    let request = Request::Justification { height: self.height, reference };
-                    out.push(Output::Ask { to: from, request });
-                }
-            }
-        }
     }
 
     pub(super) fn on_init(

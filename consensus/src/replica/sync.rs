@@ -113,6 +113,7 @@ impl Replica {
         }
         self.extend(now, true, out);
         self.hear(now, out)?;
+        self.ask_others(now, out);
         self.ask_heights(now, out);
         Ok(())
     }
