@@ -1,7 +1,7 @@
 //! Plans from a seed: a stretch in which anything may go wrong, then calm.
 //!
-//! Invariant: what lies, or loses its disk for good, is less than a third of the stake; everything else comes
-//! back when the calm begins, so that liveness can be judged.
+//! Invariant: what lies, or loses some of its disk, is less than a third of the stake; everything else comes back
+//! when the calm begins, so that liveness can be judged.
 
 use super::{Behaviour, Event, Phase, Plan, Point, Unsynced, dice::Dice};
 use rota_p2p::LinkPlan;
@@ -97,12 +97,7 @@ impl Plan {
                 self.add(at + 1, Event::CrashAllInRound(unsynced(dice)));
                 self.add(later + 2_000, Event::StartAll);
             }
-            11 => {
-                self.add(at, Event::Crash(who, unsynced(dice)));
-                self.add(later, Event::WipeAndStart(who));
-            }
-            12 => self.add(at, Event::LoseFramesAndStart(who)),
-            13 => self.lose_disk(dice, at, budget),
+            11..=13 => self.lose_disk(dice, at, budget),
             14 => self.part(dice, at, later),
             _ => {
                 self.add(at, Event::Links(link(dice)));
@@ -139,14 +134,21 @@ impl Plan {
         }
     }
 
-    /// A disk that comes back without its guard, or as it was some time ago, is not a correct member's any more.
+    /// Who lost a log may have to keep silent for the rest of the height, who lost the guard for two windows; who
+    /// has an old disk and does not know is not correct any more. All count as stake that is given up.
     fn lose_disk(&mut self, dice: &mut Dice, at: u64, budget: &mut Budget) {
         let Some(who) = budget.give_up(&self.stakes.clone()) else { return };
-        if dice.one_in(2) {
-            self.add(at, Event::LoseGuardAndStart(who));
-        } else {
-            self.add(at.saturating_sub(dice.between(10, 2_000)), Event::Snapshot(who));
-            self.add(at, Event::RollBackAndStart(who));
+        match dice.below(4) {
+            0 => self.add(at, Event::LoseGuardAndStart(who)),
+            1 => self.add(at, Event::LoseFramesAndStart(who)),
+            2 => {
+                self.add(at, Event::Crash(who, unsynced(dice)));
+                self.add(at + dice.between(20, 2_000), Event::WipeAndStart(who));
+            }
+            _ => {
+                self.add(at.saturating_sub(dice.between(10, 2_000)), Event::Snapshot(who));
+                self.add(at, Event::RollBackAndStart(who));
+            }
         }
     }
 
