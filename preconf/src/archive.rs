@@ -48,11 +48,14 @@ pub struct InitView<'a> {
     pub rules: &'a Rules,
 }
 
+/// What a report says was accepted: round, position, frame, and what it rests on.
+type Claim = (i32, u64, B256, B256);
+
 /// Openings and re-proposals of the undecided height, and what was judged with them.
 #[derive(Debug, Default)]
 pub struct Archive {
     kept: BTreeMap<B256, Arc<Justification>>,
-    verdicts: BTreeMap<(i32, B256, B256), bool>,
+    verdicts: BTreeMap<Claim, bool>,
     inits: BTreeMap<B256, Result<(), BadInit>>,
 }
 
@@ -110,7 +113,7 @@ impl Archive {
         if report.best_round < 0 || i64::from(report.best_round) >= i64::from(report.round) {
             return Err(Unjustified::Never("the reported round is not below the one entered"));
         }
-        let key = (report.best_round, report.best_hash, report.best_ref);
+        let key = (report.best_round, report.best_g, report.best_hash, report.best_ref);
         match self.verdicts.get(&key) {
             Some(true) => return Ok(()),
             Some(false) => return Err(Unjustified::Never("judged before")),
@@ -305,6 +308,11 @@ fn examine_term(
         init_hash: hash,
         next_seq: 0,
     });
+    let path = view.pool.path(&base.base.hash, &report.best_hash);
+    let path = path.map_err(|frame| Unjustified::Missing(Need::Frame(frame)))?;
+    if !path.iter().zip(&carried).all(|(a, b)| a.hash == b.hash) || path.len() < carried.len() {
+        return Err(Unjustified::Never("it does not have what the opening carried"));
+    }
     examine_stream(report, chain, carried.len(), view)
 }
 

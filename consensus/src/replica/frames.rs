@@ -1,6 +1,7 @@
 //! Taking frames: into the pool, onto the chain, and asking for what is missing.
 
 use super::{Output, Replica, Retract};
+use alloy_primitives::B256;
 use rota_preconf::{BadFrame, Frame, Mutation, Need};
 use rota_types::Millis;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl Replica {
         if self.chain.context().height > self.height.saturating_add(1) {
             return None;
         }
-        let mut probe: Option<Arc<Frame>> = None;
+        let mut fits: Vec<Arc<Frame>> = Vec::new();
         for frame in self.pool.children(&self.chain.tip().hash) {
             // What this node accepted before a restart it accepts again, whatever its clock and L1 view say.
             let own = self.logged.frames.contains(&frame.hash);
@@ -69,10 +70,7 @@ impl Replica {
                 continue;
             }
             match self.chain.check(frame, &self.rules) {
-                Ok(()) => {
-                    probe = Some(Arc::clone(frame));
-                    break;
-                }
+                Ok(()) => fits.push(Arc::clone(frame)),
                 Err(BadFrame::Rule(what)) => {
                     let peer = frame.signed.header.leader;
                     out.push(Output::Fault { peer, what: what.to_owned() });
@@ -80,7 +78,16 @@ impl Replica {
                 Err(_) => {}
             }
         }
-        probe
+        let acked = if fits.len() > 1 { self.acked_path() } else { Vec::new() };
+        let on_it = fits.iter().position(|f| acked.contains(&f.hash)).unwrap_or(0);
+        fits.into_iter().nth(on_it)
+    }
+
+    /// The frames that lead to the newest one acked: of two branches, that one is followed.
+    fn acked_path(&self) -> Vec<B256> {
+        let Some((_, _, hash)) = self.guard.newest_ack() else { return Vec::new() };
+        let path = self.pool.path(&self.chain.base().base.hash, &hash);
+        path.unwrap_or_default().iter().map(|f| f.hash).collect()
     }
 
     /// Whether the frame is too far ahead of this clock; it only waits.

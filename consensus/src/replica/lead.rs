@@ -45,6 +45,8 @@ impl Replica {
             || self.lead.builder.is_some()
             || self.lead.opening.is_some()
             || self.lead.refused == Some(stream.term)
+            // Its frames fell off with the CLOSE below them: another first frame would be a second history.
+            || self.lead.signed.is_some_and(|(term, _)| term == stream.term)
             || !self.machine.votes()
         {
             return;

@@ -16,7 +16,6 @@ fn variants(good: &Status) -> Vec<Status> {
 }
 
 #[test]
-#[ignore = "the archive remembers a verdict without the position it was given for"]
 fn a_verdict_does_not_depend_on_what_was_judged_before() {
     let mut dice = model::Dice::new(5);
     let mut good_ones = 0;
@@ -53,7 +52,6 @@ fn verdict(archive: &mut Archive, report: &Status, view: &InitView<'_>) -> Resul
 }
 
 #[test]
-#[ignore = "the tally adds up acks of different rounds"]
 fn acks_of_different_rounds_are_not_added_up() {
     let mut dice = model::Dice::new(6);
     let forest = std::iter::repeat_with(|| Forest::grow(&mut dice))
