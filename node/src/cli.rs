@@ -7,6 +7,8 @@ mod args;
 mod client;
 mod confirm;
 mod devnet;
+mod doctor;
+mod guard;
 mod key;
 mod l1;
 mod node;
@@ -58,6 +60,8 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Init(args) => node::init(args, json),
         Command::Key(KeyCommand::New(args)) => key::new(args, json),
         Command::Key(KeyCommand::Show(args)) => key::show(args, json),
+        Command::Guard(command) => guard::run(command, json),
+        Command::Doctor(at) => block_on(doctor::doctor(at, json)),
         Command::Set(SetCommand::Join(args)) => block_on(set::join(args, json)),
         Command::Set(SetCommand::List(args)) => block_on(set::list(args, json)),
         Command::Set(SetCommand::Freeze(args)) => block_on(set::freeze(args, json)),

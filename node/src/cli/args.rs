@@ -1,5 +1,6 @@
 //! The command tree. Only commands that work are in it.
 
+use super::guard::GuardCommand;
 use crate::config::Role;
 use alloy_primitives::{Address, B256, Bytes};
 use clap::{Args, Parser, Subcommand};
@@ -32,6 +33,11 @@ pub enum Command {
     /// Keys of this node.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// What the keys of this node have signed, and moving it with the keys.
+    #[command(subcommand)]
+    Guard(GuardCommand),
+    /// Look at keys, guard, disk, clock and ports, and say what to do.
+    Doctor(Where),
     /// The set of sequencers on L1.
     #[command(subcommand)]
     Set(SetCommand),

@@ -1,0 +1,217 @@
+//! Everything but the keys and the guard is deleted: the node comes back, and signs nothing a second time.
+
+use super::{domain, network, origin, set};
+use alloy_primitives::{B256, keccak256};
+use rota_consensus::{Keys, Observe};
+use rota_node::sequencer::{Sequencer, Setup};
+use rota_p2p::{Config, Ctx, Identity, Limits, PeerEntry};
+use rota_preconf::{Rules, Schedule};
+use rota_store::{AppendLog, DataDir, Intent, SignGuard};
+use rota_types::{Decode, SeqKey, ValidatorSet, VoteKey};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+const NODES: u16 = 4;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn secret(tag: &str, i: u16) -> [u8; 32] {
+    keccak256(format!("{tag}/{i}")).0
+}
+
+fn identity(i: u16) -> Identity {
+    Identity::from_secret(&mut secret("node", i)).unwrap()
+}
+
+/// Four operators on free ports of this machine.
+struct Town {
+    tmp: tempfile::TempDir,
+    ports: Vec<u16>,
+    set: Arc<ValidatorSet>,
+    rules: Arc<Rules>,
+}
+
+impl Town {
+    fn new() -> Self {
+        // All at once, so that no port is given out twice.
+        let held: Vec<TcpListener> =
+            (0..NODES).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        let members = (0..NODES).map(|i| {
+            let vote = VoteKey::from_secret(&secret("vote", i)).unwrap();
+            (SeqKey::from_seed(&secret("seq", i)).public(), vote.address(), String::new())
+        });
+        let set = Arc::new(set(members));
+        let params = network().params;
+        let schedule = Schedule::new(&set, set.hash(), params.window_heights);
+        let rules = Arc::new(Rules::new(0, schedule, params, domain()));
+        Self { tmp: tempfile::tempdir().unwrap(), ports, set, rules }
+    }
+
+    fn dir(&self, i: u16) -> PathBuf {
+        self.tmp.path().join(i.to_string())
+    }
+
+    fn address(&self, i: u16) -> rota_p2p::Multiaddr {
+        format!("/ip4/127.0.0.1/tcp/{}", self.ports[usize::from(i)]).parse().unwrap()
+    }
+
+    async fn start(&self, i: u16) -> Sequencer {
+        let vote = VoteKey::from_secret(&secret("vote", i)).unwrap();
+        let validators = (0..NODES).map(|index| PeerEntry {
+            index,
+            peer: identity(index).peer_id(),
+            addrs: vec![self.address(index)],
+        });
+        let setup = Setup {
+            dir: DataDir::open(self.dir(i)).unwrap(),
+            voter: vote.address(),
+            keys: Keys {
+                index: i,
+                seq: Arc::new(SeqKey::from_seed(&secret("seq", i))),
+                vote: Arc::new(vote),
+            },
+            set: Arc::clone(&self.set),
+            rules: Arc::clone(&self.rules),
+            genesis: network().genesis_head().unwrap(),
+            p2p: Config {
+                identity: identity(i),
+                ctx: Ctx(domain().ctx().0),
+                version: 1,
+                listen: vec![self.address(i)],
+                validators: validators.collect(),
+                bootnodes: Vec::new(),
+                topics: Vec::new(),
+                limits: Limits::default(),
+            },
+        };
+        let running = Sequencer::start(setup).await.unwrap();
+        running.origin()(origin(&network()));
+        running
+    }
+
+    fn guard_of(&self, i: u16) -> (PathBuf, rota_store::GuardView) {
+        let vote = VoteKey::from_secret(&secret("vote", i)).unwrap();
+        let dir = self.dir(i).join("sign-state");
+        let path = dir.join(format!("{}.log", alloy_primitives::hex::encode(vote.address())));
+        (path, SignGuard::peek(&dir, vote.address(), &domain()).unwrap().unwrap())
+    }
+}
+
+/// Waits until something is so; a node that ends fails the test.
+async fn until(what: &str, nodes: &mut [Sequencer], mut so: impl FnMut(&[Sequencer]) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so(nodes) {
+        assert!(Instant::now() < deadline, "no {what} in time");
+        let poll = Duration::from_millis(50);
+        for node in nodes.iter_mut() {
+            if let Ok(ended) = tokio::time::timeout(Duration::ZERO, node.ended()).await {
+                panic!("a node ended while waiting for {what}: {ended:?}");
+            }
+        }
+        tokio::time::sleep(poll).await;
+    }
+}
+
+fn height(node: &Sequencer) -> u64 {
+    node.facts.height.load(Ordering::Relaxed)
+}
+
+fn reason(node: &Sequencer) -> Option<Observe> {
+    *node.facts.observe.read()
+}
+
+/// The intents in a guard's file after the first `skip` records.
+fn intents(path: &Path, skip: usize) -> Vec<Intent> {
+    let records = AppendLog::read(path).unwrap().unwrap();
+    records.iter().skip(skip).map(|r| Intent::decode(r).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_database_and_logs_is_safe() {
+    let town = Town::new();
+    let mut nodes = Vec::new();
+    for i in 0..NODES {
+        nodes.push(town.start(i).await);
+    }
+    until("first heights", &mut nodes, |n| n.iter().all(|n| height(n) > 4)).await;
+
+    let last = nodes.pop().unwrap();
+    last.stop().await;
+    let (path, before) = town.guard_of(NODES - 1);
+    let signed = before.marks.newest().expect("it took part");
+    let records = AppendLog::read(&path).unwrap().unwrap().len();
+    for gone in ["db", "wal"] {
+        fs::remove_dir_all(town.dir(NODES - 1).join(gone)).unwrap();
+    }
+    // The others go on meanwhile.
+    until("heights without it", &mut nodes, |n| n.iter().all(|n| height(n) > signed + 3)).await;
+
+    nodes.push(town.start(NODES - 1).await);
+    until("a vote of the one that came back", &mut nodes, |n| {
+        let back = n.last().unwrap();
+        let newest = SignGuard::peek(
+            &town.dir(NODES - 1).join("sign-state"),
+            VoteKey::from_secret(&secret("vote", NODES - 1)).unwrap().address(),
+            &domain(),
+        );
+        reason(back).is_none() && newest.unwrap().unwrap().marks.newest() > Some(signed)
+    })
+    .await;
+    for intent in intents(&path, records) {
+        assert!(intent.position().0 > signed, "signed {intent:?} at or below height {signed}");
+    }
+    // All of it is one chain.
+    let common =
+        nodes.iter().map(|n| n.store.decided_head().unwrap().unwrap().height).min().unwrap();
+    assert!(common >= signed, "it has what it signed again");
+    let ids: Vec<B256> = nodes
+        .iter()
+        .map(|n| n.store.height(signed).unwrap().unwrap().certificate.value_id)
+        .collect();
+    assert!(ids.windows(2).all(|w| w[0] == w[1]));
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_guard_in_a_current_directory_is_noticed() {
+    let town = Town::new();
+    let mut nodes = Vec::new();
+    for i in 0..NODES {
+        nodes.push(town.start(i).await);
+    }
+    until("first heights", &mut nodes, |n| n.iter().all(|n| height(n) > 2)).await;
+    nodes.pop().unwrap().stop().await;
+    let (path, _) = town.guard_of(NODES - 1);
+    let copy = fs::read(&path).unwrap();
+    nodes.push(town.start(NODES - 1).await);
+    // Past a whole turn of the schedule: it has led, and signed far more than the copy knows.
+    until("many heights", &mut nodes, |n| n.iter().all(|n| height(n) > 30)).await;
+    nodes.pop().unwrap().stop().await;
+
+    let (_, newest) = town.guard_of(NODES - 1);
+    let signed = newest.marks.newest().unwrap();
+    fs::write(&path, &copy).unwrap();
+    let records = AppendLog::read(&path).unwrap().unwrap().len();
+    nodes.push(town.start(NODES - 1).await);
+    until("the reason", &mut nodes, |n| {
+        matches!(reason(n.last().unwrap()), Some(Observe::OldGuard(_)))
+    })
+    .await;
+    // It signs again by itself, above all that it signed.
+    until("a vote", &mut nodes, |n| reason(n.last().unwrap()).is_none()).await;
+    until("a record", &mut nodes, |_| intents(&path, records).len() > 1).await;
+    for intent in intents(&path, records) {
+        let floor = matches!(intent, Intent::Floor { .. });
+        assert!(floor || intent.position().0 > signed, "signed {intent:?}, known {signed}");
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+}
