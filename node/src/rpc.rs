@@ -20,6 +20,7 @@ mod seq;
 mod server;
 mod shape;
 mod state;
+mod stream;
 mod subscribe;
 
 pub use info::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo};

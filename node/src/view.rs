@@ -9,6 +9,7 @@
 mod archive;
 mod derived;
 mod evict;
+mod follow;
 mod heads;
 mod inner;
 mod promise;
@@ -21,6 +22,7 @@ mod wait;
 mod writer;
 
 pub use archive::{Archive, TxLocation};
+pub use follow::{CannotFollow, Cursor, Retraction, Step};
 pub use promise::NoPromise;
 pub use reader::{At, InBlock, PendingAccount, TxView};
 pub use records::{
@@ -29,7 +31,7 @@ pub use records::{
 };
 pub use stats::{Percentiles, Promises, Stats};
 pub use status::{AckInfo, Progress};
-pub use stream::{Event, EventKind, HeadRef, Heads, Missed};
+pub use stream::{Event, EventKind, HeadRef, Heads, Lagged};
 pub use wait::{Notice, Wait};
 
 use alloy_primitives::{Address, B256};
@@ -52,7 +54,7 @@ pub struct ViewConfig {
     pub retain_blocks: u64,
     /// Transactions kept that are in no block: waiting, dropped, rejected. Policy when full: drop the oldest.
     pub retain_loose: usize,
-    /// Events kept for resuming, and for a slow reader before it misses some.
+    /// Events kept for a slow counter before it misses some.
     pub stream_capacity: usize,
 }
 

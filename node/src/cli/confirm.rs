@@ -22,9 +22,8 @@ pub(super) async fn confirm(
     let block = l1.block(At::Number(posted.l1_block)).await.map_err(silent)?;
     let block = block.ok_or_else(|| missing(posted, "that L1 block does not exist"))?;
     let batches = l1.batches(block.number, block).await.map_err(silent)?;
-    let at = |b: &&rota_l1::PostedBatch| {
-        b.tx_hash == posted.l1_tx && b.to_height == posted.last_height
-    };
+    let at =
+        |b: &&rota_l1::PostedBatch| b.tx_hash == posted.l1_tx && b.to_height == posted.last_height;
     let batch = batches.iter().find(at);
     let batch = batch.ok_or_else(|| missing(posted, "the inbox accepted no such batch there"))?;
     let value_id = batch.header.value_id(domain);

@@ -126,7 +126,11 @@ fn lines(verdict: &Verdict, on_l1: Option<Stage>) -> Vec<String> {
             a.g
         ));
         let least = if a.round_leader.is_some() { "" } else { "at least " };
-        out.push(format!("secured      {least}{} wei ({})", a.secured_wei, out::eth(a.secured_wei)));
+        out.push(format!(
+            "secured      {least}{} wei ({})",
+            a.secured_wei,
+            out::eth(a.secured_wei)
+        ));
     }
     if let Some(d) = &verdict.decided {
         let share = percent(d.weight_gwei, d.total_gwei);

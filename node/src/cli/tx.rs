@@ -125,10 +125,18 @@ impl Follow {
         while let Some(message) = self.messages.next().await {
             let message = message.map_err(|e| Failure::new(Exit::Failed, e))?;
             let status = message.get("data").cloned().unwrap_or_default();
+            let retracted = message.get("type").and_then(Value::as_str) == Some("retract");
             if json {
                 out::json(&message)?;
+            } else if retracted {
+                out::line(retract_line(&status))?;
             } else {
                 shown.lines(&status).into_iter().try_for_each(out::line)?;
+            }
+            if retracted {
+                // The ladder is climbed again, from the bottom.
+                shown = Shown::default();
+                continue;
             }
             if let Some(failure) = problem(&status) {
                 return Err(failure);
@@ -145,6 +153,16 @@ impl Follow {
 fn reached(status: &Value, until: rota_types::Stage) -> bool {
     let stage = status.get("stage").and_then(Value::as_str);
     stage.and_then(|s| s.parse::<rota_types::Stage>().ok()).is_some_and(|s| s >= until)
+}
+
+/// A frame that was taken back, with the reason.
+fn retract_line(data: &Value) -> String {
+    let reason = data.get("reason").and_then(Value::as_str).unwrap_or("?");
+    let to_g = hex(data.get("toG"));
+    format!(
+        "{:<WIDTH$} {:>9}  {reason}: frames above {to_g} are gone; it waits again",
+        "retracted", ""
+    )
 }
 
 /// A transaction that will go no further.

@@ -52,12 +52,13 @@ impl Collector {
                 }
             }
             EventKind::Head { stage, head } => self.head(*stage, head, event.at_ms),
-            EventKind::Retract { frames, reason, .. } => {
+            EventKind::Retract(retraction) => {
+                let (frames, reason) = (retraction.frames, retraction.reason);
                 let count = frames.1.saturating_sub(frames.0).saturating_add(1);
                 self.metrics.record_retraction(reason, count);
                 let gone = self.waiting.split_off(&frames.0);
                 let txs = gone.values().map(|w| w.txs).fold(0, u64::saturating_add);
-                let outcome = if *reason == "equivocation" { "broken" } else { "lost" };
+                let outcome = if reason == "equivocation" { "broken" } else { "lost" };
                 self.metrics.record_promises(outcome, txs);
             }
             EventKind::Sealed(_) | EventKind::Rejected { .. } | EventKind::Heartbeat(_) => {}

@@ -1,6 +1,5 @@
 use super::*;
-use crate::view::{Event, EventKind, HeadRef};
-use alloy_primitives::Address;
+use crate::view::{Event, EventKind, HeadRef, Retraction};
 use prometheus::{Encoder, TextEncoder};
 use std::sync::Arc;
 

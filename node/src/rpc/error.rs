@@ -22,6 +22,8 @@ pub(super) const STAGE_TIMEOUT: i32 = 7002;
 pub(super) const TX_UNKNOWN: i32 = 7003;
 pub(super) const PROMISE_PRUNED: i32 = 7004;
 pub(super) const NOT_ACCEPTING: i32 = 7005;
+pub(super) const STREAM_TOO_OLD: i32 = 7008;
+pub(super) const STREAM_DIVERGED: i32 = 7009;
 pub(super) const HEIGHT_PRUNED: i32 = 7102;
 
 pub(super) fn plain(code: i32, message: impl Into<String>, hint: &str) -> ErrorObjectOwned {

@@ -1,10 +1,10 @@
 //! Blocks, transactions, receipts and logs in the shapes that Ethereum clients expect, plus `preconf`.
 
-use crate::view::{BlockView, FrameRecord, InBlock, TxView, View};
+use crate::view::{BlockView, FrameRecord, FrameTx, InBlock, TxView, View};
 use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{Block, BlockTransactions, Header, Log, Transaction, TransactionReceipt};
-use rota_execution::Included;
+use rota_execution::{Included, Outcome};
 use rota_types::{Encode, FrameHeader, Stage, Tx};
 use serde::Serialize;
 
@@ -214,6 +214,21 @@ pub(super) fn block(block: &BlockView, full: bool) -> Block {
         transactions,
         withdrawals: Some(block.withdrawals.clone().into()),
     }
+}
+
+/// A transaction of a frame for the `preconfs` stream.
+pub(super) fn preconfirmed(item: &FrameTx) -> serde_json::Value {
+    let (execution, reason, index) = match &item.outcome {
+        Outcome::Included(result) if result.receipt.status() => {
+            ("success", None, Some(result.index))
+        }
+        Outcome::Included(result) => ("reverted", None, Some(result.index)),
+        Outcome::Skipped(why) => ("skipped", Some(why.to_string()), None),
+    };
+    serde_json::json!({
+        "transactionHash": item.tx.hash, "position": item.position, "execution": execution,
+        "transactionIndex": index.map(U64::from), "reason": reason,
+    })
 }
 
 /// A frame for the `frames` stream.

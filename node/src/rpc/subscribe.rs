@@ -1,31 +1,20 @@
-//! Subscriptions: `eth_subscribe` as wallets know it, `preconf_subscribe` with numbered messages.
-//!
-//! A reader that is too slow for the ring is told what it missed; after three gaps it is closed.
+//! Subscriptions: `eth_subscribe` as wallets know it, and the doors to `preconf_subscribe` (`stream`).
 
 use super::{
     Context, Module,
-    args::{Args, Count},
-    error,
-    preconf::above,
-    seq::HeadsJson,
-    shape,
+    args::Args,
+    error, shape,
+    stream::{self, send},
 };
-use crate::view::{At, Event, EventKind, Missed};
-use alloy_primitives::B256;
+use crate::view::{At, Event, EventKind};
 use alloy_rpc_types_eth::Filter;
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionSink,
-    core::{RegisterMethodError, to_json_raw_value},
+    core::RegisterMethodError,
     types::{ErrorObjectOwned, Params},
 };
 use rota_types::Stage;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-
-/// Gaps after which a slow reader is closed.
-const MAX_GAPS: u32 = 3;
 
 pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
     module.register_subscription(
@@ -44,8 +33,8 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         "preconf_subscription",
         "preconf_unsubscribe",
         |params, pending, ctx, _| async move {
-            match preconf_kind(&params) {
-                Ok(kind) => run_preconf(kind, pending, &ctx).await,
+            match stream::topic(&params) {
+                Ok(topic) => stream::run(topic, pending, &ctx).await,
                 Err(refusal) => pending.reject(refusal).await,
             }
         },
@@ -130,168 +119,6 @@ async fn announce(
     }
 }
 
-enum PreconfKind {
-    Transaction { hash: B256, until: Stage },
-    Frames { from: Option<u64>, full: bool },
-    Retractions,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Options {
-    until: Option<Stage>,
-    from_seq: Option<Count>,
-    full: bool,
-}
-
-fn preconf_kind(params: &Params<'_>) -> Result<PreconfKind, ErrorObjectOwned> {
-    let mut args = Args::of(params)?;
-    let name: String = args.need("subscription name")?;
-    match name.as_str() {
-        "transaction" => {
-            let hash = args.need("hash")?;
-            let options: Options = args.maybe("options")?.unwrap_or_default();
-            let until = options.until.unwrap_or(Stage::Finalized);
-            Ok(PreconfKind::Transaction { hash, until })
-        }
-        "frames" => {
-            let options: Options = args.maybe("options")?.unwrap_or_default();
-            Ok(PreconfKind::Frames { from: options.from_seq.map(|c| c.0), full: options.full })
-        }
-        "retractions" => Ok(PreconfKind::Retractions),
-        other => Err(error::invalid(
-            format!("unknown subscription {other}"),
-            "one of transaction, frames, retractions",
-        )),
-    }
-}
-
-/// A message of `preconf_subscribe`.
-#[derive(Serialize)]
-struct Message {
-    seq: u64,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    data: Value,
-}
-
-async fn run_preconf(kind: PreconfKind, pending: PendingSubscriptionSink, ctx: &Context) {
-    match kind {
-        PreconfKind::Transaction { hash, until } => {
-            if let Ok(sink) = pending.accept().await {
-                follow_transaction(&sink, ctx, hash, until).await;
-            }
-        }
-        PreconfKind::Frames { from, full } => {
-            let (missed, past, live) = match from {
-                Some(seq) => ctx.view.resume(seq),
-                None => (None, Vec::new(), ctx.view.subscribe()),
-            };
-            let Ok(sink) = pending.accept().await else { return };
-            let render = |e: &Event| frame_message(e, full, ctx);
-            let _ = follow(&sink, (missed, past), live, render).await;
-        }
-        PreconfKind::Retractions => {
-            let live = ctx.view.subscribe();
-            let Ok(sink) = pending.accept().await else { return };
-            let _ = follow(&sink, (None, Vec::new()), live, retraction).await;
-        }
-    }
-}
-
-/// Sends each status as it changes, until the stage asked for or the end.
-async fn follow_transaction(sink: &SubscriptionSink, ctx: &Context, hash: B256, until: Stage) {
-    let mut seq = 0u64;
-    let mut last = None;
-    loop {
-        let reached = ctx.view.tx(&hash).and_then(|t| t.progress.stage);
-        let goal = reached.map_or(Some(Stage::Received), above).unwrap_or(until);
-        let wait = ctx.view.wait(hash, goal);
-        // Looked up again after the wait is set up: nothing falls between.
-        let status = ctx.status(&hash);
-        let now = status.as_ref().map(|s| (s.stage, s.problem.clone()));
-        if let Some(status) = status.filter(|_| now != last) {
-            seq = seq.saturating_add(1);
-            let done =
-                status.stage >= Some(until) || (status.stage.is_none() && status.problem.is_some());
-            let message = Message { seq, kind: "stage", data: json!(status) };
-            if send(sink, &message).await.is_none() || done {
-                return;
-            }
-            last = now;
-            continue;
-        }
-        tokio::select! {
-            _ = wait => {}
-            () = sink.closed() => return,
-        }
-    }
-}
-
-/// Sends what was kept, then what comes, and says where something is missing.
-async fn follow(
-    sink: &SubscriptionSink,
-    (missed, past): (Option<Missed>, Vec<Arc<Event>>),
-    mut live: Receiver<Arc<Event>>,
-    render: impl Fn(&Event) -> Option<Message>,
-) -> Option<()> {
-    let mut expected = past.first().map(|e| e.seq);
-    if let Some(missed) = missed {
-        send(sink, &gap(missed)).await?;
-    }
-    for event in &past {
-        expected = Some(event.seq.saturating_add(1));
-        if let Some(message) = render(event) {
-            send(sink, &message).await?;
-        }
-    }
-    let mut gaps = 0u32;
-    loop {
-        let Ok(event) = receive(sink, &mut live).await? else { continue };
-        if let Some(from) = expected.filter(|seq| *seq < event.seq) {
-            gaps = gaps.saturating_add(1);
-            send(sink, &gap(Missed { from, to: event.seq.saturating_sub(1) })).await?;
-            if gaps >= MAX_GAPS {
-                return None;
-            }
-        }
-        expected = Some(event.seq.saturating_add(1));
-        if let Some(message) = render(&event) {
-            send(sink, &message).await?;
-        }
-    }
-}
-
-fn gap(missed: Missed) -> Message {
-    let data = json!({ "from": missed.from, "to": missed.to, "hint": "read faster, or resume with fromSeq" });
-    Message { seq: missed.to, kind: "gap", data }
-}
-
-fn frame_message(event: &Event, full: bool, ctx: &Context) -> Option<Message> {
-    let (kind, data) = match &event.kind {
-        EventKind::Frame(record) => ("frame", json!(shape::FrameEvent::of(record, full))),
-        EventKind::Heartbeat(heads) => ("heartbeat", json!(HeadsJson::of(heads, (ctx.now)()))),
-        EventKind::Sealed(block) => {
-            let number = alloy_primitives::U64::from(block.number());
-            ("sealed", json!({ "blockNumber": number, "blockHash": block.hash }))
-        }
-        _ => return retraction(event),
-    };
-    Some(Message { seq: event.seq, kind, data })
-}
-
-fn retraction(event: &Event) -> Option<Message> {
-    let EventKind::Retract { to_g, frames, leader, reason, txs, blocks } = &event.kind else {
-        return None;
-    };
-    let hex = alloy_primitives::U64::from::<u64>;
-    let data = json!({
-        "reason": reason, "toG": hex(*to_g), "firstG": hex(frames.0), "lastG": hex(frames.1),
-        "leader": leader, "transactions": txs, "blocks": blocks, "atMs": event.at_ms,
-    });
-    Some(Message { seq: event.seq, kind: "retract", data })
-}
-
 /// The next item, `Err` after a gap, `None` when the client or the server is gone.
 async fn receive<T: Clone>(
     sink: &SubscriptionSink,
@@ -305,10 +132,4 @@ async fn receive<T: Clone>(
         },
         () = sink.closed() => None,
     }
-}
-
-async fn send<T: Serialize>(sink: &SubscriptionSink, item: &T) -> Option<()> {
-    let json = to_json_raw_value(item).ok()?;
-    // Waits while the client reads slowly; the ring behind it is bounded.
-    sink.send(json).await.ok()
 }

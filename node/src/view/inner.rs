@@ -5,7 +5,7 @@
 
 use super::{
     BlockView, Finalization, FrameRecord, FrameView, HeightRecord, OpenHeader, Posting, Problem,
-    ProblemKind, stats::Recorder, status::AckInfo,
+    ProblemKind, Retraction, stats::Recorder, status::AckInfo,
 };
 use alloy_primitives::B256;
 use rota_execution::{Included, Outcome, State};
@@ -59,6 +59,10 @@ pub(super) struct Inner {
     pub(super) postings: BTreeMap<u64, Posting>,
     pub(super) finals: BTreeMap<u64, Finalization>,
     pub(super) sets: BTreeMap<u64, Arc<ValidatorSet>>,
+    /// For readers of the log; bounded in `follow`.
+    pub(super) retractions: VecDeque<Arc<Retraction>>,
+    /// How many there ever were.
+    pub(super) retracted: u64,
     pub(super) decided_height: u64,
     pub(super) undecided_g: u64,
     pub(super) latest: u64,
@@ -87,6 +91,8 @@ impl Inner {
             postings: BTreeMap::new(),
             finals: BTreeMap::new(),
             sets: BTreeMap::new(),
+            retractions: VecDeque::new(),
+            retracted: 0,
             decided_height: 0,
             undecided_g: 0,
             latest: number,

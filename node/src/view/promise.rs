@@ -7,8 +7,8 @@ use super::{Archive, FrameRecord, Posting, TxLocation, View, inner::Inner};
 use alloy_primitives::{B256, Bytes, keccak256};
 use rota_types::{
     AckProof, DecidedProof, Decode, Encode, FrameHeader, Header, MerkleProof, PostedRef,
-    RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptSet, SignedFrame, ValidatorSet,
-    hash_list_root, tx_proof, wire::DecidedHeight,
+    RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptSet, SignedFrame, ValidatorSet, hash_list_root,
+    tx_proof, wire::DecidedHeight,
 };
 
 /// Frame headers that a promise may need to reach an acked frame. Beyond it the proof is left out.
@@ -146,7 +146,12 @@ impl Inner {
         let g = frame.g();
         let near = self.ack_certs.range(g..=g.saturating_add(MAX_ACK_HEADERS)).take(MAX_ACK_CERTS);
         // Of equal weight the nearest: the shortest proof.
-        let (cert, _) = near.map(|(_, c)| c).collect::<Vec<_>>().into_iter().rev().max_by_key(|(_, weight)| *weight)?;
+        let (cert, _) = near
+            .map(|(_, c)| c)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .max_by_key(|(_, weight)| *weight)?;
         let path = |from: u64| self.frames.range(from..=cert.g).map(|(_, f)| &f.frame.header);
         let headers: Vec<&FrameHeader> =
             if cert.g == g { Vec::new() } else { path(g.saturating_add(1)).collect() };

@@ -1,8 +1,8 @@
 //! What readers ask. Every answer is a snapshot: it does not change in the reader's hand.
 
 use super::{
-    BlockView, Event, FrameRecord, Heads, HeightRecord, Missed, OpenHeader, Problem, Progress,
-    Span, Stats, View, Wait,
+    BlockView, Event, FrameRecord, Heads, HeightRecord, OpenHeader, Problem, Progress, Span, Stats,
+    View, Wait,
     inner::{Inner, TxRecord, tx_of},
 };
 use alloy_eips::{BlockNumberOrTag, eip1559::BaseFeeParams};
@@ -258,15 +258,6 @@ impl View {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.stream.subscribe()
-    }
-
-    /// What is missing since `from_seq`, what is kept of it, and live events from then on.
-    #[must_use]
-    pub fn resume(
-        &self,
-        from_seq: u64,
-    ) -> (Option<Missed>, Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
-        self.stream.resume(from_seq)
     }
 
     /// Transactions as they are admitted, from now on.

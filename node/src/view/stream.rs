@@ -1,11 +1,10 @@
-//! The numbered stream of events, with a ring for those who come back.
+//! What happens, as it happens, and who is to be woken.
 
-use super::{BlockView, FrameRecord};
-use alloy_primitives::{Address, B256};
-use parking_lot::Mutex;
+use super::{BlockView, FrameRecord, Retraction};
+use alloy_primitives::B256;
 use rota_types::{Millis, Stage, Tx};
-use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::broadcast;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
 
 /// The newest block of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,20 +51,7 @@ pub enum EventKind {
         head: HeadRef,
     },
     /// Frames were taken back.
-    Retract {
-        /// Newest position that stays.
-        to_g: u64,
-        /// First and last position taken back.
-        frames: (u64, u64),
-        /// The leader whose frames they were.
-        leader: Address,
-        /// Why: `round_change`, `equivocation` or `leader_lost`.
-        reason: &'static str,
-        /// Transactions that are waiting again.
-        txs: Vec<B256>,
-        /// Sealed blocks that are gone.
-        blocks: Vec<B256>,
-    },
+    Retract(Arc<Retraction>),
     /// A transaction was refused or thrown out.
     Rejected {
         /// Which.
@@ -77,79 +63,67 @@ pub enum EventKind {
     Heartbeat(Box<Heads>),
 }
 
-/// An event with its number. Numbers have no gaps.
+/// An event with its time.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Its number, from 1.
-    pub seq: u64,
     /// When.
     pub at_ms: Millis,
     /// What.
     pub kind: EventKind,
 }
 
-/// Events that can no longer be given.
+/// A reader that fell behind what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed {
-    /// First one missed.
-    pub from: u64,
-    /// Last one missed.
-    pub to: u64,
+pub struct Lagged {
+    /// The first position that it was not given: to resume from, at a node that keeps it.
+    pub from_g: u64,
+    /// The oldest position kept here.
+    pub oldest: u64,
 }
 
-struct Ring {
-    next: u64,
-    events: VecDeque<Arc<Event>>,
-}
-
-/// Bounded; policy for slow readers: they miss the oldest and are told how many.
+/// Events as they happen, for who counts them. Bounded; policy for slow readers: they miss the oldest and are told
+/// how many. Readers who may miss nothing have a [`super::Cursor`].
 pub(super) struct Stream {
-    capacity: usize,
-    ring: Mutex<Ring>,
     live: broadcast::Sender<Arc<Event>>,
     received: broadcast::Sender<Arc<Tx>>,
+    changes: watch::Sender<u64>,
+    beats: watch::Sender<u64>,
 }
 
 impl Stream {
     pub(super) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(16);
         Self {
-            capacity,
-            ring: Mutex::new(Ring { next: 1, events: VecDeque::new() }),
             live: broadcast::Sender::new(capacity),
             received: broadcast::Sender::new(capacity),
+            changes: watch::Sender::new(0),
+            beats: watch::Sender::new(0),
         }
     }
 
     pub(super) fn send(&self, at_ms: Millis, kind: EventKind) {
-        // Sent under the lock, so that `subscribe` sees each event either in the ring or live.
-        let mut ring = self.ring.lock();
-        let event = Arc::new(Event { seq: ring.next, at_ms, kind });
-        ring.next = ring.next.saturating_add(1);
-        ring.events.push_back(event.clone());
-        if ring.events.len() > self.capacity {
-            ring.events.pop_front();
-        }
+        let counter =
+            if matches!(kind, EventKind::Heartbeat(_)) { &self.beats } else { &self.changes };
         // Nobody listening is no error.
-        let _ = self.live.send(event);
+        let _ = self.live.send(Arc::new(Event { at_ms, kind }));
+        counter.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Something changed that is no event of its own.
+    pub(super) fn touch(&self) {
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.live.subscribe()
     }
 
-    /// What came from `from_seq` on, what of it is gone, and what comes next.
-    pub(super) fn resume(
-        &self,
-        from_seq: u64,
-    ) -> (Option<Missed>, Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
-        let ring = self.ring.lock();
-        let oldest = ring.events.front().map_or(ring.next, |e| e.seq);
-        let missed = (from_seq < oldest)
-            .then(|| Missed { from: from_seq.max(1), to: oldest.saturating_sub(1) })
-            .filter(|m| m.from <= m.to);
-        let past = ring.events.iter().filter(|e| e.seq >= from_seq).cloned().collect();
-        (missed, past, self.live.subscribe())
+    pub(super) fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn beats(&self) -> watch::Receiver<u64> {
+        self.beats.subscribe()
     }
 
     pub(super) fn announce(&self, tx: &Arc<Tx>) {

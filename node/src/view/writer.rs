@@ -4,7 +4,7 @@
 
 use super::{
     BlockView, Decision, EventKind, Finalization, FrameView, HeadRef, HeightRecord, Notice,
-    Posting, ProblemKind, View,
+    Posting, ProblemKind, Retraction, View,
     inner::{Inner, problem},
     status::AckInfo,
 };
@@ -106,7 +106,7 @@ impl View {
     pub fn rewind(&self, to_g: u64, reason: &'static str, now_ms: Millis) -> Vec<Arc<Tx>> {
         let broken = reason == "equivocation";
         let kind = if broken { ProblemKind::Broken } else { ProblemKind::Retracted };
-        let (gone, blocks, to_g) = {
+        let (retraction, txs) = {
             let mut inner = self.inner.write();
             let to_g = to_g.max(inner.undecided_g.saturating_sub(1));
             let lost = problem(kind, reason.to_owned(), Some(now_ms));
@@ -114,19 +114,27 @@ impl View {
             let promised =
                 gone.values().map(|f| f.included().count()).fold(0, usize::saturating_add);
             inner.stats.lost(promised, broken);
-            (gone, blocks, to_g)
+            let (Some(first), Some(last)) = (gone.first_key_value(), gone.last_key_value()) else {
+                return Vec::new();
+            };
+            let txs = gone.values().flat_map(|f| &f.txs).map(|t| t.tx.clone());
+            let txs: Vec<Arc<Tx>> = txs.collect();
+            let retraction = Arc::new(Retraction {
+                to_g,
+                frames: (*first.0, *last.0),
+                leader: first.1.leader,
+                reason,
+                txs: txs.iter().map(|t| t.hash).collect(),
+                blocks,
+                hashes: gone.values().map(|f| f.hash).collect(),
+                at_ms: now_ms,
+            });
+            // In the same moment as the tables: a reader sees both or neither.
+            inner.note_retraction(retraction.clone());
+            (retraction, txs)
         };
-        let (Some(first), Some(last)) = (gone.first_key_value(), gone.last_key_value()) else {
-            return Vec::new();
-        };
-        let frames = (*first.0, *last.0);
-        let leader = first.1.leader;
-        let txs: Vec<Arc<Tx>> =
-            gone.values().flat_map(|f| f.txs.iter().map(|t| t.tx.clone())).collect();
-        self.waiters.tell(txs.iter().map(|t| t.hash), &Notice::Retracted);
-        let hashes = txs.iter().map(|t| t.hash).collect();
-        let kind = EventKind::Retract { to_g, frames, leader, reason, txs: hashes, blocks };
-        self.stream.send(now_ms, kind);
+        self.waiters.tell(retraction.txs.iter().copied(), &Notice::Retracted);
+        self.stream.send(now_ms, EventKind::Retract(retraction));
         txs
     }
 
@@ -188,6 +196,7 @@ impl View {
             (told, moved)
         };
         self.waiters.tell(told.into_iter(), &Notice::Reached(Stage::Decided));
+        self.stream.touch();
         self.heads_moved(moved, now_ms);
     }
 

@@ -11,6 +11,7 @@ mod golden;
 mod methods;
 mod send;
 mod server;
+mod stream;
 mod subscribe;
 mod support;
 mod view;

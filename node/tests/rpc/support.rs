@@ -1,9 +1,11 @@
 //! A leader of a set of one, played by the test: it frames, acks, decides and posts when told to.
 
 mod facts;
+mod mirror;
 mod set;
 mod users;
 
+pub(crate) use mirror::{Dice, Said};
 pub(crate) use users::{CLIENT_KEY, hash_of, plain, sign, transfer, user};
 
 use alloy_genesis::GenesisAccount;
@@ -17,8 +19,7 @@ use rota_node::{
 use rota_preconf::{Intake, IntakeConfig, TakeLimits};
 use rota_types::{
     Close, Domain, Encode, Env, Flags, FrameBody, FrameHeader, Header, SeqKey, SignedFrame, Term,
-    Tx, Validator, ValidatorSet, VoteKey, hash_list_root, tx_root,
-    wire::DecidedHeight,
+    Tx, Validator, ValidatorSet, VoteKey, hash_list_root, tx_root, wire::DecidedHeight,
 };
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,7 @@ struct Mark {
     chain: Chain,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Chain {
     g: u64,
     prev: B256,
@@ -54,6 +55,10 @@ struct Chain {
     timestamp_s: u64,
     /// Value id of the height before.
     parent: B256,
+    term: Term,
+    /// Newest position before the term.
+    term_g: u64,
+    owner: Address,
 }
 
 pub(crate) struct Leader {
@@ -74,6 +79,8 @@ pub(crate) struct Leader {
     marks: BTreeMap<u64, Mark>,
     headers: BTreeMap<u64, Header>,
     framed: BTreeMap<u64, SignedFrame>,
+    /// Everything that the view was told, for other views.
+    pub(crate) said: Vec<Said>,
     /// Decided heights, as a node stores them.
     pub(crate) stored: BTreeMap<u64, DecidedHeight>,
 }
@@ -102,7 +109,8 @@ impl Leader {
                 peer: String::new(),
             }],
         ));
-        let mut config = ViewConfig { chain_id: CHAIN, domain: domain.clone(), ..ViewConfig::default() };
+        let mut config =
+            ViewConfig { chain_id: CHAIN, domain: domain.clone(), ..ViewConfig::default() };
         change(&mut config);
         let view = Arc::new(View::new(config, &head));
         view.validators(set.clone());
@@ -111,7 +119,22 @@ impl Leader {
         let clock = now.clone();
         let clock = Arc::new(move || clock.load(Ordering::SeqCst));
         let door = Arc::new(Submitter::new(view.clone(), Intake::new(intake), send, clock));
-        let chain = Chain { timestamp_s: START_MS / 1000, height: 1, ..Chain::default() };
+        let chain = Chain {
+            timestamp_s: START_MS / 1000,
+            height: 1,
+            owner: OWNER,
+            term: Term { height: 1, round: 0 },
+            g: 0,
+            prev: B256::ZERO,
+            heights: Vec::new(),
+            hashes: Vec::new(),
+            tx_hashes: Vec::new(),
+            first_g: 0,
+            opened: false,
+            span: None,
+            parent: B256::ZERO,
+            term_g: 0,
+        };
         let (block, marks, headers) = (None, BTreeMap::new(), BTreeMap::new());
         let (framed, stored) = (BTreeMap::new(), BTreeMap::new());
         let (genesis, forced) = (head.clone(), Vec::new());
@@ -132,6 +155,7 @@ impl Leader {
             marks,
             headers,
             framed,
+            said: Vec::new(),
             stored,
         }
     }
@@ -220,15 +244,16 @@ impl Leader {
         let hash = frame.header.hash(&self.domain);
         self.note(&frame, hash, &txs);
         self.framed.insert(frame.header.g, frame.clone());
-        self.view.frame(FrameView {
+        let owner = self.chain.owner;
+        self.say(Said::Frame(FrameView {
             frame: Arc::new(frame),
             hash,
-            leader: OWNER,
+            leader: owner,
             txs: results,
             block: OpenHeader::of(&block),
             state: block.snapshot(),
             now_ms: self.time(),
-        });
+        }));
         for tx in &txs {
             let account = self.view.pending_account(&tx.sender);
             self.door.intake().account_changed(tx.sender, account.nonce, account.balance);
@@ -253,10 +278,10 @@ impl Leader {
         let digest = |bytes: Option<Vec<u8>>| bytes.map_or(B256::ZERO, keccak256);
         let header = FrameHeader {
             epoch: 1,
-            term: Term { height: 1, round: 0 },
+            term: chain.term,
             leader: 0,
             g: chain.g + 1,
-            seq: u32::try_from(chain.g).unwrap(),
+            seq: u32::try_from(chain.g - chain.term_g).unwrap(),
             prev_hash: chain.prev,
             init_hash: B256::ZERO,
             height: chain.height,
@@ -329,10 +354,18 @@ impl Leader {
             let done = self.block.take().unwrap().seal(id).unwrap();
             let span = self.chain.span.take().unwrap();
             assert_eq!(self.view.open_span(), Some(span), "the view counts as the writer does");
-            self.view.sealed(Arc::new(BlockView::from_executed(&done, span)), self.time());
+            let block = Arc::new(BlockView::from_executed(&done, span));
+            self.say(Said::Sealed(block, self.time()));
             self.head = done.head;
             self.chain.timestamp_s += 1;
         }
+    }
+
+    /// Another leader goes on in a term of its own, from the next height on.
+    pub(crate) fn hand_over(&mut self, owner: Address) {
+        assert!(!self.chain.opened, "between two heights");
+        self.chain.term = Term { height: self.chain.height, round: 0 };
+        (self.chain.term_g, self.chain.owner) = (self.chain.g, owner);
     }
 
     /// A height with everything that waits, sealed and decided.
@@ -344,7 +377,7 @@ impl Leader {
 
     /// A round change takes back every frame above `g`.
     pub(crate) fn rewind(&mut self, g: u64, reason: &'static str) {
-        let back = self.view.rewind(g, reason, self.time());
+        let back = self.say(Said::Rewound(g, reason, self.time()));
         let mark = self.marks.remove(&g).unwrap();
         self.marks.split_off(&g);
         self.block = mark.block.map(|(mut block, at)| {
@@ -352,6 +385,8 @@ impl Leader {
             block
         });
         (self.head, self.chain) = (mark.head, mark.chain);
+        // What was decided since stays so.
+        self.chain.heights.retain(|(height, _)| !self.stored.contains_key(height));
         let senders: Vec<_> = back.iter().map(|t| t.sender).collect();
         assert!(self.door.intake().put_back(back, self.time()).is_empty());
         for sender in senders {

@@ -1,10 +1,11 @@
 //! The view as the chain thread and the readers see it.
 
-use crate::support::{Leader, OWNER, START_MS, hash_of, plain, sign, transfer, user};
+use crate::support::{Dice, Leader, OWNER, START_MS, hash_of, plain, sign, transfer, user};
 use alloy_eips::BlockNumberOrTag as Tag;
 use alloy_primitives::B256;
 use rota_node::view::{
-    Archive, At, BlockView, EventKind, NoPromise, Notice, ProblemKind, TxLocation, View, ViewConfig,
+    Archive, At, BlockView, EventKind, NoPromise, Notice, Posting, ProblemKind, Retraction,
+    TxLocation, View, ViewConfig,
 };
 use rota_preconf::IntakeConfig;
 use rota_types::{ReceiptSet, Stage, wire::DecidedHeight};
@@ -107,9 +108,8 @@ fn a_rewind_takes_back_frames_blocks_and_states_and_nothing_that_is_decided() {
     assert_eq!(found.progress.stage, Some(Stage::Received));
     assert_eq!(found.problem.unwrap().kind, ProblemKind::Retracted);
     let event = events.try_recv().unwrap();
-    let EventKind::Retract { to_g, frames, leader: who, reason, txs, blocks } = &event.kind else {
-        panic!("{event:?}")
-    };
+    let EventKind::Retract(retraction) = &event.kind else { panic!("{event:?}") };
+    let Retraction { to_g, frames, leader: who, reason, txs, blocks, .. } = &**retraction;
     assert_eq!((*to_g, *frames, *who), (stays, (stays + 1, stays + 2), OWNER));
     assert_eq!((*reason, txs, blocks), ("round_change", &vec![lost], &vec![gone_block]));
     assert_eq!(leader.view.stats().promises.lost, 1);
@@ -132,8 +132,7 @@ fn a_promise_grows_and_verifies_at_every_step() {
     }
     let hash = leader.submit(&transfer(2, 0));
     leader.frame();
-    let anchor =
-        Anchor { ctx: leader.domain.ctx(), set_id: ReceiptSet::of(&leader.set).id() };
+    let anchor = Anchor { ctx: leader.domain.ctx(), set_id: ReceiptSet::of(&leader.set).id() };
     let check = |leader: &Leader| {
         let verdict = verify(&leader.view.promise(&hash).unwrap(), &anchor).unwrap();
         (verdict.stage, verdict.claimed)
@@ -275,25 +274,6 @@ fn a_restart_restores_blocks_places_and_heads() {
     assert_eq!(again.pending_account(&user(1).address()).nonce, 1);
 }
 
-#[test]
-fn coming_back_by_number_gives_what_is_kept_and_names_what_is_not() {
-    let change = |c: &mut ViewConfig| c.stream_capacity = 16;
-    let mut leader = Leader::with(change, IntakeConfig::default());
-    for _ in 0..10 {
-        leader.frame();
-    }
-    let (missed, past, mut live) = leader.view.resume(1);
-    let missed = missed.unwrap();
-    assert_eq!((missed.from, missed.to), (1, 4));
-    let seqs: Vec<u64> = past.iter().map(|e| e.seq).collect();
-    assert_eq!(seqs, (5..=20).collect::<Vec<_>>());
-    leader.view.heartbeat(1);
-    assert_eq!(live.try_recv().unwrap().seq, 21);
-    let (none, past, _) = leader.view.resume(21);
-    assert!(none.is_none());
-    assert_eq!(past.len(), 1);
-}
-
 /// Lets the readers end when the writer's part is over, also by a failed assertion.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
@@ -338,4 +318,91 @@ fn readers_never_see_pending_missing_or_behind_latest() {
         }
     });
     assert_eq!(leader.view.heads().latest.number, 150);
+}
+
+/// A random walk over everything that a sequencer's view is told, restarts included.
+#[test]
+fn pending_is_never_null_never_frozen_and_never_behind_latest() {
+    for seed in 0..24u64 {
+        let mut leader = Leader::new();
+        let mut dice = Dice(seed);
+        let mut nonce = 0;
+        for step in 0..60 {
+            match dice.roll(8) {
+                0 | 1 => {
+                    leader.submit(&transfer(1, nonce));
+                    nonce += 1;
+                    leader.frame();
+                }
+                2 => drop(leader.close(true)),
+                3 => drop(leader.close(false)),
+                4 => leader.ack(),
+                5 | 6 if leader.can_decide() => drop(leader.decide()),
+                5..=7 => {
+                    let decided = leader.view.heads().latest.g;
+                    let back = dice.roll(leader.g() - decided + 1);
+                    if back > 0 {
+                        leader.rewind(leader.g() - back, "round_change");
+                    }
+                }
+                _ => drop(leader.frame()),
+            }
+            let what = format!("seed {seed} step {step}");
+            check_pending(&leader.view, &what);
+            assert_eq!(leader.view.heads().pending.g, leader.g(), "{what}: frozen");
+            let again = leader.restarted();
+            check_pending(&again, &format!("{what}, restarted"));
+            let (was, is) = (leader.view.heads().latest, again.heads().latest);
+            assert_eq!((was.number, was.hash, was.g), (is.number, is.hash, is.g), "{what}");
+        }
+    }
+}
+
+fn check_pending(view: &View, what: &str) {
+    let heads = view.heads();
+    let pending = view.block(At::Number(Tag::Pending)).unwrap_or_else(|| panic!("{what}: null"));
+    assert_eq!(
+        (pending.number(), pending.hash),
+        (heads.pending.number, heads.pending.hash),
+        "{what}"
+    );
+    assert_eq!(pending.span.last_g, heads.pending.g, "{what}");
+    assert!(pending.state.is_some(), "{what}: no state");
+    for (lower, upper) in [
+        (heads.finalized, heads.safe),
+        (heads.safe, heads.latest),
+        (heads.latest, heads.acked),
+        (heads.acked, heads.pending),
+    ] {
+        assert!(lower.number <= upper.number && lower.g <= upper.g, "{what}: {heads:?}");
+    }
+    let latest = view.block(At::Number(Tag::Latest)).unwrap();
+    assert!(latest.sealed && latest.number() <= pending.number(), "{what}");
+}
+
+#[test]
+fn pending_follows_a_node_that_derives_from_l1_and_goes_back() {
+    let mut leader = Leader::new();
+    let blocks: Vec<_> = (1..=4u64)
+        .map(|number| {
+            leader.submit(&transfer(1, number - 1));
+            leader.whole_block();
+            leader.view.block(At::Number(number.into())).unwrap()
+        })
+        .collect();
+    let follower = leader.other();
+    check_pending(&follower, "at genesis");
+    for block in &blocks {
+        let height = block.span.last_height;
+        let posting = Posting { height, l1_tx: B256::ZERO, l1_block: height, at_ms: 1 };
+        follower.derived(block.clone(), posting);
+        check_pending(&follower, "derived");
+        assert_eq!(follower.heads().pending.hash, block.hash);
+    }
+    assert_eq!(follower.revert(2, 2), 2);
+    check_pending(&follower, "reverted");
+    assert_eq!(number(&follower, Tag::Pending), 2);
+    assert_eq!(follower.pending_account(&user(1).address()).nonce, 2);
+    follower.start_over(&leader.genesis);
+    check_pending(&follower, "from the start");
 }

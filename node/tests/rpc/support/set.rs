@@ -1,6 +1,6 @@
 //! What the set of one says: acks and decisions.
 
-use super::Leader;
+use super::{Leader, Said};
 use alloy_primitives::B256;
 use rota_node::view::Decision;
 use rota_types::{
@@ -11,7 +11,7 @@ impl Leader {
     /// The set decides the oldest height that is closed.
     pub(crate) fn decide(&mut self) -> u64 {
         let (height, last_g) = self.chain.heights.remove(0);
-        let header = self.headers.get(&height).unwrap();
+        let header = self.headers.get(&height).unwrap().clone();
         let mut certificate = CommitCertificate {
             epoch: 1,
             height,
@@ -29,9 +29,9 @@ impl Leader {
             certificate: certificate.encode().into(),
             header: header.encode().into(),
         };
-        self.view.decided(decision, self.time());
+        self.say(Said::Decided(decision, self.time()));
         let frames = self.framed.range(header.first_g..=last_g).map(|(_, f)| f.clone()).collect();
-        let stored = DecidedHeight { header: header.clone(), certificate, frames };
+        let stored = DecidedHeight { header, certificate, frames };
         self.stored.insert(height, stored);
         height
     }
@@ -48,7 +48,7 @@ impl Leader {
             init_hash: B256::ZERO,
         };
         let signed = SignedAck::sign(ack.clone(), &self.seq, &self.domain);
-        self.view.ack_cert(AckCert {
+        let certificate = AckCert {
             epoch: 1,
             height: ack.height,
             round: 0,
@@ -57,8 +57,7 @@ impl Leader {
             init_hash: B256::ZERO,
             signers: Bitmap::of([0]),
             signatures: vec![signed.signature],
-        });
-        let total = self.set.total();
-        self.view.acked(ack.g, total, total, self.time());
+        };
+        self.say(Said::Acked(certificate, self.set.total(), self.time()));
     }
 }
