@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::string::String;
 use rota_types::{
-    AckCert, AckProof, B256, CommitCertificate, Decode, DecidedProof, Domain, FrameHeader, Header,
+    AckCert, AckProof, B256, CommitCertificate, DecidedProof, Decode, Domain, FrameHeader, Header,
     PostedRef, RECEIPT_VERSION, Receipt, SeqSignature, Stage, TermInit, Validator, ValidatorSet,
     verify_seq, verify_tx,
 };
@@ -96,9 +96,9 @@ pub fn verify(receipt: &Receipt, anchor: &Anchor) -> Result<Verdict, Invalid> {
         (None, Some(_)) => Stage::Acked,
         (None, None) => Stage::Preconfirmed,
     };
-    let claimed = posted.as_ref().map_or(stage, |p| {
-        if p.finalized { Stage::Finalized } else { Stage::Posted }
-    });
+    let claimed = posted
+        .as_ref()
+        .map_or(stage, |p| if p.finalized { Stage::Finalized } else { Stage::Posted });
     let mut verdict = Verdict {
         stage,
         claimed,

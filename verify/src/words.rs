@@ -7,7 +7,8 @@ use alloc::{format, string::String};
 use rota_types::{Stage, U256};
 
 /// What is said wherever stake at fault is named.
-pub const SLASHING: &str = "At fault means provable from signatures; L1 does not take the stake yet.";
+pub const SLASHING: &str =
+    "At fault means provable from signatures; L1 does not take the stake yet.";
 
 /// What the receipt is worth at a stage.
 #[must_use]
@@ -42,9 +43,9 @@ pub fn lost_if(verdict: &Verdict, stage: Stage) -> String {
         (Stage::Preconfirmed | Stage::Acked, _) => String::from(
             "The leader fails, or is cut off, before a third of the stake has the frame: then nobody is at fault. Otherwise the leader must sign a second history.",
         ),
-        (Stage::Decided, _) => {
-            String::from("A third of the stake or more provably signs two things that exclude each other.")
-        }
+        (Stage::Decided, _) => String::from(
+            "A third of the stake or more provably signs two things that exclude each other.",
+        ),
         (Stage::Posted, _) => String::from(
             "Ethereum reorganises the block away; then anyone can post the same batch again, and it is as decided as before.",
         ),

@@ -47,7 +47,10 @@ fn the_weight_is_that_of_the_signers_and_the_amount_is_exact() {
     let wei = |text: &str| text.parse::<U256>().unwrap();
     let first = acked("acked");
     assert_eq!((first.weight_gwei, first.total_gwei), (101_000_000_000, 134_000_000_000));
-    assert_eq!((first.signers.as_slice(), first.g, first.round_leader), (&[0, 2, 3][..], 101, Some(1)));
+    assert_eq!(
+        (first.signers.as_slice(), first.g, first.round_leader),
+        (&[0, 2, 3][..], 101, Some(1))
+    );
     // 33 + (101 - 89 1/3)
     assert_eq!(first.secured_wei, wei("44666666666666666666"));
     // The round's leader has 32: 32 + (134 - 89 1/3)

@@ -48,7 +48,8 @@ fn both_refuse_the_edges() {
     let digest = B256::repeat_byte(7);
     let one = U256::from(1u8);
     let half = order().wrapping_shr(1);
-    let edges = [U256::ZERO, one, half, half + one, order() - one, order(), order() + one, U256::MAX];
+    let edges =
+        [U256::ZERO, one, half, half + one, order() - one, order(), order() + one, U256::MAX];
     for r in edges {
         for s in edges {
             for v in [0u8, 26, 27, 28, 29] {

@@ -144,7 +144,8 @@ impl Case {
 
     /// A receipt for each stage, by name; each one grows from the one before or shows another way there.
     pub(crate) fn stages(&self) -> Vec<(&'static str, Receipt)> {
-        let grow = |acked, decided, posted| Receipt { acked, decided, posted, ..self.leader.clone() };
+        let grow =
+            |acked, decided, posted| Receipt { acked, decided, posted, ..self.leader.clone() };
         let acked = self.acks(1, 0, &[0, 2, 3]);
         let decided = self.decision(&[0, 1, 3]);
         let round = self.acks(3, 2, &[0, 1, 2, 3]);
@@ -160,7 +161,10 @@ impl Case {
             ("decided", grow(a.clone(), d.clone(), None)),
             ("decided and never acked", grow(None, d.clone(), None)),
             ("posted", grow(a.clone(), d.clone(), Some(self.posting(2, false)))),
-            ("posted, the last of its batch", grow(a.clone(), d.clone(), Some(self.posting(0, false)))),
+            (
+                "posted, the last of its batch",
+                grow(a.clone(), d.clone(), Some(self.posting(0, false))),
+            ),
             ("finalized", grow(a, d, Some(self.posting(2, true)))),
         ]
     }
