@@ -63,6 +63,8 @@ pub struct Disk {
     pub index: u16,
     /// Undecided frames that the frame log holds at start.
     pub undecided: Vec<Arc<Frame>>,
+    /// Intents that are written once the logs are on disk; none at start.
+    pub intents: Vec<Intent>,
 }
 
 impl std::fmt::Debug for Disk {
@@ -152,9 +154,7 @@ impl Disk {
                 }
             }
             DiskInput::Guard(intent) => {
-                if let Some(guard) = &mut self.guard {
-                    guard.check_and_record(intent)?;
-                }
+                self.intents.push(intent);
             }
             DiskInput::Frame(frame) => {
                 let record = frame_record(&frame.signed);
@@ -218,7 +218,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Syncs what is dirty. The guard comes last: what it knows of is then in the logs too, and a start after
+    /// Syncs what is dirty. The guard is written last: what it knows of is then in the logs too, and a start after
     /// a power loss can go on from them.
     fn sync_files(&mut self) -> Result<(), DiskError> {
         let Self { frames, wal, guard, .. } = self;
@@ -229,10 +229,11 @@ impl Disk {
         };
         frames?;
         wal?;
-        match guard {
-            Some(guard) => Ok(guard.sync()?),
-            None => Ok(()),
+        let Some(guard) = guard else { return Ok(()) };
+        for intent in self.intents.drain(..) {
+            guard.check_and_record(intent)?;
         }
+        Ok(guard.sync()?)
     }
 
     /// The replica's queue has room for these by design; if it has not, the replica is stuck and the

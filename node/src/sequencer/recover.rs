@@ -86,6 +86,7 @@ impl Recovered {
             replica,
             index,
             undecided: self.undecided,
+            intents: Vec::new(),
         };
         (disk, restored)
     }

@@ -49,6 +49,7 @@ impl Rig {
             replica,
             index: 0,
             undecided: Vec::new(),
+            intents: Vec::new(),
         };
         let thread = std::thread::spawn(move || disk.run(&inputs));
         Self { to, left, thread, _runtime: runtime }

@@ -249,22 +249,36 @@ impl SimNode {
         leaves
     }
 
-    /// Leaves of the unsynced writes what `unsynced` says, file by file.
+    /// Leaves of the unsynced writes what `unsynced` says. The guard is written after the logs of its sync are on
+    /// disk; of the logs any first part may be there.
     fn crash(&mut self, unsynced: Unsynced) {
-        let mut files: [Vec<Write>; 3] = Default::default();
-        let batches = std::mem::take(&mut self.syncs);
-        let written = batches.into_iter().flat_map(|(writes, _)| writes);
-        for write in written.chain(std::mem::take(&mut self.writes)) {
-            files[write.file()].push(write);
+        let mut batches: Vec<Vec<Write>> =
+            std::mem::take(&mut self.syncs).into_iter().map(|(writes, _)| writes).collect();
+        batches.push(std::mem::take(&mut self.writes));
+        let n = match unsynced {
+            Unsynced::Lost => return,
+            Unsynced::Kept => return batches.into_iter().flatten().for_each(|w| self.apply(w)),
+            Unsynced::Prefix(n) => n,
+        };
+        let cut = (n >> 48) as usize % batches.len();
+        let rest = batches.split_off(cut);
+        batches.into_iter().flatten().for_each(|write| self.apply(write));
+        let (mut logs, mut guard) = ([const { Vec::new() }; 3], Vec::new());
+        let reached_guard = n >> 47 & 1 == 1;
+        for (i, write) in rest.into_iter().enumerate().flat_map(|(i, b)| b.into_iter().map(move |w| (i, w))) {
+            match write {
+                Write::Guard(_) if i == 0 => guard.push(write),
+                Write::Guard(_) => {}
+                log if i == 0 && reached_guard => self.apply(log),
+                log => logs[log.file()].push(log),
+            }
         }
-        for (i, file) in files.into_iter().enumerate() {
-            let there = match unsynced {
-                Unsynced::Kept => file.len(),
-                Unsynced::Lost => 0,
-                Unsynced::Prefix(n) => (n >> (i * 16)) as usize % (file.len() + 1),
-            };
+        for (i, file) in logs.into_iter().enumerate() {
+            let there = (n >> (i * 16)) as usize % (file.len() + 1);
             file.into_iter().take(there).for_each(|write| self.apply(write));
         }
+        let there = if reached_guard { (n >> 32) as usize % (guard.len() + 1) } else { 0 };
+        guard.into_iter().take(there).for_each(|write| self.apply(write));
     }
 
     fn apply(&mut self, write: Write) {
