@@ -1,0 +1,159 @@
+//! What is missing here, and of whom it was asked.
+//!
+//! Whoever named a thing is asked first; each further time it is asked of another validator, so that one who
+//! names what it will not give stops nobody.
+//! Invariant (I-26): a bounded number of questions, each asked a bounded number of times.
+
+use super::{Output, Replica};
+use alloy_primitives::B256;
+use rota_preconf::Need;
+use rota_types::{Millis, wire::Request};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Time before the same thing is asked of another one.
+const ASK_AGAIN_MS: Millis = 250;
+/// Questions at one time.
+const MAX_OPEN: usize = 256;
+/// Times around the set before a question is given up; who still needs it asks anew.
+const TURNS: u8 = 4;
+
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    open: BTreeMap<B256, Ask>,
+}
+
+#[derive(Debug)]
+struct Ask {
+    need: Need,
+    at: Millis,
+    tried: BTreeSet<u16>,
+    turns: u8,
+}
+
+impl Asks {
+    /// Whether this was asked and is still open.
+    pub(super) fn has(&self, name: &B256) -> bool {
+        self.open.contains_key(name)
+    }
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+    }
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.open.values().map(|a| a.at.saturating_add(ASK_AGAIN_MS)).min()
+    }
+
+    /// Notes a need; says whether `from`, who should have it, is to be asked now.
+    fn note(&mut self, now: Millis, need: Need, from: u16) -> bool {
+        let name = name(&need);
+        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&name) {
+            return false;
+        }
+        let fresh = || Ask { need, at: now, tried: BTreeSet::new(), turns: 0 };
+        let ask = self.open.entry(name).or_insert_with(fresh);
+        let new = ask.turns == 0 && ask.tried.insert(from);
+        if new {
+            ask.at = now;
+        }
+        new
+    }
+
+    fn due(&self, now: Millis) -> Vec<Need> {
+        let due = |a: &&Ask| now >= a.at.saturating_add(ASK_AGAIN_MS);
+        self.open.values().filter(due).map(|a| a.need).collect()
+    }
+
+    /// The next of `n` validators to ask, other than `me`; `None` if all were asked often enough.
+    fn next(&mut self, now: Millis, need: &Need, (me, n): (Option<u16>, u16)) -> Option<u16> {
+        let ask = self.open.get_mut(&name(need))?;
+        ask.at = now;
+        let mut free = (0..n).filter(|i| Some(*i) != me);
+        if let Some(next) = free.clone().find(|i| !ask.tried.contains(i)) {
+            ask.tried.insert(next);
+            return Some(next);
+        }
+        ask.turns = ask.turns.saturating_add(1);
+        ask.tried.clear();
+        if ask.turns >= TURNS {
+            return None;
+        }
+        let first = free.next()?;
+        ask.tried.insert(first);
+        Some(first)
+    }
+}
+
+const fn name(need: &Need) -> B256 {
+    match need {
+        Need::Frame(hash) | Need::Justification(hash) => *hash,
+    }
+}
+
+impl Replica {
+    /// Asks `from`, who named it, for what is missing.
+    pub(super) fn ask_for(&mut self, now: Millis, from: u16, need: Need, out: &mut Vec<Output>) {
+        if Some(from) != self.index() && self.asks.note(now, need, from) {
+            self.put_question(from, need, out);
+        }
+    }
+
+    fn put_question(&self, to: u16, need: Need, out: &mut Vec<Output>) {
+        let request = match need {
+            Need::Frame(tip) => {
+                let from_g = self.chain.base().base.g.saturating_add(1);
+                Request::Frames { from_g, tip }
+            }
+            Need::Justification(reference) => {
+                Request::Justification { height: self.height, reference }
+            }
+        };
+        out.push(Output::Ask { to, request });
+    }
+
+    /// Asks others for what did not come.
+    pub(super) fn ask_others(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let n = u16::try_from(self.set.len()).unwrap_or(u16::MAX);
+        for need in self.asks.due(now) {
+            let here = match &need {
+                Need::Frame(hash) => self.pool.path(&self.chain.base().base.hash, hash).is_ok(),
+                Need::Justification(reference) => self.archive.get(reference).is_some(),
+            };
+            let to = if here { None } else { self.asks.next(now, &need, (self.index(), n)) };
+            match to {
+                Some(to) => self.put_question(to, need, out),
+                None => drop(self.asks.open.remove(&name(&need))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_named_it_is_asked_first_and_then_everybody_in_turn() {
+        let mut asks = Asks::default();
+        let need = Need::Frame(B256::repeat_byte(1));
+        assert!(asks.note(0, need, 2));
+        assert!(!asks.note(10, need, 2), "not twice");
+        assert!(asks.note(20, need, 3), "who names it too is asked at once");
+        assert!(asks.due(100).is_empty());
+        assert_eq!(asks.due(270), vec![need]);
+        assert_eq!(asks.next(270, &need, (Some(0), 4)), Some(1));
+        assert_eq!(asks.next(520, &need, (Some(0), 4)), Some(1), "a new turn");
+        let asked: Vec<u16> =
+            std::iter::from_fn(|| asks.next(800, &need, (Some(0), 4))).take(100).collect();
+        assert!(asked.contains(&2) && asked.contains(&3) && !asked.contains(&0));
+        assert!(asked.len() < 12, "given up in the end");
+    }
+
+    #[test]
+    fn questions_are_bounded() {
+        let mut asks = Asks::default();
+        for i in 0..1_000u64 {
+            let hash = alloy_primitives::keccak256(i.to_be_bytes());
+            asks.note(0, Need::Frame(hash), 1);
+        }
+        assert_eq!(asks.open.len(), MAX_OPEN);
+    }
+}
