@@ -2,13 +2,14 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use proptest::prelude::*;
-use rota_consensus::{Fatal, Input, Keys, Observe, Output, Replica, Restored};
+use rota_consensus::{Fatal, Input, Keys, Observe, Output, Replica, Restored, Synced};
 use rota_preconf::{HeightContext, Rules, Schedule};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    Ack, Bitmap, ChainParams, Domain, PolkaCertificate, SeqKey, SignedAck, SignedStatus,
-    SignedVote, Status, Validator, ValidatorSet, Vote, VoteKey, VoteKind,
-    wire::{Head, Message},
+    Ack, Bitmap, ChainParams, Close, CommitCertificate, Domain, Env, Header, PolkaCertificate,
+    SeqKey, SignedAck, SignedStatus, SignedVote, Status, Term, Validator, ValidatorSet, Vote,
+    VoteKey, VoteKind,
+    wire::{Head, Message, Request},
 };
 use std::sync::Arc;
 
@@ -204,14 +205,19 @@ fn a_signature_that_the_guard_does_not_know_stops_a_replica_that_signs() {
     let mut guard = Watermarks::default();
     guard.check_and_record(&intent(&vote(HEIGHT - 1, 0, 1))).unwrap();
     let unknown = vote(HEIGHT, 3, 1);
-    for message in [signed(unknown.clone(), ME), polka(&unknown), signed(vote(HEIGHT + 3, 0, 1), ME)] {
+    for message in
+        [signed(unknown.clone(), ME), polka(&unknown), signed(vote(HEIGHT + 3, 0, 1), ME)]
+    {
         let mut replica = signing(&guard);
         let stopped = replica.step(NOW, from(2, message), &mut Vec::new()).unwrap_err();
         let Fatal::Elsewhere(seen) = &stopped else { panic!("{stopped}") };
         assert_eq!((seen.what, seen.contradicts), ("prevote", false));
         assert!(seen.floor > seen.height, "a later run stays silent there");
         let said = stopped.to_string();
-        assert!(said.contains("another machine signs with it, or the guard is an old copy"), "{said}");
+        assert!(
+            said.contains("another machine signs with it, or the guard is an old copy"),
+            "{said}"
+        );
     }
     // Below the newest vote, but not what was signed there.
     let mut replica = signing(&guard);
@@ -292,9 +298,13 @@ fn an_old_guard_found_at_the_start_is_followed_with_and_remembered() {
     replica.start(NOW, &[], &mut out).unwrap();
     let seen = vote(HEIGHT + 2, 1, 1);
     replica.step(NOW, from(2, polka(&seen)), &mut out).unwrap();
-    let Some(Observe::OldGuard(until)) = replica.observe() else { panic!("{:?}", replica.observe()) };
+    let Some(Observe::OldGuard(until)) = replica.observe() else {
+        panic!("{:?}", replica.observe())
+    };
     assert!(until >= seen.height + 2);
-    let durable = out.iter().any(|o| matches!(o, Output::Guard(Intent::Floor { height }) if *height == until));
+    let durable = out
+        .iter()
+        .any(|o| matches!(o, Output::Guard(Intent::Floor { height }) if *height == until));
     assert!(durable, "a later start knows it too");
     // The same again changes nothing, a higher one does.
     out.clear();
@@ -309,4 +319,75 @@ fn an_old_guard_found_at_the_start_is_followed_with_and_remembered() {
     let mut again = self::replica(&guard, 3_000);
     again.start(NOW, &[], &mut Vec::new()).unwrap();
     assert_eq!(again.observe(), Some(Observe::OldGuard(until)));
+}
+
+/// What a peer answers that has a height with this key's vote in it.
+fn decided(height: u64) -> Synced {
+    let (l1_hash, prev_randao, fee_vault) = (B256::ZERO, B256::ZERO, Address::ZERO);
+    let header = Header {
+        env: Env { timestamp_s: 0, l1_number: 0, l1_hash, gas_limit: 0, prev_randao, fee_vault },
+        close: close(height),
+        first_g: 1,
+        last_g: 2,
+        txs_root: B256::ZERO,
+        frames_root: B256::ZERO,
+        last_frame_hash: B256::ZERO,
+    };
+    let value_id = header.value_id(&domain());
+    let vote = Vote { epoch: 0, height, round: 0, kind: VoteKind::Precommit, value_id };
+    let certificate = CommitCertificate {
+        epoch: 0,
+        height,
+        round: 0,
+        value_id,
+        signers: Bitmap::of([ME]),
+        signatures: vec![keys(ME).1.sign(&vote.digest(&domain()))],
+    };
+    Synced { header, certificate, frames: Vec::new() }
+}
+
+const fn close(height: u64) -> Close {
+    Close {
+        generation: 0,
+        epoch: 0,
+        height,
+        parent_id: B256::ZERO,
+        term: Term { height, round: 0 },
+        closer: 0,
+        cursor: 0,
+        window_left: 1,
+        jailed_bitmap_hash: B256::ZERO,
+        evidence_root: B256::ZERO,
+        next_set_hash: B256::ZERO,
+        insured_total: 0,
+        exec_lag_height: 0,
+        exec_lag_root: B256::ZERO,
+        history_root: B256::ZERO,
+    }
+}
+
+#[test]
+fn while_it_follows_with_an_old_guard_it_looks_for_a_second_machine() {
+    let mut guard = worked();
+    guard.check_and_record(&Intent::Floor { height: HEIGHT + 20 }).unwrap();
+    let mut replica = replica(&guard, 3_000);
+    let mut out = Vec::new();
+    replica.start(NOW, &[], &mut out).unwrap();
+    let mut asked = std::collections::BTreeSet::new();
+    for i in 1..10 {
+        let now = NOW + i * 1_000;
+        assert!(replica.next_deadline(now).is_some());
+        replica.step(now, Input::Tick, &mut out).unwrap();
+        for output in out.drain(..) {
+            if let Output::Ask { to, request: Request::Heights { from, count } } = output {
+                assert_eq!((from, count), (HEIGHT - 1, 1));
+                asked.insert(to);
+            }
+        }
+    }
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [1, 2, 3], "all others in turn");
+    // An earlier run may have voted there: no reason to stop, but one to wait longer.
+    let answer = Input::Synced { from: 2, heights: vec![decided(HEIGHT + 1)] };
+    replica.step(NOW, answer, &mut out).unwrap();
+    assert!(matches!(replica.observe(), Some(Observe::OldGuard(until)) if until > HEIGHT + 20));
 }

@@ -7,16 +7,25 @@
 //! - before it signs: it follows until two windows above the signature, and the guard remembers that on disk;
 //! - while it signs, or of a height that was decided under its eyes: it stops for good.
 //!
+//! To hear of a second machine while it only follows, it asks others in turn for the certificate of the newest height.
+//!
 //! An empty guard is a new operator's, or one that was lost: the replica follows until it has heard nobody ahead of it
 //! for a while (a network that begins), or until two windows above the head it heard of.
 //!
 //! Invariant: nothing is signed at a height that lies at or below the floor, or that more than a third say is decided.
 
+mod observe;
+
+pub use observe::{Elsewhere, Observe};
+
 use super::{Input, Output, Replica, own::Sighting};
 use crate::machine::{Fatal, Machine, Setup};
 use rota_store::Intent;
-use rota_types::{Millis, wire::Message};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use rota_types::{
+    Millis,
+    wire::{Message, Request},
+};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Most time that a start waits to hear where the others are, if it may listen at all.
 const HEAR_MS: Millis = 1_500;
@@ -24,92 +33,8 @@ const HEAR_MS: Millis = 1_500;
 const MAX_HELD: usize = 4_096;
 /// Heights above the newest decided one at which a key may have signed: the height under way, and the term of the next.
 const AHEAD: u64 = 2;
-
-/// This key signs elsewhere, or its guard is not the newest. Nothing is signed by this process any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elsewhere {
-    /// Kind of message that shows it.
-    pub what: &'static str,
-    /// Where it was signed.
-    pub height: u64,
-    /// In which round.
-    pub round: u32,
-    /// The guard knows another content there, or two are known: a contradiction was signed already.
-    pub contradicts: bool,
-    /// A later run must not sign at this height or below.
-    pub floor: u64,
-}
-
-impl fmt::Display for Elsewhere {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, height, round, contradicts, .. } = self;
-        write!(f, "this key signed a {what} at height {height} round {round} ")?;
-        if *contradicts {
-            write!(f, "that contradicts what this machine's sign guard knows: ")?;
-        } else {
-            write!(f, "that this machine's sign guard does not know: ")?;
-        }
-        write!(f, "another machine signs with it, or the guard is an old copy. Stopped signing")
-    }
-}
-
-/// Why a replica with keys follows without signing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observe {
-    /// It has just started and hears where the others are.
-    Starting,
-    /// Others are ahead of it.
-    CatchingUp,
-    /// The guard is empty: new, or lost. Signs above this height; 0 while that is not known.
-    NoGuard(u64),
-    /// The key has signed what the guard does not know. Signs above this height.
-    OldGuard(u64),
-    /// The log of the height is missing, at which it may have signed. Signs above this height.
-    NoLog(u64),
-    /// Frames of a decided height are missing.
-    NoFrames,
-}
-
-impl Observe {
-    /// All kinds, for labels.
-    pub const NAMES: [&'static str; 6] =
-        ["starting", "catching_up", "no_guard", "old_guard", "no_log", "no_frames"];
-
-    /// One word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::CatchingUp => "catching_up",
-            Self::NoGuard(_) => "no_guard",
-            Self::OldGuard(_) => "old_guard",
-            Self::NoLog(_) => "no_log",
-            Self::NoFrames => "no_frames",
-        }
-    }
-}
-
-impl fmt::Display for Observe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Starting => write!(f, "just started: hearing where the others are"),
-            Self::CatchingUp => write!(f, "others are ahead: catching up"),
-            Self::NoGuard(0) => write!(f, "the sign guard is empty: listening before signing"),
-            Self::NoGuard(h) => {
-                write!(f, "the sign guard is empty or was lost: signs above height {h}")
-            }
-            Self::OldGuard(h) => write!(
-                f,
-                "the sign guard is an old copy, this key has signed more: signs above height {h}"
-            ),
-            Self::NoLog(h) => write!(
-                f,
-                "the consensus log of a height it signed at is missing: signs above height {h}"
-            ),
-            Self::NoFrames => write!(f, "frames of a decided height are missing: fetching them"),
-        }
-    }
-}
+/// Between two looks at a newest certificate of another validator.
+const LOOK_MS: Millis = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Listen {
@@ -126,6 +51,8 @@ pub(super) struct Listen {
     past: u64,
     /// A height was decided whose frames are not here.
     pub(super) frames_missing: bool,
+    /// When a certificate is looked at next, and whose.
+    look: (Millis, u16),
     /// The reason told last.
     told: Option<Observe>,
 }
@@ -155,7 +82,9 @@ impl Listen {
         }
     }
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.until.or_else(|| self.hold.as_ref().map(|h| h.until))
+        let look = (self.look.0 > 0).then_some(self.look.0);
+        let hold = self.hold.as_ref().map(|h| h.until);
+        [self.until, hold, look].into_iter().flatten().min()
     }
     /// Whether the start still waits.
     pub(super) const fn held(&self) -> bool {
@@ -182,7 +111,9 @@ impl Replica {
             Some(Observe::NoGuard(self.listen.floor))
         } else if self.listen.frames_missing {
             Some(Observe::NoFrames)
-        } else if let Some(newest) = newest.filter(|_| super::restore::signed_at(&self.guard, self.height)) {
+        } else if let Some(newest) =
+            newest.filter(|_| super::restore::signed_at(&self.guard, self.height))
+        {
             Some(Observe::NoLog(newest))
         } else {
             Some(Observe::CatchingUp)
@@ -193,9 +124,7 @@ impl Replica {
     pub(super) fn too_early(&self) -> bool {
         let listen = &self.listen;
         let behind = || listen.behind && self.sync.heard().is_some_and(|d| d >= self.height);
-        listen.until.is_some()
-            || self.height <= listen.floor.max(self.guard.floor())
-            || behind()
+        listen.until.is_some() || self.height <= listen.floor.max(self.guard.floor()) || behind()
     }
 
     /// It signs again from this height on. With a guard that knew nothing, the guard remembers from where.
@@ -273,11 +202,7 @@ impl Replica {
     }
 
     /// Looks for own signatures in an input, and does what follows.
-    pub(super) fn watch(
-        &mut self,
-        input: &Input,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Fatal> {
+    pub(super) fn watch(&mut self, input: &Input, out: &mut Vec<Output>) -> Result<(), Fatal> {
         if let Input::Synced { heights, .. } = input
             && self.observing
         {
@@ -312,7 +237,10 @@ impl Replica {
         }
         if floor > self.listen.floor.max(self.guard.floor()) {
             tracing::warn!(
-                what, height = at.height, round = at.round, until_height = floor,
+                what,
+                height = at.height,
+                round = at.round,
+                until_height = floor,
                 "this key has signed what its guard does not know: following without signing"
             );
             self.listen.floor = floor;
@@ -340,8 +268,30 @@ impl Replica {
         }
     }
 
+    /// While it follows because of its guard: has anyone a vote of this key in the newest height?
+    fn look(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let doubts = matches!(self.observe(), Some(Observe::OldGuard(_) | Observe::NoGuard(1..)));
+        let (due, last) = self.listen.look;
+        if !doubts {
+            self.listen.look.0 = 0;
+        } else if now >= due {
+            let members = u16::try_from(self.set.len()).unwrap_or(u16::MAX).max(1);
+            let next = |i: u16| i.wrapping_add(1).checked_rem(members).unwrap_or(0);
+            let mut to = next(last);
+            if Some(to) == self.index() {
+                to = next(to);
+            }
+            self.listen.look = (now.saturating_add(LOOK_MS), to);
+            let from = self.height.saturating_sub(1);
+            if from > 0 && Some(to) != self.index() {
+                out.push(Output::Ask { to, request: Request::Heights { from, count: 1 } });
+            }
+        }
+    }
+
     /// Ends the listening with an empty guard when it has heard enough.
     pub(super) fn hear(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        self.look(now, out);
         let heard = self.sync.heard();
         let empty = self.guard.newest().is_none() && self.listen.floor > 0;
         if let Some(decided) = heard.filter(|d| *d > self.height.saturating_add(AHEAD) && empty) {
@@ -373,7 +323,11 @@ impl Replica {
             return;
         }
         match (now, self.listen.told) {
-            (Some(why), _) => tracing::warn!(height = self.height, reason = why.name(), "follows without signing: {why}"),
+            (Some(why), _) => tracing::warn!(
+                height = self.height,
+                reason = why.name(),
+                "follows without signing: {why}"
+            ),
             (None, Some(_)) => tracing::info!(height = self.height, "signs from here on"),
             (None, None) => {}
         }
