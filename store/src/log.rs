@@ -367,4 +367,20 @@ mod tests {
         assert!(matches!(log.sync(), Err(StoreError::Poisoned { .. })));
         assert!(matches!(log.reset([]), Err(StoreError::Poisoned { .. })));
     }
+
+    #[test]
+    fn a_failed_sync_is_final_although_every_write_was_taken() {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut log = AppendLog::open(tmp.path().join("log")).unwrap().log;
+        // Takes every write and refuses to sync.
+        log.file = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        log.append(b"x").unwrap();
+        assert!(matches!(log.sync(), Err(StoreError::Io { what: "sync", .. })));
+        assert!(log.is_dirty());
+        assert!(
+            matches!(log.sync(), Err(StoreError::Poisoned { .. })),
+            "a second sync proves nothing"
+        );
+        assert!(matches!(log.append(b"y"), Err(StoreError::Poisoned { .. })));
+    }
 }

@@ -276,3 +276,17 @@ fn a_damaged_guard_is_never_taken_for_a_new_one() {
         assert!(matches!(found, Err(StoreError::GuardDamaged { .. })), "{at}: {found:?}");
     }
 }
+
+#[test]
+fn after_a_failed_write_the_guard_lets_no_signature_through_and_gives_nothing_out() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut guard = signed(tmp.path(), &[vote(5, 1)]);
+    // A rewrite has nowhere to go: the directory of the guard is gone.
+    std::fs::remove_dir_all(tmp.path()).unwrap();
+    assert!(guard.rewrite().is_err());
+    assert!(matches!(guard.check_and_record(vote(6, 1)), Err(crate::GuardError::Store(_))));
+    assert!(guard.export(of()).is_err());
+    let file = SignState::new(of(), &marks(&[vote(9, 1)]));
+    assert!(matches!(guard.import(&file, &of(), false), Err(ImportError::Store(_))));
+    assert_eq!(guard.newest(), Some(5));
+}
