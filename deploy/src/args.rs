@@ -1,5 +1,6 @@
 //! The command tree of `rota-devnet`.
 
+use crate::netns::Namespaces;
 use clap::{Args, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf};
 
@@ -113,6 +114,9 @@ pub struct UpArgs {
     /// Log directives of the nodes.
     #[arg(long, default_value = "info", value_name = "FILTER")]
     pub log_filter: String,
+    /// Network namespaces that exist already, for tests: PREFIX@A.B.C.
+    #[arg(long, hide = true)]
+    pub netns: Option<Namespaces>,
     /// Set by --detach for the process that stays.
     #[arg(long, hide = true)]
     pub supervised: bool,

@@ -1,6 +1,6 @@
 //! Which processes make a devnet, and where each listens.
 
-use crate::{layout::Layout, proc::Spec};
+use crate::{layout::Layout, netns::Namespaces, proc::Spec};
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, Role, RpcSettings,
     WebConfig,
@@ -69,6 +69,8 @@ pub struct NodePlan {
     pub web: SocketAddr,
     /// Port of libp2p for TCP and UDP; the follower has none.
     pub p2p: Option<u16>,
+    /// The network namespace that it runs in, if not in this one.
+    pub netns: Option<String>,
 }
 
 /// Everything that runs.
@@ -76,8 +78,8 @@ pub struct NodePlan {
 pub struct Plan {
     /// Where files are.
     pub layout: Layout,
-    /// Port of the L1.
-    pub l1_port: u16,
+    /// Where the L1 listens.
+    pub l1: SocketAddr,
     /// Seconds between two L1 blocks.
     pub block_time: u16,
     /// Nodes, the follower last.
@@ -98,6 +100,7 @@ impl Plan {
             rpc: local(ports.rpc, i),
             web: local(ports.web, i),
             p2p: Some(ports.p2p.saturating_add(i)),
+            netns: None,
         };
         let mut nodes: Vec<NodePlan> = (0..sequencers).map(sequencer).collect();
         nodes.push(NodePlan {
@@ -106,8 +109,9 @@ impl Plan {
             rpc: local(ports.follower_rpc, 0),
             web: local(ports.follower_web, 0),
             p2p: None,
+            netns: None,
         });
-        Self { layout, l1_port: ports.l1, block_time: 2, nodes, log_filter: "info".into() }
+        Self { layout, l1: local(ports.l1, 0), block_time: 2, nodes, log_filter: "info".into() }
     }
 
     /// Sequencers alone.
@@ -115,10 +119,22 @@ impl Plan {
         self.nodes.retain(|n| n.role == Role::Sequencer);
     }
 
+    /// Moves the sequencers into network namespaces, and the L1 to where all of them reach it.
+    pub(crate) fn spread(&mut self, spaces: &Namespaces) {
+        self.l1.set_ip(spaces.l1().into());
+        let sequencers = self.nodes.iter_mut().filter(|n| n.role == Role::Sequencer);
+        for (i, node) in (0u8..).zip(sequencers) {
+            let host = spaces.sequencer(i).into();
+            node.rpc.set_ip(host);
+            node.web.set_ip(host);
+            node.netns = Some(spaces.of(&node.name));
+        }
+    }
+
     /// JSON-RPC and blobs of the L1.
     #[must_use]
     pub fn l1_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.l1_port)
+        format!("http://{}", self.l1)
     }
 
     /// The nodes that are in the set.
@@ -138,8 +154,9 @@ impl Plan {
     /// The first that is not.
     pub fn check_ports(&self) -> Result<(), Taken> {
         let local = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        check_tcp(local(self.l1_port), "L1")?;
-        for node in &self.nodes {
+        check_tcp(self.l1, "L1")?;
+        // A port in another namespace cannot be tried from here.
+        for node in self.nodes.iter().filter(|n| n.netns.is_none()) {
             check_tcp(node.rpc, &format!("JSON-RPC of {}", node.name))?;
             check_tcp(node.web, &format!("web of {}", node.name))?;
             if let Some(p2p) = node.p2p {
@@ -155,19 +172,13 @@ impl Plan {
     #[must_use]
     pub fn l1_spec(&self, anvil: &Path, block_time: u16) -> Spec {
         let text = |s: &str| OsString::from(s);
-        let mut args: Vec<OsString> = [
-            "--host",
-            "127.0.0.1",
-            "--hardfork",
-            "osaka",
-            "--slots-in-an-epoch",
-            "2",
-            "--enable-tx-gas-limit",
-        ]
-        .map(text)
-        .into();
+        let mut args: Vec<OsString> =
+            ["--hardfork", "osaka", "--slots-in-an-epoch", "2", "--enable-tx-gas-limit"]
+                .map(text)
+                .into();
         for (flag, value) in [
-            ("--port", self.l1_port.to_string()),
+            ("--host", self.l1.ip().to_string()),
+            ("--port", self.l1.port().to_string()),
             ("--chain-id", L1_CHAIN_ID.to_string()),
             ("--block-time", block_time.to_string()),
             ("--mnemonic", crate::accounts::MNEMONIC.to_owned()),
@@ -184,15 +195,24 @@ impl Plan {
     #[must_use]
     pub fn node_spec(&self, rota: &Path, node: &NodePlan) -> Spec {
         let config = self.layout.node(&node.name).join("rota.toml");
-        let args = vec!["run".into(), "--config".into(), config.into()];
-        Spec { program: rota.into(), args, log: Some(self.layout.log(&node.name)) }
+        let run: [OsString; 3] = ["run".into(), "--config".into(), config.into()];
+        let log = Some(self.layout.log(&node.name));
+        let Some(netns) = &node.netns else {
+            return Spec { program: rota.into(), args: run.into(), log };
+        };
+        // It becomes the program: process id and parent stay.
+        let mut args: Vec<OsString> = ["netns", "exec", netns].map(OsString::from).into();
+        args.push(rota.into());
+        args.extend(run);
+        Spec { program: "ip".into(), args, log }
     }
 
     /// The settings of a node. The follower gets the L1 and nothing else.
     #[must_use]
     pub fn config(&self, node: &NodePlan) -> Config {
+        let host = node.rpc.ip();
         let listen = node.p2p.map_or_else(Vec::new, |port| {
-            vec![format!("/ip4/127.0.0.1/tcp/{port}"), format!("/ip4/127.0.0.1/udp/{port}/quic-v1")]
+            vec![format!("/ip4/{host}/tcp/{port}"), format!("/ip4/{host}/udp/{port}/quic-v1")]
         });
         Config {
             moniker: node.name.clone(),
@@ -227,7 +247,7 @@ mod tests {
     fn no_two_processes_want_one_port() {
         for base in [None, Some(40_000)] {
             let plan = Plan::new(Layout::new(Path::new("/x")), 9, PortPlan::new(base).unwrap());
-            let mut ports = vec![plan.l1_port];
+            let mut ports = vec![plan.l1.port()];
             for node in &plan.nodes {
                 ports.extend([node.rpc.port(), node.web.port()]);
                 ports.extend(node.p2p);

@@ -102,7 +102,8 @@ async fn join(
     let poster = keys.poster.as_ref().ok_or_else(missing)?;
     l1.pay(&owner, poster.address(), eth(POSTING)).await?;
     let port = node.p2p.unwrap_or_default();
-    let peer = format!("/ip4/127.0.0.1/udp/{port}/quic-v1/p2p/{}", keys.identity.peer_id());
+    let (host, id) = (node.rpc.ip(), keys.identity.peer_id());
+    let peer = format!("/ip4/{host}/udp/{port}/quic-v1/p2p/{id}");
     let hot = OperatorKeys { seq: &hot.seq, vote: &hot.vote };
     l1.join(&owner, hot, &peer, eth(STAKE)).await?;
     Ok(())

@@ -106,6 +106,9 @@ fn plan(layout: &Layout, args: &UpArgs) -> Result<Plan, Failure> {
     if args.no_follower {
         plan.leave_out_follower();
     }
+    if let Some(spaces) = &args.netns {
+        plan.spread(spaces);
+    }
     plan.log_filter.clone_from(&args.log_filter);
     plan.check_ports().map_err(|taken| {
         Failure::new(Exit::Config, taken)
@@ -352,6 +355,7 @@ fn supervised_args(layout: &Layout, args: &UpArgs) -> Vec<OsString> {
         ("--log-filter", args.log_filter.clone()),
     ];
     values.extend(args.base_port.map(|p| ("--base-port", p.to_string())));
+    values.extend(args.netns.as_ref().map(|n| ("--netns", n.to_string())));
     for (flag, value) in values {
         out.extend([OsString::from(flag), value.into()]);
     }
