@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation sim model contracts e2e bench fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation sim model contracts e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -64,6 +64,10 @@ bench: clients ## the figures of the README, on this machine
 	cargo build --locked --release -p rota-node -p rota-deploy
 	cargo run --locked --release -p rota-tests --example bench
 	cargo run --locked --release -p rota-execution --example bench
+
+kills: clients ## what deaths of the leader cost, on this machine: make kills N=200
+	cargo build --locked -p rota-node -p rota-deploy
+	cargo run --locked -p rota-tests --example kills -- $(or $(N),200) $(or $(SEED),1) target/kills.json
 
 fmt: ## write the format
 	cargo fmt --all

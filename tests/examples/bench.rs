@@ -4,7 +4,7 @@
 //! the limit measured in the same run: a bare HTTP round trip of the same server.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
-use rota_tests::live::{Devnet, Rpc, account, load_account, quantity, transfer};
+use rota_tests::live::{Devnet, Rpc, fund, load_account, quantity, transfer};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -20,7 +20,7 @@ fn main() {
     let seconds = args.get(1).copied().unwrap_or(10);
     let net = Devnet::up(43_000, &["--nodes", &nodes.to_string()]);
     println!("{nodes} sequencers and a follower on this machine, {seconds} s per line");
-    fund(&net);
+    fund(&net, 32);
     floor(&net);
     let leader = net.leader();
     paced(&net, &leader, "preconfirmed", 50, 5);
@@ -33,36 +33,6 @@ fn main() {
     }
     usage(&net, "after saturation");
     consensus(&net);
-}
-
-/// Every load account gets a balance from the first test account.
-fn fund(net: &Devnet) {
-    let (mut rpc, key) = (net.rpc("n1"), account());
-    let from = format!("{}", key.address());
-    let nonce = quantity(&rpc.call("eth_getTransactionCount", json!([from, "pending"])).unwrap());
-    for i in 0..32 {
-        let raw = fund_one(net.chain_id, nonce + i, load_account(i).address());
-        rpc.call("eth_sendRawTransactionSync", json!([raw, 10_000])).unwrap();
-    }
-}
-
-fn fund_one(chain_id: u64, nonce: u64, to: alloy_primitives::Address) -> alloy_primitives::Bytes {
-    use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-    use alloy_eips::eip2718::Encodable2718;
-    use alloy_primitives::{Signature, TxKind, U256};
-    let tx = TxEip1559 {
-        chain_id,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 20_000_000_000,
-        max_priority_fee_per_gas: 1,
-        to: TxKind::Call(to),
-        value: U256::from(100_000_000_000_000_000_000u128),
-        ..Default::default()
-    };
-    let sig = account().sign(&tx.signature_hash());
-    let signature = Signature::from_bytes_and_parity(&sig[..64], sig[64] == 28);
-    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
 }
 
 fn floor(net: &Devnet) {

@@ -1,209 +1,178 @@
-//! Real processes: a devnet of its own, and a JSON-RPC client small enough to time with.
+//! Real processes: a devnet of its own, what is done to it, and what its clients see.
 //!
-//! Invariant: a `Devnet` takes everything it started down with it, also when a test panics.
+//! Invariant: a `Devnet` takes everything it started down with it, also when a test panics; and it runs copies of the
+//! programs, so that a build in between does not exchange them under it.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `rpc`, `ws` | clients small enough to time with |
+//! | `tx` | accounts and transactions |
+//! | `wallet` | users who send, are promised things, and go to another node when theirs is down |
+//! | `tape` | subscribers who write down every frame, ack and retraction |
+//! | `lan` | network namespaces that can be cut off |
+//! | `chaos` | what happens to nodes, and waiting until they are well again |
+//! | `audit` | what the disks say afterwards, against what was promised |
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, hex};
-use rota_types::VoteKey;
+mod audit;
+mod chaos;
+mod lan;
+mod rpc;
+mod tape;
+mod tx;
+mod wallet;
+mod ws;
+
+pub use audit::{Audit, LostFrame};
+pub use chaos::LONG;
+pub use lan::Lan;
+pub use rpc::{Asker, Rpc, ask, get, quantity};
+pub use tape::{FrameSeen, Heard, Session, Tape, Tapes, What};
+pub use tx::{ACCOUNT, account, fund, load_account, sign, transfer};
+pub use wallet::{Ledger, Promise, Sent, Wallets};
+
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
-/// Key of the first test account of every devnet (the well-known development mnemonic).
-pub const ACCOUNT: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-
-/// A JSON-RPC connection that stays open.
-pub struct Rpc {
-    addr: String,
-    stream: BufReader<TcpStream>,
-}
-
-impl Rpc {
-    /// Connects.
-    pub fn connect(addr: &str) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        Ok(Self { addr: addr.to_owned(), stream: BufReader::new(stream) })
-    }
-
-    /// Calls a method; the error of the server is the `Err`.
-    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, String> {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut answer = self.post(&body.to_string()).map_err(|e| e.to_string())?;
-        match answer.get_mut("result") {
-            Some(result) => Ok(result.take()),
-            None => Err(answer["error"].to_string()),
-        }
-    }
-
-    fn post(&mut self, body: &str) -> std::io::Result<Value> {
-        let request = format!(
-            "POST / HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.addr,
-            body.len()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut length = 0usize;
-        loop {
-            let mut line = String::new();
-            if self.stream.read_line(&mut line)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let line = line.trim().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(n) = line.strip_prefix("content-length:") {
-                length = n.trim().parse().unwrap_or(0);
-            }
-        }
-        let mut bytes = vec![0; length];
-        self.stream.read_exact(&mut bytes)?;
-        serde_json::from_slice(&bytes).map_err(std::io::Error::other)
-    }
-}
-
-/// `GET path`, as text.
-pub fn get(addr: &str, path: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let status = text.split_whitespace().nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, b)| b).to_owned();
-    Ok((status, body))
-}
-
-/// A signed transfer for a live network.
-pub fn transfer(key: &VoteKey, chain_id: u64, nonce: u64) -> Bytes {
-    let tx = TxEip1559 {
-        chain_id,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 20_000_000_000,
-        max_priority_fee_per_gas: 1_000_000,
-        to: TxKind::Call(Address::repeat_byte(0x77)),
-        value: U256::from(1),
-        ..Default::default()
-    };
-    let sig = key.sign(&tx.signature_hash());
-    let signature = Signature::from_bytes_and_parity(&sig[..64], sig[64] == 28);
-    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
-}
-
-/// The key of the first test account.
-pub fn account() -> VoteKey {
-    let secret: [u8; 32] = hex::decode(ACCOUNT).unwrap().try_into().unwrap();
-    VoteKey::from_secret(&secret).unwrap()
-}
-
-/// The key of load account `i`, funded by the caller.
-pub fn load_account(i: u64) -> VoteKey {
-    VoteKey::from_secret(&alloy_primitives::keccak256(format!("load/{i}")).0).unwrap()
+struct NodeAt {
+    name: String,
+    rpc: String,
+    web: String,
 }
 
 /// A devnet with its directory and ports.
 pub struct Devnet {
     dir: tempfile::TempDir,
-    bin: PathBuf,
-    nodes: Vec<(String, String, String)>,
+    nodes: Vec<NodeAt>,
     l1_pid: u64,
     /// Chain id of the rollup.
     pub chain_id: u64,
+    /// Dropped after the processes in it.
+    lan: Option<Lan>,
 }
 
 impl Devnet {
     /// Brings one up and waits until it is ready.
     pub fn up(base_port: u16, args: &[&str]) -> Self {
+        Self::bring_up(base_port, args, None)
+    }
+
+    /// Brings one up whose sequencers are in network namespaces of their own.
+    pub fn up_on(lan: Lan, base_port: u16, args: &[&str]) -> Self {
+        Self::bring_up(base_port, args, Some(lan))
+    }
+
+    fn bring_up(base_port: u16, args: &[&str], lan: Option<Lan>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let bin = binaries();
-        let mut devnet = Self { dir, bin, nodes: Vec::new(), l1_pid: 0, chain_id: 0 };
-        let port = base_port.to_string();
-        let mut all = vec!["up", "--detach", "--base-port", &port];
-        all.extend_from_slice(args);
-        // Tools are shared between runs: they are only read.
-        let tools = devnet.bin.join("devnet-tools");
-        std::fs::create_dir_all(&tools).unwrap();
-        std::os::unix::fs::symlink(&tools, devnet.root().join("tools")).unwrap();
-        let out = devnet.rota_devnet(&all);
+        let mut devnet = Self { dir, nodes: Vec::new(), l1_pid: 0, chain_id: 0, lan };
+        devnet.copy_programs();
+        let mut all: Vec<String> =
+            ["up", "--detach", "--base-port"].iter().map(|a| (*a).to_owned()).collect();
+        all.push(base_port.to_string());
+        if let Some(lan) = &devnet.lan {
+            all.extend(["--netns".to_owned(), lan.spec()]);
+        }
+        all.extend(args.iter().map(|a| (*a).to_owned()));
+        let out = devnet.rota_devnet(&all.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(out.status.success(), "{}", text(&out));
-        let state = std::fs::read(devnet.root().join("devnet/state.json")).unwrap();
-        let state: Value = serde_json::from_slice(&state).unwrap();
+        let state = devnet.state();
         devnet.chain_id = state["chain_id"].as_u64().unwrap();
         devnet.l1_pid = state["l1_pid"].as_u64().unwrap();
         let field = |n: &Value, f: &str| n[f].as_str().unwrap().to_owned();
         for node in state["nodes"].as_array().unwrap() {
-            devnet.nodes.push((field(node, "name"), field(node, "rpc"), field(node, "web")));
+            let [name, rpc, web] = ["name", "rpc", "web"].map(|f| field(node, f));
+            devnet.nodes.push(NodeAt { name, rpc, web });
         }
         devnet
     }
 
+    fn copy_programs(&self) {
+        let built = binaries();
+        std::fs::create_dir_all(self.bin()).unwrap();
+        for program in ["rota", "rota-devnet"] {
+            std::fs::copy(built.join(program), self.bin().join(program)).unwrap();
+        }
+        // Tools are shared between runs: they are only read.
+        let tools = built.join("devnet-tools");
+        std::fs::create_dir_all(&tools).unwrap();
+        std::os::unix::fs::symlink(&tools, self.root().join("tools")).unwrap();
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.root().join("bin")
+    }
     fn root(&self) -> &Path {
         self.dir.path()
     }
+    /// The namespaces that the sequencers are in.
+    pub fn lan(&self) -> &Lan {
+        self.lan.as_ref().expect("a devnet that was brought up on a lan")
+    }
+    /// A file or directory of the devnet.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.root().join("devnet").join(name)
+    }
     /// Data directory of a node.
     pub fn datadir(&self, name: &str) -> PathBuf {
-        self.root().join("devnet").join(name)
+        self.file(name)
+    }
+    /// What the supervisor says of its processes.
+    pub fn state(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.file("state.json")).unwrap()).unwrap()
     }
     /// The program `rota`.
     pub fn rota(&self) -> Command {
-        Command::new(self.bin.join("rota"))
+        Command::new(self.bin().join("rota"))
     }
     /// Runs `rota-devnet` on this devnet.
     pub fn rota_devnet(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(self.bin.join("rota-devnet"));
+        let mut command = Command::new(self.bin().join("rota-devnet"));
         command.arg("--dir").arg(self.root()).args(args).output().unwrap()
     }
     /// Names of the sequencers.
     pub fn sequencers(&self) -> Vec<String> {
-        self.nodes.iter().map(|n| n.0.clone()).filter(|n| n != "follower").collect()
+        self.nodes.iter().map(|n| n.name.clone()).filter(|n| n != "follower").collect()
     }
     /// JSON-RPC address of a node.
     pub fn rpc_addr(&self, name: &str) -> String {
-        self.nodes.iter().find(|n| n.0 == name).unwrap().1.clone()
+        self.nodes.iter().find(|n| n.name == name).unwrap().rpc.clone()
     }
     /// Web address of a node.
     pub fn web_addr(&self, name: &str) -> String {
-        self.nodes.iter().find(|n| n.0 == name).unwrap().2.clone()
+        self.nodes.iter().find(|n| n.name == name).unwrap().web.clone()
     }
     /// A connection to a node.
     pub fn rpc(&self, name: &str) -> Rpc {
         Rpc::connect(&self.rpc_addr(name)).unwrap()
+    }
+    /// `seq_status` of a node, if it answers.
+    pub fn status(&self, name: &str) -> Option<Value> {
+        ask(&self.rpc_addr(name), "seq_status", json!([]))
     }
     /// The real `cast`.
     pub fn cast(&self) -> Command {
         let modules = self.root().join("tools/node_modules/@foundry-rs");
         Command::new(modules.join("cast-linux-amd64/bin/cast"))
     }
-    /// Sends a signal to the L1, such as `STOP` or `CONT`.
-    pub fn signal_l1(&self, signal: &str) {
-        let pid = self.l1_pid.to_string();
-        let sent = Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap();
-        assert!(sent.success(), "kill -{signal} of the L1");
-    }
     /// Name of the sequencer that leads now.
     pub fn leader(&self) -> String {
-        until(Duration::from_secs(20), "a leader", || {
-            self.sequencers().into_iter().find(|name| {
-                let status = Rpc::connect(&self.rpc_addr(name))
-                    .map_err(|e| e.to_string())
-                    .and_then(|mut rpc| rpc.call("seq_status", json!([])));
-                status.is_ok_and(|s| s["state"] == "leading")
-            })
+        until(Duration::from_secs(60), "a leader", || {
+            let leads = |name: &String| self.status(name).is_some_and(|s| s["state"] == "leading");
+            self.sequencers().into_iter().find(leads)
         })
     }
-    /// Newest lines of the logs, for a failure's message.
+    /// Newest lines of the logs and where each node is, for a failure's message.
     pub fn logs(&self) -> String {
-        text(&self.rota_devnet(&["logs"]))
+        let mut all = text(&self.rota_devnet(&["logs"]));
+        for name in self.sequencers() {
+            let status = self.status(&name).unwrap_or_default();
+            all.push_str(&format!("{name} at the end: {status}\n"));
+        }
+        all
     }
 }
 
@@ -211,6 +180,7 @@ impl Drop for Devnet {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.logs());
+            self.keep_files();
         }
         self.rota_devnet(&["down", "--wipe"]);
     }
@@ -231,11 +201,6 @@ pub fn until<T>(deadline: Duration, what: &str, mut probe: impl FnMut() -> Optio
 /// Both outputs of a command.
 pub fn text(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
-
-/// A quantity of JSON-RPC.
-pub fn quantity(value: &Value) -> u64 {
-    u64::from_str_radix(value.as_str().unwrap_or("0x0").trim_start_matches("0x"), 16).unwrap_or(0)
 }
 
 /// Where this build's programs are: beside the test itself.
