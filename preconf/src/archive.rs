@@ -103,11 +103,6 @@ impl Archive {
         self.kept.get(reference)
     }
 
-    /// Forgets everything: the height is decided.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Whether a report (its signature is checked already) tells of a chain that may have been accepted.
     pub fn judge(&mut self, report: &Status, view: &InitView<'_>) -> Result<(), Unjustified> {
         if report.best_round < 0 || i64::from(report.best_round) >= i64::from(report.round) {
@@ -129,11 +124,7 @@ impl Archive {
     }
 
     /// Judges an opening whose signatures are checked, and what it rests on.
-    pub fn check(
-        &mut self,
-        signed: &SignedTermInit,
-        view: &InitView<'_>,
-    ) -> Result<B256, BadInit> {
+    pub fn check(&mut self, signed: &SignedTermInit, view: &InitView<'_>) -> Result<B256, BadInit> {
         let hash = signed.init.hash(&view.rules.domain);
         if let Some(verdict) = self.inits.get(&hash) {
             return verdict.clone().map(|()| hash);

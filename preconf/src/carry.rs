@@ -96,9 +96,9 @@ pub fn select(
         at = hash;
         depth = depth.saturating_add(1);
         g = g.saturating_add(1);
-        closed = pool.get(&hash).is_some_and(|f| {
-            f.height() == base.height && f.signed.header.flags.has(Flags::CLOSE)
-        });
+        closed = pool
+            .get(&hash)
+            .is_some_and(|f| f.height() == base.height && f.signed.header.flags.has(Flags::CLOSE));
     }
     Select::Carry { g, hash: at, closed }
 }
@@ -128,10 +128,11 @@ fn clip(view: &InitView<'_>, tip: &B256) -> Select {
     };
     let closes = |f: &Frame| f.height() == base.height && f.signed.header.flags.has(Flags::CLOSE);
     let close = path.iter().find(|f| closes(f));
-    close.or_else(|| path.last()).map_or(
-        Select::Carry { g: base.base.g, hash: base.base.hash, closed: false },
-        |f| Select::Carry { g: f.g(), hash: f.hash, closed: closes(f) },
-    )
+    close
+        .or_else(|| path.last())
+        .map_or(Select::Carry { g: base.base.g, hash: base.base.hash, closed: false }, |f| {
+            Select::Carry { g: f.g(), hash: f.hash, closed: closes(f) }
+        })
 }
 
 /// Why a TermInit, or what a report rests on, is refused. Its signer is at fault, unless something is
@@ -156,10 +157,7 @@ pub enum BadInit {
 
 /// Checks every signature of a TermInit of the undecided height, and that its reports are of more than two
 /// thirds.
-pub fn check_signatures(
-    signed: &SignedTermInit,
-    view: &InitView<'_>,
-) -> Result<(), BadInit> {
+pub fn check_signatures(signed: &SignedTermInit, view: &InitView<'_>) -> Result<(), BadInit> {
     let init = &signed.init;
     let base = view.chain.base();
     if init.height != base.height || init.epoch != view.set.epoch() || init.round == 0 {

@@ -262,10 +262,7 @@ impl Decode for Request {
         Ok(match r.u8("request kind")? {
             1 => Self::Frames { from_g: r.u64("from_g")?, tip: r.hash("tip")? },
             2 => Self::Heights { from: r.u64("from")?, count: r.u32("count")? },
-            3 => Self::Justification {
-                height: r.u64("height")?,
-                reference: r.hash("reference")?,
-            },
+            3 => Self::Justification { height: r.u64("height")?, reference: r.hash("reference")? },
             _ => return Err(DecodeError::Invalid("unknown request kind")),
         })
     }

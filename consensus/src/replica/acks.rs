@@ -34,7 +34,9 @@ impl Replica {
 
     /// Tells how far more than two thirds have stored, when that moved.
     pub(super) fn tally(&mut self, out: &mut Vec<Output>) {
-        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set, &self.rules) else { return };
+        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set, &self.rules) else {
+            return;
+        };
         if g <= self.tallied {
             return;
         }
@@ -67,7 +69,7 @@ impl Replica {
         }
         self.acked = (height, round, g);
         self.acked_hash = frame_hash;
-        let init_hash = self.accepted.unwrap_or_default();
+        let init_hash = self.open.accepted.unwrap_or_default();
         let epoch = self.set.epoch();
         let ack = Ack { epoch, height, round, signer: keys.index, g, frame_hash, init_hash };
         let message = Message::Ack(SignedAck::sign(ack, &keys.seq, &self.rules.domain));
@@ -77,7 +79,7 @@ impl Replica {
     /// The newest ack point that is allowed now.
     fn ackable(&self) -> Option<(u64, alloy_primitives::B256)> {
         // A1: in a round above 0 only the chain that this round's TermInit opened.
-        if self.round > 0 && self.accepted.is_none() {
+        if self.round > 0 && self.open.accepted.is_none() {
             return None;
         }
         // A4: compatible with everything prevoted at this height.
@@ -109,14 +111,14 @@ impl Replica {
             && from == Some(v.signer)
             && v.vote.round <= self.round.saturating_add(ROUNDS_AHEAD)
         {
-            self.nil_precommits.entry(v.vote.round).or_default().insert(v.signer);
+            self.open.nil_precommits.entry(v.vote.round).or_default().insert(v.signer);
         }
     }
 
     /// More than two thirds of nil precommits decide nothing whatever else arrives: waiting for the rest of
     /// the round would only lengthen the gap that a dead leader leaves.
     pub(super) fn hurry_on(&mut self, now: rota_types::Millis) {
-        let Some(signers) = self.nil_precommits.get(&self.round) else { return };
+        let Some(signers) = self.open.nil_precommits.get(&self.round) else { return };
         let power = |i: &u16| self.set.get(*i).map_or(0, rota_types::Validator::power);
         let weight = signers.iter().map(power).fold(0, u64::saturating_add);
         if self.set.is_quorum(weight) {
@@ -129,7 +131,7 @@ impl Replica {
         if let Intent::Vote { value_id, .. } = intent
             && !value_id.is_zero()
         {
-            self.prevoted.insert(*value_id);
+            self.open.prevoted.insert(*value_id);
         }
     }
 }

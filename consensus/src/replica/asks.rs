@@ -35,9 +35,6 @@ impl Asks {
     pub(super) fn has(&self, name: &B256) -> bool {
         self.open.contains_key(name)
     }
-    pub(super) fn clear(&mut self) {
-        self.open.clear();
-    }
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.open.values().map(|a| a.at.saturating_add(ASK_AGAIN_MS)).min()
     }
@@ -91,7 +88,7 @@ const fn name(need: &Need) -> B256 {
 impl Replica {
     /// Asks `from`, who named it, for what is missing.
     pub(super) fn ask_for(&mut self, now: Millis, from: u16, need: Need, out: &mut Vec<Output>) {
-        if Some(from) != self.index() && self.asks.note(now, need, from) {
+        if Some(from) != self.index() && self.open.asks.note(now, need, from) {
             self.put_question(from, need, out);
         }
     }
@@ -112,15 +109,15 @@ impl Replica {
     /// Asks others for what did not come.
     pub(super) fn ask_others(&mut self, now: Millis, out: &mut Vec<Output>) {
         let n = u16::try_from(self.set.len()).unwrap_or(u16::MAX);
-        for need in self.asks.due(now) {
+        for need in self.open.asks.due(now) {
             let here = match &need {
                 Need::Frame(hash) => self.pool.path(&self.chain.base().base.hash, hash).is_ok(),
-                Need::Justification(reference) => self.archive.get(reference).is_some(),
+                Need::Justification(reference) => self.open.archive.get(reference).is_some(),
             };
-            let to = if here { None } else { self.asks.next(now, &need, (self.index(), n)) };
+            let to = if here { None } else { self.open.asks.next(now, &need, (self.index(), n)) };
             match to {
                 Some(to) => self.put_question(to, need, out),
-                None => drop(self.asks.open.remove(&name(&need))),
+                None => drop(self.open.asks.open.remove(&name(&need))),
             }
         }
     }

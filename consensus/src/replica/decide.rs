@@ -90,7 +90,7 @@ impl Replica {
     /// Gives the machine the value that the accepted chain closes the height with.
     pub(super) fn offer(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<bool, Fatal> {
         let Some((header, id)) = self.chain.header(self.height) else { return Ok(false) };
-        if !self.offered.insert(*id) {
+        if !self.open.offered.insert(*id) {
             return Ok(false);
         }
         let header = Arc::new(header.clone());
@@ -116,13 +116,14 @@ impl Replica {
 
     /// Proposes when the machine asked for a value and the chain has one.
     pub(super) fn propose(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<bool, Fatal> {
-        if self.need_value != Some(self.round) || (self.round > 0 && self.init.is_none()) {
+        if self.open.need_value != Some(self.round) || (self.round > 0 && self.open.init.is_none())
+        {
             return Ok(false);
         }
         let Some((header, _)) = self.chain.header(self.height) else { return Ok(false) };
         let header = Arc::new(header.clone());
-        let init = self.init.clone().filter(|_| self.round > 0);
-        self.need_value = None;
+        let init = self.open.init.clone().filter(|_| self.round > 0);
+        self.open.need_value = None;
         let mut acts = Vec::new();
         let place = (self.height, self.round);
         self.machine.propose(place, header, init, &mut self.guard, &mut acts)?;
@@ -177,7 +178,7 @@ impl Replica {
             key: None,
         };
         self.machine = Machine::new(self.height, members.clone(), setup);
-        self.offered.clear();
+        self.open.offered.clear();
         let mut acts = Vec::new();
         self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
         self.perform(now, acts, out)
@@ -191,25 +192,8 @@ impl Replica {
         let base = self.chain.base().clone();
         self.height = base.height;
         self.round = 0;
-        self.need_value = None;
-        self.offered.clear();
-        self.prevoted.clear();
-        self.nil_precommits.clear();
-        self.accepted = None;
-        self.taken = None;
-        self.best = (0, Default::default());
-        self.init = None;
-        self.inits.clear();
-        self.refused_init = false;
-        self.archive.clear();
-        self.polkas.clear();
-        self.logged = super::justify::Logged::default();
-        self.own_status = None;
-        self.reports = true;
-        self.later.clear();
+        self.open = super::open::Open::default();
         self.equivocators.retain(|(term, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
-        self.waiting.clear();
-        self.asks.clear();
         self.acks.prune(base.base.g);
         self.pool.prune(base.base.g);
         self.statuses.prune(base.height);

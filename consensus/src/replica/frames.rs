@@ -54,9 +54,9 @@ impl Replica {
     fn next_frame(&self, now: Millis, out: &mut Vec<Output>) -> Option<Arc<Frame>> {
         // In a round above 0 nothing is accepted before the round's TermInit, and nothing after the
         // height's CLOSE (A5).
-        let past = self.chain.header(self.height).is_some()
-            && !self.rules.off(Mutation::SpeculativeAck);
-        if self.round > 0 && (self.accepted.is_none() || past) {
+        let past =
+            self.chain.header(self.height).is_some() && !self.rules.off(Mutation::SpeculativeAck);
+        if self.round > 0 && (self.open.accepted.is_none() || past) {
             return None;
         }
         if self.chain.context().height > self.height.saturating_add(1) {
@@ -65,7 +65,7 @@ impl Replica {
         let mut fits: Vec<Arc<Frame>> = Vec::new();
         for frame in self.pool.children(&self.chain.tip().hash) {
             // What this node accepted before a restart it accepts again, whatever its clock and L1 view say.
-            let own = self.logged.frames.contains(&frame.hash);
+            let own = self.open.logged.frames.contains(&frame.hash);
             if !own && (self.early(frame, now) || !self.origin_fits(frame)) {
                 continue;
             }

@@ -53,9 +53,9 @@ impl Replica {
         }
         if p.round > self.round {
             let round = p.round;
-            self.later.keep(self.round, round, from, Message::Proposal(Box::new(proposal)));
-        } else if self.waiting.len() < MAX_WAITING {
-            self.waiting.push((from, proposal));
+            self.open.later.keep(self.round, round, from, Message::Proposal(Box::new(proposal)));
+        } else if self.open.waiting.len() < MAX_WAITING {
+            self.open.waiting.push((from, proposal));
         }
     }
 
@@ -67,7 +67,7 @@ impl Replica {
     ) -> Result<bool, Fatal> {
         self.retry_inits(now, out);
         let mut moved = false;
-        for (from, proposal) in std::mem::take(&mut self.waiting) {
+        for (from, proposal) in std::mem::take(&mut self.open.waiting) {
             let round = proposal.proposal.round;
             if let Some(init) = proposal.init.clone().filter(|_| round == self.round) {
                 self.on_init(now, from, Arc::new(init), out);
@@ -78,8 +78,8 @@ impl Replica {
                 if self.finished {
                     return Ok(true);
                 }
-            } else if round == self.round && self.waiting.len() < MAX_WAITING {
-                self.waiting.push((from, proposal));
+            } else if round == self.round && self.open.waiting.len() < MAX_WAITING {
+                self.open.waiting.push((from, proposal));
             }
         }
         Ok(moved)
@@ -103,7 +103,7 @@ impl Replica {
             return self.take_reproposal(now, proposal, out);
         }
         let on_chain = self.chain.header(self.height).is_some_and(|(_, id)| *id == p.value_id);
-        Ok(self.accepted == Some(p.init_hash) && on_chain)
+        Ok(self.open.accepted == Some(p.init_hash) && on_chain)
     }
 
     /// Takes a re-proposal as this round's, once its polka is known and its frames are here. It is accepted
@@ -116,7 +116,7 @@ impl Replica {
     ) -> Result<bool, Fatal> {
         let p = &proposal.proposal;
         let reference = p.digest(&self.rules.domain);
-        if self.accepted.or(self.taken).is_some_and(|other| other != reference) {
+        if self.open.accepted.or(self.open.taken).is_some_and(|other| other != reference) {
             return Ok(false);
         }
         let Some(polka) = self.machine.polka(p.pol_round, &p.value_id) else { return Ok(false) };
@@ -129,9 +129,9 @@ impl Replica {
                 return Ok(false);
             }
         }
-        self.taken = Some(reference);
-        self.polkas.insert((polka.round, polka.value_id), polka);
-        if self.offered.insert(p.value_id) {
+        self.open.taken = Some(reference);
+        self.open.polkas.insert((polka.round, polka.value_id), polka);
+        if self.open.offered.insert(p.value_id) {
             let header = Arc::new(proposal.header.clone());
             self.offer_value(now, header, p.round, false, out)?;
         }
@@ -140,12 +140,12 @@ impl Replica {
 
     /// This replica is about to prevote a value: if it is one proposed again, its chain is what counts.
     pub(super) fn on_prevote(&mut self, value_id: &B256, out: &mut Vec<Output>) {
-        if self.round == 0 || self.init.is_some() {
+        if self.round == 0 || self.open.init.is_some() {
             return;
         }
         let Some(proposal) = self.machine.reproposal(self.round, value_id) else { return };
         let round = u32::try_from(proposal.proposal.pol_round).unwrap_or(u32::MAX);
-        if let Some(polka) = self.polkas.get(&(round, *value_id)).cloned() {
+        if let Some(polka) = self.open.polkas.get(&(round, *value_id)).cloned() {
             self.adopt(Justification::Reproposal { proposal, polka }, out);
         }
     }
@@ -163,14 +163,14 @@ impl Replica {
             }
         }
         let reference = what.reference(&self.rules.domain);
-        self.accepted = Some(reference);
-        self.best = (i32::try_from(self.round).unwrap_or(i32::MAX), reference);
+        self.open.accepted = Some(reference);
+        self.open.best = (i32::try_from(self.round).unwrap_or(i32::MAX), reference);
         self.keep(what, reference, out);
     }
 
     /// After a restart: accepts again what the log says was accepted in this round.
     pub(super) fn accept_again(&mut self, now: Millis, round: u32, out: &mut Vec<Output>) {
-        match self.logged.accepted.remove(&round) {
+        match self.open.logged.accepted.remove(&round) {
             Some(Justification::Init(init)) => {
                 let hash = init.init.hash(&self.rules.domain);
                 self.accept_init(now, Arc::new(init), hash, out);
@@ -178,10 +178,10 @@ impl Replica {
             Some(what) => self.adopt(what, out),
             None => return,
         }
-        if self.accepted.is_none() {
+        if self.open.accepted.is_none() {
             // The frames are lost: what would be reported is less than what was accepted.
             tracing::warn!(height = self.height, round, "accepted frames are missing: no reports");
-            self.reports = false;
+            self.open.mute = true;
         }
     }
 
@@ -193,14 +193,14 @@ impl Replica {
         out: &mut Vec<Output>,
     ) {
         let reference = what.reference(&self.rules.domain);
-        if what.place().0 != self.height || !self.asks.has(&reference) {
+        if what.place().0 != self.height || !self.open.asks.has(&reference) {
             return;
         }
-        let mut archive = std::mem::take(&mut self.archive);
+        let mut archive = std::mem::take(&mut self.open.archive);
         if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
             out.push(Output::Fault { peer: from, what: format!("justification: {error}") });
         }
-        self.archive = archive;
+        self.open.archive = archive;
     }
 
     /// Answers what a peer asks of the undecided height; `None` for what only the database knows.
@@ -212,7 +212,7 @@ impl Replica {
                 Some(Response::Frames(frames.iter().map(|f| (*f.signed).clone()).collect()))
             }
             Request::Justification { height, reference } => {
-                let kept = self.archive.get(reference).filter(|_| *height == self.height);
+                let kept = self.open.archive.get(reference).filter(|_| *height == self.height);
                 Some(Response::Justification(kept.map(|k| Box::new((**k).clone()))))
             }
             Request::Heights { .. } => None,
@@ -228,6 +228,6 @@ impl Replica {
     pub(super) fn excluded_by_votes(&self) -> bool {
         let closed = self.chain.header(self.height);
         let against = |id: &B256| closed.is_none_or(|(_, own)| own != id);
-        !self.rules.off(Mutation::AckAgainstPrevote) && self.prevoted.iter().any(against)
+        !self.rules.off(Mutation::AckAgainstPrevote) && self.open.prevoted.iter().any(against)
     }
 }

@@ -32,8 +32,4 @@ impl Later {
             .map(|((_, from, _), message)| (from, message))
             .collect()
     }
-
-    pub(super) fn clear(&mut self) {
-        self.kept.clear();
-    }
 }

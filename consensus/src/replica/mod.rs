@@ -13,6 +13,7 @@ mod justify;
 mod later;
 mod lead;
 mod listen;
+mod open;
 mod own;
 mod perform;
 mod restore;
@@ -25,12 +26,9 @@ pub use listen::{Elsewhere, Observe};
 
 use crate::machine::{Fatal, Machine, Setup};
 use alloy_primitives::B256;
-use rota_preconf::{AckTally, Archive, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
+use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
 use rota_store::Watermarks;
-use rota_types::{
-    Env, Millis, PolkaCertificate, SeqKey, SignedProposal, SignedTermInit, Term, Tx, ValidatorSet,
-    VoteKey, wire::Message,
-};
+use rota_types::{Env, Millis, SeqKey, Term, Tx, ValidatorSet, VoteKey, wire::Message};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -82,34 +80,13 @@ pub struct Replica {
     finished: bool,
     /// The machine that finalised was given up.
     abandoned: bool,
-    need_value: Option<u32>,
-    offered: BTreeSet<B256>,
-    prevoted: BTreeSet<B256>,
-    /// Who precommitted nil, by round of this height.
-    nil_precommits: BTreeMap<u32, BTreeSet<u16>>,
-    accepted: Option<B256>,
-    /// The re-proposal of this round that went to consensus: no opening is accepted beside it.
-    taken: Option<B256>,
-    best: (i32, B256),
-    init: Option<Arc<SignedTermInit>>,
-    /// Openings of this round that wait for what they name.
-    inits: Vec<Arc<SignedTermInit>>,
-    /// This round's leader signed an opening that is not valid.
-    refused_init: bool,
-    archive: Archive,
-    /// Polkas that re-proposals of this height rest on.
-    polkas: BTreeMap<(u32, B256), PolkaCertificate>,
-    logged: justify::Logged,
-    own_status: Option<Message>,
-    later: later::Later,
-    waiting: Vec<(u16, SignedProposal)>,
+    open: open::Open,
     future: BTreeMap<u64, Vec<(u16, Message)>>,
     origins: BTreeMap<u64, (B256, B256)>,
     origin: Option<Env>,
     /// Leaders that signed two frames for one place of a term.
     equivocators: BTreeSet<(Term, u16)>,
     lead: lead::Lead,
-    asks: asks::Asks,
     sync: sync::Sync,
     acked: (u64, u32, u64),
     acked_hash: B256,
@@ -117,8 +94,6 @@ pub struct Replica {
     tallied: u64,
     tokens: u64,
     observing: bool,
-    /// Whether it may report: not where an earlier run, whose accepted chain is not known, reported.
-    reports: bool,
     listen: listen::Listen,
 }
 
@@ -179,28 +154,12 @@ impl Replica {
             leader: 0,
             finished: false,
             abandoned: false,
-            need_value: None,
-            offered: BTreeSet::new(),
-            prevoted: BTreeSet::new(),
-            nil_precommits: BTreeMap::new(),
-            accepted: None,
-            taken: None,
-            best: (0, B256::ZERO),
-            init: None,
-            inits: Vec::new(),
-            refused_init: false,
-            archive: Archive::default(),
-            polkas: BTreeMap::new(),
-            logged: justify::Logged::default(),
-            own_status: None,
-            later: later::Later::default(),
-            waiting: Vec::new(),
+            open: open::Open::default(),
             future: BTreeMap::new(),
             origins: BTreeMap::new(),
             origin: None,
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
-            asks: asks::Asks::default(),
             sync,
             acked: (0, 0, 0),
             acked_hash: B256::ZERO,
@@ -208,7 +167,6 @@ impl Replica {
             tallied: 0,
             tokens: 0,
             observing,
-            reports: true,
             listen: listen::Listen::new(restored.listen_ms, unknown),
         }
         .recall(&restored.wal, &restored.frames)
@@ -354,11 +312,11 @@ impl Replica {
             self.cut_at(now),
             self.sync.deadline(),
             self.listen.deadline(),
-            self.asks.deadline(),
+            self.open.asks.deadline(),
         ]
-            .into_iter()
-            .flatten()
-            .min()
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn members(&self) -> crate::context::Members {

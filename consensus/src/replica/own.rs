@@ -156,12 +156,8 @@ impl Claims<'_> {
             return;
         }
         let v = &signed.vote;
-        let intent = Intent::Vote {
-            height: v.height,
-            round: v.round,
-            kind: v.kind,
-            value_id: v.value_id,
-        };
+        let intent =
+            Intent::Vote { height: v.height, round: v.round, kind: v.kind, value_id: v.value_id };
         let signature = Signature::Vote(signed.signature);
         self.list.push(Claim { intent, digest: v.digest(self.domain), signature });
     }

@@ -28,7 +28,7 @@ impl Replica {
                 }
                 Act::Say(message) => {
                     if let Message::Polka(polka) = &message {
-                        self.polkas.insert((polka.round, polka.value_id), polka.clone());
+                        self.open.polkas.insert((polka.round, polka.value_id), polka.clone());
                     }
                     self.note_nil(self.index(), &message);
                     self.say_again(&message, out);
@@ -41,7 +41,7 @@ impl Replica {
                 Act::Cancel(timeout) => self.timers.cancel(timeout),
                 Act::CancelAll => self.timers.clear(),
                 Act::Round { round, proposer } => self.on_round(now, round, proposer, out)?,
-                Act::NeedValue { round } => self.need_value = Some(round),
+                Act::NeedValue { round } => self.open.need_value = Some(round),
                 Act::Decided { certificate, header } => {
                     self.on_decided(now, certificate, header, out)?;
                 }

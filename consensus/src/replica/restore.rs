@@ -14,11 +14,11 @@ impl Replica {
         for bytes in wal {
             match wal::decode(bytes, &self.rules.domain) {
                 Ok((height, Entry::Accepted(what))) if height == self.height => {
-                    self.logged.known.insert(what.reference(&self.rules.domain));
-                    self.logged.accepted.insert(what.place().1, what);
+                    self.open.logged.known.insert(what.reference(&self.rules.domain));
+                    self.open.logged.accepted.insert(what.place().1, what);
                 }
                 Ok((height, Entry::Reported(s))) if height == self.height => {
-                    self.logged.statuses.insert(s.status.round, s);
+                    self.open.logged.statuses.insert(s.status.round, s);
                 }
                 // An entry that does not decode ends the start, in `Machine::replay`.
                 _ => {}
@@ -26,7 +26,7 @@ impl Replica {
         }
         // In the order of the log: of two branches, the one that was accepted in round 0.
         for frame in frames {
-            self.logged.frames.insert(frame.hash);
+            self.open.logged.frames.insert(frame.hash);
             if self.chain.append(frame, &self.rules).is_err() {
                 tracing::debug!(g = frame.g(), "a logged frame is of a branch left behind");
             }
@@ -46,7 +46,8 @@ impl Replica {
             // of what was accepted there, a report could leave it out.
             if let Intent::Ack { g, hash, .. } = intent {
                 let held = self.pool.get(&hash).is_some() || g <= self.chain.base().base.g;
-                self.reports &= held && (round == 0 || self.logged.accepted.contains_key(&round));
+                let known = round == 0 || self.open.logged.accepted.contains_key(&round);
+                self.open.mute |= !(held && known);
             }
         }
         self

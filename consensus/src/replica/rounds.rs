@@ -8,8 +8,7 @@ use alloy_primitives::B256;
 use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Stream, make_init};
 use rota_store::Intent;
 use rota_types::{
-    Flags, Justification, Millis, SignedStatus, SignedTermInit, Status, Term,
-    wire::Message,
+    Flags, Justification, Millis, SignedStatus, SignedTermInit, Status, Term, wire::Message,
 };
 use std::sync::Arc;
 
@@ -33,18 +32,18 @@ impl Replica {
         }
         // Whatever term was led here is over at this height.
         self.stop_leading(out);
-        self.accepted = None;
-        self.taken = None;
-        self.refused_init = false;
-        self.init = None;
-        self.inits.clear();
-        self.need_value = None;
+        self.open.accepted = None;
+        self.open.taken = None;
+        self.open.refused_init = false;
+        self.open.init = None;
+        self.open.inits.clear();
+        self.open.need_value = None;
         self.report(out);
         self.accept_again(now, round, out);
-        for (from, message) in self.later.take(round) {
+        for (from, message) in self.open.later.take(round) {
             match message {
                 Message::TermInit(init) => self.on_init(now, from, Arc::new(init), out),
-                Message::Proposal(p) => self.waiting.push((from, *p)),
+                Message::Proposal(p) => self.open.waiting.push((from, *p)),
                 _ => {}
             }
         }
@@ -54,7 +53,7 @@ impl Replica {
     /// The tip to report: nothing above the CLOSE of the height was accepted in a round above 0.
     fn reported(&self) -> (i32, B256, Link) {
         let tip = self.chain.tip();
-        let (round, reference) = self.best;
+        let (round, reference) = self.open.best;
         if self.rules.off(Mutation::ForgetfulStatus) && round == 0 {
             let acked = self.chain.at(self.acked.2).filter(|_| self.acked.0 == self.height);
             let base = self.chain.base().base;
@@ -67,9 +66,9 @@ impl Replica {
 
     /// Signs and sends the one Status of this height and round.
     fn report(&mut self, out: &mut Vec<Output>) {
-        let able = self.machine.votes() && self.reports;
+        let able = self.machine.votes() && !self.open.mute;
         let Some(keys) = self.keys.clone().filter(|_| able) else { return };
-        if let Some(signed) = self.logged.statuses.get(&self.round).cloned() {
+        if let Some(signed) = self.open.logged.statuses.get(&self.round).cloned() {
             let digest = signed.status.digest(&self.rules.domain);
             self.say_status(signed, digest, out);
             return;
@@ -86,7 +85,11 @@ impl Replica {
             best_ref,
         };
         if !self.tells_all(&status) {
-            tracing::warn!(height = self.height, round = self.round, "an acked frame is not on the chain: no report");
+            tracing::warn!(
+                height = self.height,
+                round = self.round,
+                "an acked frame is not on the chain: no report"
+            );
             return;
         }
         let digest = status.digest(&self.rules.domain);
@@ -123,7 +126,7 @@ impl Replica {
         }
         self.statuses.add(signed.clone());
         let message = Message::Status(signed);
-        self.own_status = Some(message.clone());
+        self.open.own_status = Some(message.clone());
         out.push(Output::Send { to: To::Others, message, durable: true });
     }
 
@@ -132,8 +135,8 @@ impl Replica {
         if self.round == 0 || !matches!(message, Message::Vote(_)) {
             return;
         }
-        let init = self.init.as_ref().map(|i| Message::TermInit((**i).clone()));
-        for message in self.own_status.iter().cloned().chain(init) {
+        let init = self.open.init.as_ref().map(|i| Message::TermInit((**i).clone()));
+        for message in self.open.own_status.iter().cloned().chain(init) {
             out.push(Output::Send { to: To::Others, message, durable: true });
         }
     }
@@ -168,16 +171,17 @@ impl Replica {
         let Some(keys) = self.keys.clone().filter(|k| k.index == self.leader) else {
             return Ok(false);
         };
-        let open = self.accepted.or(self.taken).is_none() && self.need_value == Some(self.round);
-        if self.round == 0 || self.init.is_some() || !open {
+        let open = self.open.accepted.or(self.open.taken).is_none()
+            && self.open.need_value == Some(self.round);
+        if self.round == 0 || self.open.init.is_some() || !open {
             return Ok(false);
         }
         let Some(reports) = self.statuses.quorum(self.height, self.round, &self.set) else {
             return Ok(false);
         };
-        let mut archive = std::mem::take(&mut self.archive);
+        let mut archive = std::mem::take(&mut self.open.archive);
         let choice = archive.choose(&reports, &self.view());
-        self.archive = archive;
+        self.open.archive = archive;
         let (reports, carry) = match choice {
             Choice::Open { reports, carry } => (reports, carry),
             Choice::Wait(missing) => {
@@ -196,7 +200,7 @@ impl Replica {
             Ok(false) => {}
             Err(refused) => {
                 tracing::info!(%refused, "term not opened");
-                self.need_value = None;
+                self.open.need_value = None;
                 return Ok(false);
             }
         }
@@ -223,10 +227,13 @@ impl Replica {
         }
         if round > self.round {
             let message = Message::TermInit((*init).clone());
-            self.later.keep(self.round, round, from, message);
+            self.open.later.keep(self.round, round, from, message);
             return;
         }
-        if self.round == 0 || self.accepted.or(self.taken).is_some() || self.refused_init {
+        if self.round == 0
+            || self.open.accepted.or(self.open.taken).is_some()
+            || self.open.refused_init
+        {
             return;
         }
         if let Err(error) = rota_preconf::check_signatures(&init, &self.view()) {
@@ -238,22 +245,22 @@ impl Replica {
 
     /// Judges an opening of this round whose signatures are checked.
     fn judge_init(&mut self, now: Millis, init: Arc<SignedTermInit>, out: &mut Vec<Output>) {
-        let mut archive = std::mem::take(&mut self.archive);
+        let mut archive = std::mem::take(&mut self.open.archive);
         let verdict = archive.check(&init, &self.view());
-        self.archive = archive;
+        self.open.archive = archive;
         match verdict {
             Ok(_) if self.refuses_init(&init) => {}
             Ok(hash) => self.accept_init(now, init, hash, out),
             Err(BadInit::Missing { signer, need }) => {
                 self.ask_for(now, signer, need, out);
                 self.ask_for(now, init.init.leader, need, out);
-                if self.inits.len() < MAX_INITS && !self.inits.contains(&init) {
-                    self.inits.push(init);
+                if self.open.inits.len() < MAX_INITS && !self.open.inits.contains(&init) {
+                    self.open.inits.push(init);
                 }
             }
             Err(error) => {
                 // Its leader signed it: nothing else of this leader counts in this round.
-                self.refused_init = true;
+                self.open.refused_init = true;
                 let peer = init.init.leader;
                 out.push(Output::Fault { peer, what: format!("term init: {error}") });
             }
@@ -271,11 +278,14 @@ impl Replica {
     }
 
     pub(super) fn retry_inits(&mut self, now: Millis, out: &mut Vec<Output>) {
-        if self.round == 0 || self.accepted.or(self.taken).is_some() || self.refused_init {
+        if self.round == 0
+            || self.open.accepted.or(self.open.taken).is_some()
+            || self.open.refused_init
+        {
             return;
         }
-        for init in std::mem::take(&mut self.inits) {
-            if self.accepted.is_none() {
+        for init in std::mem::take(&mut self.open.inits) {
+            if self.open.accepted.is_none() {
                 self.judge_init(now, init, out);
             }
         }
@@ -307,24 +317,24 @@ impl Replica {
                 next_seq: 0,
             });
         }
-        self.accepted = Some(hash);
-        self.best = (i32::try_from(i.round).unwrap_or(i32::MAX), hash);
+        self.open.accepted = Some(hash);
+        self.open.best = (i32::try_from(i.round).unwrap_or(i32::MAX), hash);
         self.keep(Justification::Init((*init).clone()), hash, out);
-        self.init = Some(init);
+        self.open.init = Some(init);
         self.timers.heard(now);
         self.extend(now, true, out);
     }
 
     /// Keeps what was accepted, for those who ask and for a restart.
     pub(super) fn keep(&mut self, what: Justification, reference: B256, out: &mut Vec<Output>) {
-        if self.logged.known.insert(reference) {
+        if self.open.logged.known.insert(reference) {
             out.push(Output::Wal(wal::accepted(self.height, &what)));
         }
-        let mut archive = std::mem::take(&mut self.archive);
+        let mut archive = std::mem::take(&mut self.open.archive);
         if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
             tracing::warn!(%error, "what was accepted cannot be kept for others");
         }
-        self.archive = archive;
+        self.open.archive = archive;
     }
 
     pub(super) fn view(&self) -> InitView<'_> {

@@ -83,7 +83,10 @@ impl Sync {
         let able = || self.claims.iter().filter(|(_, claim)| **claim >= height).map(|(i, _)| *i);
         let fresh = || able().filter(|i| !self.asked_in_vain.contains(i));
         let after = fresh().find(|i| *i > self.from);
-        after.or_else(|| fresh().next()).or_else(|| able().find(|i| *i > self.from)).or_else(|| able().next())
+        after
+            .or_else(|| fresh().next())
+            .or_else(|| able().find(|i| *i > self.from))
+            .or_else(|| able().next())
     }
 
     pub(super) const fn peer(&self) -> u16 {

@@ -29,16 +29,15 @@ impl Cast {
                 (SeqKey::from_seed(&seed("seq")), VoteKey::from_secret(&seed("vote")).unwrap())
             })
             .collect();
-        let validators = stakes.iter().zip(&keys).zip(1u8..).map(|((stake, (seq, vote)), i)| {
-            Validator {
+        let validators =
+            stakes.iter().zip(&keys).zip(1u8..).map(|((stake, (seq, vote)), i)| Validator {
                 owner: Address::with_last_byte(i),
                 seq_key: seq.public(),
                 vote_key: vote.address(),
                 stake: U256::from(*stake) * U256::from(1_000_000_000_000_000_000u64),
                 fee_recipient: Address::ZERO,
                 peer: String::new(),
-            }
-        });
+            });
         let set = ValidatorSet::new(0, validators.collect());
         let params = ChainParams::default();
         let schedule = Schedule::new(&set, keccak256(b"test"), params.window_heights);

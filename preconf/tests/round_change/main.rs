@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::panic,
     reason = "test code"
 )]
 
@@ -41,7 +42,8 @@ fn a_report_of_round_0_rests_on_frames_that_keep_the_rules() {
     let unknown = B256::repeat_byte(9);
     let missing = Unjustified::Missing(Need::Frame(unknown));
     assert_eq!(judge(&report(&|s| s.best_hash = unknown)), Err(missing));
-    let never = |v: Result<(), Unjustified>| assert!(matches!(v, Err(Unjustified::Never(_))), "{v:?}");
+    let never =
+        |v: Result<(), Unjustified>| assert!(matches!(v, Err(Unjustified::Never(_))), "{v:?}");
     never(judge(&report(&|s| s.best_round = 1)));
     never(judge(&report(&|s| s.best_round = -1)));
     let claimed = report(&|s| s.best_ref = unknown);
@@ -67,7 +69,8 @@ fn frames_that_break_the_rules_justify_nothing() {
 fn a_report_of_a_later_round_needs_what_it_rests_on() {
     let cast = Cast::new(&[1, 1, 1, 1]);
     let (frames, pool) = cast.history(3, 0);
-    let reports: Vec<_> = (0..3).map(|i| cast.report(i, 1, 0, &frames[i as usize], B256::ZERO)).collect();
+    let reports: Vec<_> =
+        (0..3).map(|i| cast.report(i, 1, 0, &frames[i as usize], B256::ZERO)).collect();
     let carry = carry_of(&cast, &pool, &reports);
     assert_eq!(carry.0, frames[2].g(), "the longest of one branch");
     let init = cast.init(1, carry, &reports);
@@ -106,7 +109,8 @@ fn an_opening_that_carries_less_or_reports_too_few_is_refused() {
     assert!(matches!(check(&few), Err(BadInit::Invalid(_))));
     let twice = [reports[0].clone(), reports[0].clone(), reports[1].clone()];
     assert!(matches!(check(&cast.init(1, good, &twice)), Err(BadInit::Invalid(_))));
-    let other_round: Vec<_> = (0..3).map(|i| cast.report(i, 2, 0, &frames[2], B256::ZERO)).collect();
+    let other_round: Vec<_> =
+        (0..3).map(|i| cast.report(i, 2, 0, &frames[2], B256::ZERO)).collect();
     assert!(matches!(check(&cast.init(1, good, &other_round)), Err(BadInit::Invalid(_))));
 }
 
@@ -114,10 +118,12 @@ fn an_opening_that_carries_less_or_reports_too_few_is_refused() {
 fn a_leader_opens_with_good_reports_and_leaves_the_others_out() {
     let cast = Cast::new(&[1, 1, 1, 1]);
     let (frames, pool) = cast.history(3, 0);
-    let mut reports: Vec<_> = (0..3).map(|i| cast.report(i, 1, 0, &frames[1], B256::ZERO)).collect();
+    let mut reports: Vec<_> =
+        (0..3).map(|i| cast.report(i, 1, 0, &frames[1], B256::ZERO)).collect();
     let unknown = B256::repeat_byte(7);
     reports.push(cast.sign(cast.status(3, 1, (0, frames[2].g() + 5, unknown, B256::ZERO)), 3));
-    let Choice::Open { reports: used, carry } = Archive::default().choose(&reports, &cast.view(&pool))
+    let Choice::Open { reports: used, carry } =
+        Archive::default().choose(&reports, &cast.view(&pool))
     else {
         panic!("three of four are enough")
     };
@@ -207,7 +213,8 @@ fn acks_count_by_stake_once_and_a_flood_pushes_out_nobody() {
         chain.append(frame, &cast.rules).unwrap();
     }
     let ack = |signer: u16, g: u64, frame_hash: B256| {
-        let ack = Ack { epoch: 0, height: 1, round: 0, signer, g, frame_hash, init_hash: B256::ZERO };
+        let ack =
+            Ack { epoch: 0, height: 1, round: 0, signer, g, frame_hash, init_hash: B256::ZERO };
         SignedAck::sign(ack, &cast.keys[usize::from(signer)].0, &cast.rules.domain)
     };
     let mut tally = AckTally::default();
