@@ -158,8 +158,11 @@ impl Machine {
         self.replaying = true;
         let policy = VoteExtensionPolicy::Disabled;
         self.step(Input::StartHeight(H(height), members, true, None, policy), guard, out)?;
+        // All of them first: the core may sign something newer before it comes to an older entry.
+        for input in &inputs {
+            self.remember(input, guard, out)?;
+        }
         for input in inputs {
-            self.remember(&input, guard, out)?;
             self.step(input, guard, out)?;
         }
         self.replaying = false;
