@@ -8,6 +8,7 @@ use super::{Output, Replica, Retract};
 use crate::machine::Fatal;
 use alloy_primitives::B256;
 use rota_preconf::{Mutation, Need, gives};
+use rota_store::Intent;
 use rota_types::{
     Header, Justification, Millis, SignedProposal,
     wire::{Message, Request, Response},
@@ -173,6 +174,9 @@ impl Replica {
         match self.open.logged.accepted.remove(&round) {
             Some(Justification::Init(init)) => {
                 let hash = init.init.hash(&self.rules.domain);
+                if Some(init.init.leader) == self.index() {
+                    self.own_again(round, hash, out);
+                }
                 self.accept_init(now, Arc::new(init), hash, out);
             }
             Some(what) => self.adopt(what, out),
@@ -182,6 +186,14 @@ impl Replica {
             // The frames are lost: what would be reported is less than what was accepted.
             tracing::warn!(height = self.height, round, "accepted frames are missing: no reports");
             self.open.mute = true;
+        }
+    }
+
+    /// An own opening that only the log knows of did not leave before the crash; it will now.
+    fn own_again(&mut self, round: u32, init_hash: B256, out: &mut Vec<Output>) {
+        let intent = Intent::Term { height: self.height, round, init_hash };
+        if self.guard.check_and_record(&intent) == Ok(true) {
+            out.push(Output::Guard(intent));
         }
     }
 

@@ -272,9 +272,13 @@ impl Replica {
         if !self.rules.off(Mutation::RefuseUnlessExtends) || self.acked.0 != self.height {
             return false;
         }
-        let path = self.pool.path(&self.chain.base().base.hash, &init.init.carry_hash);
-        let extends = path.is_ok_and(|path| path.iter().any(|f| f.hash == self.acked_hash));
-        !extends && !init.init.carry_closed
+        let base = self.chain.base().base.hash;
+        let on = |tip: &B256, hash: &B256| {
+            self.pool.path(&base, tip).is_ok_and(|path| path.iter().any(|f| f.hash == *hash))
+        };
+        let extends = on(&init.init.carry_hash, &self.acked_hash);
+        let below = init.init.carry_closed && on(&self.acked_hash, &init.init.carry_hash);
+        !extends && !below
     }
 
     pub(super) fn retry_inits(&mut self, now: Millis, out: &mut Vec<Output>) {
