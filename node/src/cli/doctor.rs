@@ -7,7 +7,7 @@ use crate::{
     clock::now_ms,
     config::{Config, Role},
     exit::{Exit, Failure},
-    keys::{Keys, SequencerKeys},
+    keys::{KeyKind, Keys, SequencerKeys},
     network::Network,
     setup::l1_head,
 };
@@ -69,7 +69,8 @@ pub(super) async fn doctor(at: &Where, json: bool) -> Done {
     let root = config.data_root();
     let network = Network::load(&config.network_path())?;
     let mut findings = Vec::new();
-    if config.role == Role::Sequencer {
+    let keys = Keys::dir(&root).join(KeyKind::Vote.file()).exists();
+    if keys || config.role == Role::Sequencer {
         match Keys::load_sequencer(&root) {
             Ok(keys) => {
                 findings.push(set(&root, &keys));

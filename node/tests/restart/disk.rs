@@ -184,11 +184,20 @@ fn on_a_full_disk_it_stops_and_everything_that_left_is_on_disk() {
         let rig = Rig::new(root);
         let mut sent = 0;
         let mut left = 0;
-        while !rig.thread.is_finished() && sent < 20_000 {
-            sent += 1;
-            rig.sign(sent, bytes);
-            while let Ok(ReplicaInput::Loopback(_)) = rig.left.try_recv() {
-                left += 1;
+        // A few at a time, as a node under way.
+        while sent < 20_000 {
+            let before = sent;
+            while sent < before + 3 {
+                sent += 1;
+                rig.sign(sent, bytes);
+            }
+            let deadline = Instant::now() + SOON;
+            while u64::try_from(left).unwrap() < sent && !rig.thread.is_finished() {
+                assert!(Instant::now() < deadline, "the disk thread is stuck");
+                left += usize::from(rig.next(Duration::from_millis(20)).is_some());
+            }
+            if rig.thread.is_finished() {
+                break;
             }
         }
         let Rig { to, left: rest, thread, _runtime } = rig;
