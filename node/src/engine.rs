@@ -90,6 +90,8 @@ pub struct Facts {
     pub network: AtomicU64,
     /// Why it follows without signing, if it does.
     pub observe: RwLock<Option<Observe>>,
+    /// How often this node began to lead, since it was last collected.
+    pub led: AtomicU64,
     /// Rounds above 0 entered.
     pub round_changes: AtomicU64,
     /// Newest decided head, for peers.
@@ -190,9 +192,13 @@ impl Engine {
                 if let Message::Head(head) = message.as_ref() {
                     self.outlets.facts.network.fetch_max(head.height, Ordering::Relaxed);
                 }
+                self.show_init(&message);
                 Input::Message { from, message: *message }
             }
-            ReplicaInput::Loopback(l) => Input::Message { from: l.from, message: l.message },
+            ReplicaInput::Loopback(l) => {
+                self.show_init(&l.message);
+                Input::Message { from: l.from, message: l.message }
+            }
             ReplicaInput::Txs(txs) => Input::Txs(txs),
             ReplicaInput::Origin(env) => Input::Origin(*env),
             ReplicaInput::Durable(token) => Input::Durable(token),
@@ -209,6 +215,18 @@ impl Engine {
             ReplicaInput::Stop => return Ok(()),
         };
         self.replica.step((self.now)(), input, out)
+    }
+
+    /// Receipts name who opened a round.
+    fn show_init(&self, message: &Message) {
+        let signed = match message {
+            Message::TermInit(signed) => Some(signed),
+            Message::Proposal(proposal) => proposal.init.as_ref(),
+            _ => None,
+        };
+        if let Some(signed) = signed {
+            self.chain(ChainInput::Init(Box::new(signed.init.clone())));
+        }
     }
 
     /// Carries outputs away, in order.
@@ -254,6 +272,9 @@ impl Engine {
         let facts = &self.outlets.facts;
         match output {
             Output::Leading(on) => {
+                if on && !facts.leading.load(Ordering::Relaxed) {
+                    facts.led.fetch_add(1, Ordering::Relaxed);
+                }
                 facts.leading.store(on, Ordering::Relaxed);
                 let (height, round) = self.replica.place();
                 tracing::info!(height, round, leading = on, "leadership changed");

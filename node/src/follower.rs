@@ -83,8 +83,9 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         .with_check(l1_check(&health))
         .with_check(sync_check(&info))
         .with_pull({
-            let (metrics, health) = (metrics.clone(), health.clone());
+            let (metrics, health, rpc) = (metrics.clone(), health.clone(), server.counts());
             move || {
+                rpc.take().for_each(|(method, code, n)| metrics.record_rpc(method, code, n));
                 metrics.set_l1_up(health.is_up());
                 metrics.pull_process();
             }

@@ -172,14 +172,14 @@ impl Metrics {
         self.missed_events.inc_by(events);
     }
 
-    /// An answered RPC call.
-    pub fn record_rpc(&self, method: &'static str, code: &'static str) {
-        self.rpc_requests.with_label_values(&[method, code]).inc();
+    /// Answered RPC calls.
+    pub fn record_rpc(&self, method: &'static str, code: &'static str, calls: u64) {
+        self.rpc_requests.with_label_values(&[method, code]).inc_by(calls);
     }
 
-    /// This node began a window.
-    pub fn record_leader_slot(&self) {
-        self.leader_slots.inc();
+    /// This node began to lead so many times.
+    pub fn record_leader_slots(&self, times: u64) {
+        self.leader_slots.inc_by(times);
     }
 
     /// Round of the height being decided.

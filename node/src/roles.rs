@@ -7,7 +7,7 @@ use crate::{
     info::SequencerInfo,
     metrics::{self, Metrics, QueueGauge, Queues},
     network::Network,
-    rpc::NodeInfo,
+    rpc::{NodeInfo, RpcCounts},
     run::{RunArgs, interrupted, reader},
     sequencer::Sequencer,
     settle::{
@@ -38,6 +38,7 @@ pub(crate) struct SequencerTasks<'a> {
     pub(crate) l1: Arc<RpcL1>,
     pub(crate) l1_head: Arc<RwLock<Option<(u64, B256)>>>,
     pub(crate) info: Arc<SequencerInfo>,
+    pub(crate) rpc: Arc<RpcCounts>,
 }
 
 /// Running tasks.
@@ -90,7 +91,7 @@ impl SequencerTasks<'_> {
             .with_check(power_check(&self.info))
             .with_check(l1_check(health))
             .with_check(signing_check(&self.info))
-            .with_pull(pull(&metrics, &self.info, health, stats));
+            .with_pull(pull(&metrics, &self.info, &self.rpc, (health, stats)));
         let addr = self.config.web.addr;
         let listener = bind(addr).await.wrap_err_with(|| format!("web cannot listen on {addr}"))?;
         tokio::spawn(serve_on(listener, web, stop.clone()));
@@ -196,10 +197,10 @@ fn gauges(running: &Sequencer) -> Vec<QueueGauge> {
 fn pull(
     metrics: &Arc<Metrics>,
     info: &Arc<SequencerInfo>,
-    health: &Arc<L1Health>,
-    stats: &Arc<Mutex<PosterStats>>,
+    rpc: &Arc<RpcCounts>,
+    (health, stats): (&Arc<L1Health>, &Arc<Mutex<PosterStats>>),
 ) -> impl Fn() + Send + Sync + 'static {
-    let (metrics, info) = (Arc::clone(metrics), Arc::clone(info));
+    let (metrics, info, rpc) = (Arc::clone(metrics), Arc::clone(info), Arc::clone(rpc));
     let (health, stats) = (Arc::clone(health), Arc::clone(stats));
     move || {
         let (connected, total) = info.power();
@@ -213,6 +214,8 @@ fn pull(
         for cut in std::mem::take(&mut *info.facts.cuts.lock()) {
             metrics.observe_cut(cut);
         }
+        metrics.record_leader_slots(info.facts.led.swap(0, Ordering::Relaxed));
+        rpc.take().for_each(|(method, code, calls)| metrics.record_rpc(method, code, calls));
         metrics.pull_process();
     }
 }
@@ -242,7 +245,10 @@ fn signing_check(info: &Arc<SequencerInfo>) -> Check {
         Some(why) => (false, format!("{}: {why}", why.name())),
         None => (true, "takes part".to_owned()),
     })
-    .wants("votes, acks and leads", "it is well and follows; docs/operations.md says what each reason means")
+    .wants(
+        "votes, acks and leads",
+        "it is well and follows; docs/operations.md says what each reason means",
+    )
 }
 
 fn l1_check(health: &Arc<L1Health>) -> Check {

@@ -8,6 +8,7 @@
 mod args;
 mod blocks;
 mod calls;
+mod count;
 mod error;
 mod fees;
 mod filters;
@@ -23,6 +24,7 @@ mod state;
 mod stream;
 mod subscribe;
 
+pub use count::RpcCounts;
 pub use info::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo};
 pub use preconf::{PreconfStats, StageJson, StatusJson};
 pub use server::{RpcServer, serve};

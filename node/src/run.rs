@@ -109,6 +109,7 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         l1: Arc::new(l1),
         l1_head,
         info,
+        rpc: rpc.counts(),
     };
     let background = tasks.start(&running).await?;
     tracing::info!(

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, select};
 use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
 use rota_preconf::{Frame, TakeLimits};
-use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, Tx, ValidatorSet};
+use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx, ValidatorSet};
 use std::sync::Arc;
 
 /// What the chain thread is told.
@@ -24,6 +24,8 @@ pub enum ChainInput {
     Rewound(u64, &'static str),
     /// Stored by more than two thirds up to here: position, gwei.
     Acked(u64, u64, Option<AckCert>),
+    /// The opening of a term, not verified.
+    Init(Box<TermInit>),
     /// A height is decided.
     Decided(Box<Decided>),
     /// The replica wants transactions for its next frame.
@@ -120,6 +122,7 @@ impl ChainThread {
                     output(ChainOutput::Settled(sealed));
                 }
             }
+            ChainInput::Init(init) => self.view.term_init(*init),
             ChainInput::Take => self.wanted = true,
             ChainInput::Return(txs) => self.put_back(txs, (self.now)()),
             ChainInput::Stop => {}

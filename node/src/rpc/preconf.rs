@@ -4,7 +4,8 @@ use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
 use crate::view::{Percentiles, ProblemKind, Promises, Stats, TxView};
 use alloy_primitives::{Address, B256, Bytes, U64};
 use jsonrpsee::core::RegisterMethodError;
-use rota_types::{Decode, Millis, Stage};
+use rota_types::{Decode, Millis, Receipt, ReceiptSet, Stage};
+use rota_verify::{Anchor, Verdict};
 use serde::Serialize;
 
 /// A frame older than this means that preconfirmations have stopped, ms.
@@ -26,8 +27,31 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
             ctx.view.promise(&hash).map_err(error::promise)
         })?;
     }
+    module.register_method("preconf_verifyReceipt", |p, ctx, _| {
+        let what: Checked = Args::of(&p)?.need("receipt or transaction hash")?;
+        ctx.verify(what)
+    })?;
     module.register_method("preconf_getStats", |_, ctx, _| Answer::Ok(ctx.stats()))?;
     Ok(())
+}
+
+/// A receipt, or the transaction whose receipt is meant.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Checked {
+    Hash(B256),
+    Receipt(Box<Receipt>),
+}
+
+/// `preconf_verifyReceipt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerifiedJson {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// `preconf_getTransactionStatus`.
@@ -187,6 +211,21 @@ impl Context {
                 reason: p.reason,
                 replaced_by: p.replaced_by,
             }),
+        })
+    }
+
+    /// By this node's own context and set: a convenience for who trusts the node anyway.
+    fn verify(&self, what: Checked) -> Answer<VerifiedJson> {
+        let receipt = match what {
+            Checked::Hash(hash) => self.view.promise(&hash).map_err(error::promise)?,
+            Checked::Receipt(receipt) => *receipt,
+        };
+        let set = self.view.set(receipt.set.epoch);
+        let set_id = set.map_or(B256::ZERO, |set| ReceiptSet::of(&set).id());
+        let anchor = Anchor { ctx: self.view.config().domain.ctx(), set_id };
+        Ok(match rota_verify::verify(&receipt, &anchor) {
+            Ok(verdict) => VerifiedJson { valid: true, verdict: Some(verdict), reason: None },
+            Err(why) => VerifiedJson { valid: false, verdict: None, reason: Some(why.to_string()) },
         })
     }
 

@@ -1,15 +1,23 @@
 //! The listening server.
 
-use super::{Backend, methods, min_stage::MinStageLayer};
+use super::{
+    Backend,
+    count::{CountLayer, RpcCounts},
+    methods,
+    min_stage::MinStageLayer,
+};
 use jsonrpsee::{
-    core::traits::IdProvider,
+    core::{middleware::RpcServiceBuilder, traits::IdProvider},
     server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle},
     types::SubscriptionId,
 };
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -18,6 +26,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 pub struct RpcServer {
     addr: SocketAddr,
     handle: ServerHandle,
+    counts: Arc<RpcCounts>,
 }
 
 impl RpcServer {
@@ -25,6 +34,12 @@ impl RpcServer {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Calls, for the metrics.
+    #[must_use]
+    pub fn counts(&self) -> Arc<RpcCounts> {
+        self.counts.clone()
     }
 
     /// Stops taking connections and waits for those that are open to end.
@@ -53,10 +68,16 @@ pub async fn serve(addr: SocketAddr, backend: Backend) -> io::Result<RpcServer> 
         .build();
     let middleware = tower::ServiceBuilder::new().layer(cors(&config.cors)).layer(MinStageLayer);
     let module = methods(backend).map_err(io::Error::other)?;
-    let server =
-        Server::builder().set_config(settings).set_http_middleware(middleware).build(addr).await?;
+    let counts = Arc::new(RpcCounts::new(module.method_names()));
+    let counted = RpcServiceBuilder::new().layer(CountLayer(counts.clone()));
+    let server = Server::builder()
+        .set_config(settings)
+        .set_http_middleware(middleware)
+        .set_rpc_middleware(counted)
+        .build(addr)
+        .await?;
     let addr = server.local_addr()?;
-    Ok(RpcServer { addr, handle: server.start(module) })
+    Ok(RpcServer { addr, handle: server.start(module), counts })
 }
 
 /// Ids of subscriptions as hex text: clients of Ethereum take no numbers. They are good on one connection

@@ -21,6 +21,10 @@ pub(super) struct Cursor {
     pub(super) tx: B256,
     /// Its L1 block.
     pub(super) block: u64,
+    /// Last height that could be derived when this was kept, final or not: shown after a start until L1 is read.
+    pub(super) seen: u64,
+    /// Transaction and L1 block of its batch.
+    pub(super) seen_at: (B256, u64),
 }
 
 impl Cursor {
@@ -42,7 +46,8 @@ impl Cursor {
 impl Encode for Cursor {
     fn encode_to(&self, w: &mut Writer) {
         w.u64(self.l1_number).u64(self.usable).u64(self.accepted).u64(self.batches);
-        w.hash(&self.tx).u64(self.block);
+        w.hash(&self.tx).u64(self.block).u64(self.seen);
+        w.hash(&self.seen_at.0).u64(self.seen_at.1);
     }
 }
 
@@ -55,6 +60,8 @@ impl Decode for Cursor {
             batches: r.u64("batches")?,
             tx: r.hash("tx")?,
             block: r.u64("block")?,
+            seen: r.u64("seen")?,
+            seen_at: (r.hash("seen tx")?, r.u64("seen block")?),
         })
     }
 }

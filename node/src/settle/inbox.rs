@@ -95,6 +95,8 @@ pub struct Inbox {
     head: Option<L1Block>,
     finalized: u64,
     more: bool,
+    /// Height told at the start that L1 has not confirmed since; 0 if it has.
+    unread: u64,
     events: Vec<InboxEvent>,
 }
 
@@ -113,6 +115,10 @@ impl Inbox {
             events.push(InboxEvent::Posted { height, l1_tx: base.tx, l1_block });
             events.push(InboxEvent::Finalized { height, l1_block });
         }
+        if base.seen > base.usable {
+            let (height, (l1_tx, l1_block)) = (base.seen, base.seen_at);
+            events.push(InboxEvent::Posted { height, l1_tx, l1_block });
+        }
         Ok(Self {
             store,
             walker: Walker::new(start),
@@ -123,6 +129,7 @@ impl Inbox {
             head: None,
             finalized: 0,
             more: false,
+            unread: base.seen,
             events,
         })
     }
@@ -174,6 +181,13 @@ impl Inbox {
             self.note(&batch, verdict);
         }
         self.settle()?;
+        if self.queue.is_empty() && !self.more && self.head.is_some() {
+            // Read to the end: what was told at the start is there, or a reorganisation took it.
+            let unread = std::mem::take(&mut self.unread);
+            if self.usable() < unread {
+                self.events.push(InboxEvent::Unposted(self.usable().saturating_add(1)));
+            }
+        }
         Ok(self.more)
     }
 
@@ -257,10 +271,17 @@ impl Inbox {
                 (self.base.tx, self.base.block) = (record.tx, record.block);
             }
         }
+        if self.usable() >= self.unread {
+            let newest = self.records.iter().rev().find(|r| r.is_usable);
+            let at = newest.map_or((self.base.tx, self.base.block), |r| (r.tx, r.block));
+            (self.base.seen, self.base.seen_at) = (self.usable(), at);
+        }
         if self.base == before {
             return Ok(());
         }
-        self.base.l1_number = self.base.l1_number.max(self.finalized);
+        if self.base.accepted != before.accepted || self.base.usable != before.usable {
+            self.base.l1_number = self.base.l1_number.max(self.finalized);
+        }
         if self.base.usable > before.usable {
             let (height, l1_block) = (self.base.usable, self.base.block);
             self.events.push(InboxEvent::Finalized { height, l1_block });
@@ -278,6 +299,8 @@ pub async fn follow_inbox(
     pace: Pace,
 ) {
     let (mut throttle, mut backoff) = (Throttle::default(), Backoff::default());
+    // What is known from before is shown at once: L1 may be slow, or down.
+    inbox.take_events().into_iter().for_each(|event| event.apply(&view, pace.now()));
     loop {
         let Some(done) = pace.step(inbox.step(&*l1)).await else { return };
         for event in inbox.take_events() {

@@ -320,3 +320,30 @@ async fn origins_are_the_newest_final_block_then_those_before_then_each_new_one(
     let hash = l1.block(rota_l1::At::Number(9)).await.unwrap().unwrap().hash;
     assert_eq!(origins.newest().unwrap().hash, hash);
 }
+
+#[tokio::test]
+async fn a_restart_shows_what_was_posted_before_l1_answers_and_takes_back_what_is_gone() {
+    let chain = Chain::new().grow(4);
+    let (l1, store) = (chain.l1(64), chain.store(4));
+    let mut first = Inbox::open(store.clone(), 1).unwrap();
+    force(&l1, ALICE, &chain.post(1, 3)).await;
+    while first.step(&l1).await.unwrap() {}
+    let told = first.take_events();
+    assert!(matches!(told.as_slice(), [InboxEvent::Posted { height: 3, .. }]), "{told:?}");
+
+    let mut again = Inbox::open(store.clone(), 1).unwrap();
+    assert_eq!(again.take_events(), told);
+    l1.set_offline(true);
+    assert!(again.step(&l1).await.is_err());
+    l1.set_offline(false);
+    while again.step(&l1).await.unwrap() {}
+    assert_eq!(again.take_events(), told, "confirmed, and nothing taken back");
+
+    let mut third = Inbox::open(store, 1).unwrap();
+    assert_eq!(third.take_events(), told);
+    l1.reorg(1);
+    l1.drop_pool();
+    l1.mine();
+    while third.step(&l1).await.unwrap() {}
+    assert_eq!(third.take_events(), [InboxEvent::Unposted(1)]);
+}

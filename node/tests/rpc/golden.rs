@@ -45,6 +45,13 @@ async fn shapes_of_the_ladder_are_stable() {
     check("eth_receipt_with_preconf", &receipt);
     let promise = call(&rpc, "preconf_getReceipt", json!([hash])).await.unwrap();
     check("preconf_receipt_acked", &promise);
+    let verified = call(&rpc, "preconf_verifyReceipt", json!([hash])).await.unwrap();
+    check("preconf_verified_acked", &verified);
+    assert_eq!(call(&rpc, "preconf_verifyReceipt", json!([promise])).await.unwrap(), verified);
+    let mut forged = promise.clone();
+    forged["insured"] = json!("0x1");
+    let refused = call(&rpc, "preconf_verifyReceipt", json!([forged])).await.unwrap();
+    check("preconf_verified_not", &refused);
     leader.tick(200);
     leader.close(true);
     let height = leader.decide();

@@ -112,3 +112,28 @@ async fn a_header_asks_for_more_certainty_than_the_default() {
     assert!(ask("x-preconf-min-stage: desided\r\n").await["result"].is_null());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_outcome() {
+    let leader = Leader::new();
+    let (server, url) = start(&leader, |_| ()).await;
+    let call = |method: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": [] });
+    for method in ["eth_chainId", "eth_chainId", "eth_getBalance", "made_up", "made_up_too"] {
+        post(&url, call(method).to_string()).await;
+    }
+    post(&url, json!([call("eth_chainId"), call("net_version")]).to_string()).await;
+    let mut counted: Vec<_> = server.counts().take().collect();
+    counted.sort_unstable();
+    assert_eq!(
+        counted,
+        [
+            ("eth_chainId", "batch", 1),
+            ("eth_chainId", "ok", 2),
+            ("eth_getBalance", "error", 1),
+            ("net_version", "batch", 1),
+            ("unknown", "error", 2),
+        ]
+    );
+    assert_eq!(server.counts().take().count(), 0, "taken once");
+    server.stop().await;
+}
