@@ -53,6 +53,8 @@ pub struct Report {
     pub stats: Stats,
     /// What Byzantine members did, by name.
     pub deeds: BTreeMap<&'static str, u64>,
+    /// Whom correct members accused of having signed a contradiction.
+    pub accused: BTreeSet<u16>,
 }
 
 #[derive(Debug)]
@@ -117,9 +119,8 @@ impl World {
     fn new(plan: Plan) -> Self {
         // Every member checks the same signatures, and every seed runs twice.
         rota_types::remember_signatures();
-        let params = ChainParams { window_heights: 6, ..ChainParams::default() };
         let set = Arc::new(make::set(&plan.stakes));
-        let rules = Arc::new(rules(&set, params, &plan));
+        let rules = Arc::new(rules(&set, params(), &plan));
         let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
         let n = u16::try_from(set.len()).unwrap();
         let nodes = (0..n).map(|i| SimNode::new(i, context.clone())).collect();
@@ -147,6 +148,7 @@ impl World {
             derived: 0,
             stats: Stats::default(),
             deeds: BTreeMap::new(),
+            accused: BTreeSet::new(),
         };
         Self {
             plan,
@@ -268,6 +270,11 @@ impl World {
         self.sequence += 1;
         self.heap.insert((at, self.sequence), due);
     }
+}
+
+/// Short windows, so that leaders change often.
+pub(super) fn params() -> ChainParams {
+    ChainParams { window_heights: 6, ..ChainParams::default() }
 }
 
 fn rules(set: &ValidatorSet, params: ChainParams, plan: &Plan) -> Rules {

@@ -53,7 +53,9 @@ fn invent(cx: &mut Cx<'_>) -> Option<Message> {
             best_hash: nothing,
             best_ref: nothing,
         }),
-        3 => Message::TermInit(cx.init((height, far_round.max(1)), (0, nothing, false), Vec::new())),
+        3 => {
+            Message::TermInit(cx.init((height, far_round.max(1)), (0, nothing, false), Vec::new()))
+        }
         4 => forged(cx, (height, far_round))?,
         5 | 6 => frame(cx)?,
         7 => cx.ack(Ack {

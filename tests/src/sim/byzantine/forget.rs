@@ -16,7 +16,11 @@ impl Mask for Forget {
     fn hear(&mut self, cx: &mut Cx<'_>, _: u16, heard: &Heard<'_>) -> bool {
         if let Heard::Message(Message::Proposal(p)) = heard {
             let place = (p.proposal.height, p.proposal.round);
-            cx.did(if place.1 > 0 { "votes without a lock in later rounds" } else { "votes without a lock" });
+            cx.did(if place.1 > 0 {
+                "votes without a lock in later rounds"
+            } else {
+                "votes without a lock"
+            });
             for kind in [VoteKind::Prevote, VoteKind::Precommit] {
                 let vote = cx.vote(place, kind, p.proposal.value_id);
                 cx.tell_all(&vote);

@@ -4,7 +4,7 @@
 use super::{Answer, Fate, Mask, cast::Cx, craft::Branch, part};
 use rota_preconf::Frame;
 use rota_types::{
-    Flags, SignedFrame,
+    Flags, SignedFrame, Status,
     wire::{Message, Request},
 };
 use std::{
@@ -18,13 +18,21 @@ pub(super) struct Fork {
     branch: Option<Branch>,
     /// Who is shown the second history.
     side: BTreeSet<u16>,
+    /// In this height it helps neither history to a decision, and reports the second one.
+    betrays: bool,
     /// Of each frame of the real node, the one that stands in its place, by position.
     twin: BTreeMap<u64, Arc<Frame>>,
 }
 
 impl Fork {
     pub(super) fn frames() -> Self {
-        Self { at_close: false, branch: None, side: BTreeSet::new(), twin: BTreeMap::new() }
+        Self {
+            at_close: false,
+            branch: None,
+            side: BTreeSet::new(),
+            betrays: false,
+            twin: BTreeMap::new(),
+        }
     }
     pub(super) fn close() -> Self {
         Self { at_close: true, ..Self::frames() }
@@ -48,6 +56,7 @@ impl Fork {
             }
             self.branch = Branch::beside(cx, frame);
             self.side = cx.some().into_iter().collect();
+            self.betrays = cx.dice.one_in(2);
             self.twin.clear();
         }
         let Some(branch) = &mut self.branch else { return };
@@ -64,6 +73,29 @@ impl Fork {
         };
         cx.did(if self.at_close { "forked closes" } else { "forked frames" });
         self.twin.insert(h.g, other);
+    }
+
+    /// A betrayal: no vote and no proposal in round 0, and a report of the second history whatever was acked.
+    fn betray(&self, cx: &mut Cx<'_>, message: &Message) -> Option<Fate> {
+        let branch = self.branch.as_ref().filter(|_| self.betrays)?;
+        let height = branch.chain.base().height;
+        match message {
+            Message::Vote(v) if (v.vote.height, v.vote.round) == (height, 0) => Some(Fate::Drop),
+            Message::Proposal(p) if (p.proposal.height, p.proposal.round) == (height, 0) => {
+                Some(Fate::Drop)
+            }
+            Message::Status(s) if s.status.height == height && s.status.best_round == 0 => {
+                let tip = branch.chain.tip();
+                cx.did("forked reports");
+                let status = s.status.clone();
+                Some(Fate::Instead(cx.status(Status {
+                    best_g: tip.g,
+                    best_hash: tip.hash,
+                    ..status
+                })))
+            }
+            _ => None,
+        }
     }
 
     fn other(&mut self, cx: &mut Cx<'_>, message: &Message) -> Option<Message> {
@@ -101,6 +133,9 @@ impl Mask for Fork {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>, to: u16, message: &Message) -> Fate {
+        if let Some(fate) = self.betray(cx, message) {
+            return fate;
+        }
         let proposal = matches!(message, Message::Proposal(_));
         // A forked CLOSE is proposed to those who have the other one.
         let second = self.side.contains(&to) != (self.at_close && proposal);

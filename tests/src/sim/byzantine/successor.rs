@@ -4,7 +4,10 @@
 use super::{Answer, Fate, Heard, Mask, cast::Cx, craft::Branch, part};
 use alloy_primitives::B256;
 use rota_preconf::Frame;
-use rota_types::{Flags, SignedStatus, Term, wire::{Message, Request}};
+use rota_types::{
+    Flags, SignedStatus, Term,
+    wire::{Message, Request},
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// How it lies.
@@ -44,10 +47,15 @@ impl Successor {
     fn take(&mut self, cx: &Cx<'_>, report: &SignedStatus) {
         let s = &report.status;
         let key = cx.scene.set.get(s.signer).map(|v| v.vote_key);
-        let near = cx.place().is_some_and(|p| p.0 == s.height && s.round >= p.1 && s.round < p.1 + 8);
+        let near =
+            cx.place().is_some_and(|p| p.0 == s.height && s.round >= p.1 && s.round < p.1 + 8);
         if near && key.is_some_and(|key| report.verify(key, &cx.scene.rules.domain).is_ok()) {
             let place = (s.height, s.round);
-            self.reports.entry(place).or_default().entry(s.signer).or_insert_with(|| report.clone());
+            self.reports
+                .entry(place)
+                .or_default()
+                .entry(s.signer)
+                .or_insert_with(|| report.clone());
         }
     }
 

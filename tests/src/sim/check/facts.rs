@@ -159,7 +159,7 @@ impl Facts {
             .collect();
         let reports: Vec<Status> = key
             .statuses
-            .range((ack.height, ack.round + 1)..=(ack.height, u32::MAX))
+            .range((ack.height, ack.round.saturating_add(1))..=(ack.height, u32::MAX))
             .map(|(_, s)| s.clone())
             .collect();
         if forked {
@@ -193,7 +193,7 @@ impl Facts {
             .collect();
         let reports: Vec<Status> = key
             .statuses
-            .range((vote.height, vote.round + 1)..=(vote.height, u32::MAX))
+            .range((vote.height, vote.round.saturating_add(1))..=(vote.height, u32::MAX))
             .map(|(_, s)| s.clone())
             .collect();
         for tip in acks {

@@ -68,9 +68,8 @@ impl World {
         from: u16,
         request: &Request,
     ) -> Option<Response> {
-        let masked = self.with_cast(node, |cast, scene| {
-            (cast.answer(node, scene, from, request), Vec::new())
-        });
+        let masked = self
+            .with_cast(node, |cast, scene| (cast.answer(node, scene, from, request), Vec::new()));
         masked.unwrap_or_else(|| Some(self.nodes[usize::from(node)].answer(request)))
     }
 

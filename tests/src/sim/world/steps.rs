@@ -128,6 +128,10 @@ impl World {
                 self.last_frame_us = self.now_us;
                 frame.hash
             }
+            Output::Misbehaved { validator, .. } if !self.cast.has(node) => {
+                self.report.accused.insert(*validator);
+                B256::with_last_byte(1)
+            }
             Output::Rewound { g, .. } => {
                 self.report.rewinds += 1;
                 B256::with_last_byte(u8::try_from(*g & 0xff).unwrap())
