@@ -5,8 +5,7 @@
 
 #[cfg(feature = "native")]
 mod native;
-#[cfg(feature = "portable")]
-#[cfg_attr(feature = "native", expect(dead_code, reason = "compared with the node's in tests"))]
+#[cfg(all(feature = "portable", any(test, not(feature = "native"))))]
 mod portable;
 
 #[cfg(feature = "native")]
