@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation sim model contracts e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim model contracts e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -30,6 +30,9 @@ unit: $(STAMP) ## tests of every crate, some of them against a real anvil
 
 simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
 	cargo test --locked --workspace --test simulation --test model
+
+mutations: ## rules switched off one by one: the simulation must notice each
+	cargo test --locked -p rota-tests --features mutations --test mutations
 
 # A number N means 1-N. A failure names the command that replays it; VERBOSE=1 then prints every message.
 sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17

@@ -1,6 +1,14 @@
-//! Whole sets under the virtual clock. Each seed runs twice and both traces must be equal.
+//! Whole sets under the virtual clock (`make simulation`). Each plan runs twice and both traces must be equal;
+//! everything in `sim::check` is judged after every step.
+//!
+//! `ROTA_SIM_FRESH=N` sets where the fresh seeds begin; without it they follow the date. `make sim SEED=N` replays one.
 
-use rota_tests::sim::{Event, Plan, Report, World};
+use rota_tests::sim::{Event, Phase, Plan, Report, Unsynced, World, campaign};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Random plans that every build runs, and those that change from day to day.
+const FIXED: u64 = 160;
+const FRESH: u64 = 40;
 
 fn run(plan: Plan) -> Report {
     let first = World::run(plan.clone()).unwrap_or_else(|v| panic!("seed {}: {v:?}", plan.seed));
@@ -107,6 +115,91 @@ fn keys_without_guards_halt_rather_than_contradict_themselves() {
         let mut plan = Plan::quiet(4, seed, 15_000);
         let at = |n: u16| 3_000 + u64::from(n) * 1_507 + seed * 9;
         plan.events = (0..4).map(|n| (at(n), Event::LoseGuardAndStart(n))).collect();
+        run(plan);
+    }
+}
+
+/// Anything that may go wrong, at random: see `Plan::random`.
+fn random(first: u64, count: u64) {
+    let summary = campaign(first..=first + count - 1, 1, |_| ());
+    println!("{}", summary.text());
+    assert!(summary.failures.is_empty(), "{}", summary.text());
+    assert!(summary.followed > 0, "no node ever followed a value that it had withheld (I-28)");
+    assert!(summary.crashes.1 > 0 && summary.late > 0, "nothing went wrong: {}", summary.text());
+}
+
+#[test]
+fn fixed_random_plans_hold_every_invariant() {
+    random(1, FIXED);
+}
+
+#[test]
+fn fresh_random_plans_hold_every_invariant() {
+    let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let given = std::env::var("ROTA_SIM_FRESH").ok().and_then(|v| v.parse().ok());
+    let first = given.unwrap_or(day * 1_000_000);
+    println!("fresh seeds from {first}; again with ROTA_SIM_FRESH={first}");
+    random(first, FRESH);
+}
+
+/// One node of four crashes in its n-th sync: before it, within it (some first part of each file is on disk), and
+/// after it, before anything that waited for it has left.
+#[test]
+fn a_crash_at_any_boundary_of_a_sync_is_survived() {
+    for sync in (0..150).step_by(3) {
+        let within = Phase::Within(sync.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for phase in [Phase::Written, within, Phase::Synced] {
+            let node = u16::try_from(sync / 3 % 4).unwrap();
+            let plan = Plan::crash_in_sync(100 + sync, node, sync, phase);
+            World::run(plan).unwrap_or_else(|v| panic!("sync {sync} of node {node}, {phase:?}: {v}"));
+        }
+    }
+}
+
+#[test]
+fn everyone_may_lose_power_in_a_round_above_0() {
+    for (n, seed) in [(4, 200), (4, 201), (7, 202), (4, 203), (10, 204)] {
+        for unsynced in [Unsynced::Kept, Unsynced::Lost, Unsynced::Prefix(0x1234_5678_9abc * seed)] {
+            let report = run(Plan::all_at_once_in_a_round(n, seed, unsynced));
+            assert!(report.stats.crashes.0 > n, "{report:?}");
+        }
+    }
+}
+
+/// Nobody who could ack more than the others holds the rest up (`Plan::one_has_acked_more`).
+#[test]
+fn a_lone_ack_does_not_stop_a_round() {
+    for seed in 210..214 {
+        run(Plan::one_has_acked_more(seed));
+    }
+}
+
+/// I-14: after the silence of one propose timeout the next leader goes on, with one round change.
+#[test]
+fn a_dead_leader_costs_one_propose_timeout() {
+    for (n, seed) in [(4, 220), (4, 221), (7, 222), (10, 223)] {
+        let mut plan = Plan::quiet(n, seed, 10_000);
+        plan.events = vec![(3_000 + seed * 41 % 1_400, Event::KillLeader)];
+        let propose_ms = 200;
+        // Two votes, a report, a TermInit and a frame, 7 ms each on these links, and syncs.
+        let hops_ms = 5 * 7 + 15;
+        let report = run(plan);
+        let gaps = &report.stats.gaps_ms;
+        assert!(gaps.len() == 1 && gaps[0] <= propose_ms + hops_ms, "{report:?}");
+        assert_eq!(report.top_round, 1, "{report:?}");
+    }
+}
+
+/// A guard from an old backup: the replica stops or follows, and whatever its key does, nobody else suffers.
+#[test]
+fn a_disk_from_an_old_backup_harms_nobody_else() {
+    for seed in 230..236 {
+        let mut plan = Plan::quiet(4, seed, 14_000);
+        plan.events = vec![
+            (2_000 + seed * 13 % 700, Event::Snapshot(1)),
+            (2_900 + seed * 31 % 2_000, Event::RollBackAndStart(1)),
+        ];
+        plan.calm_ms = Some(6_000);
         run(plan);
     }
 }

@@ -92,7 +92,7 @@ impl Checker {
             acks: Acks::default(),
             carries,
             ledger: Ledger::default(),
-            live: Live::new(set.len(), rules),
+            live: Live::new(set.len(), plan.max_round),
             leaders: BTreeMap::new(),
             digests: BTreeMap::new(),
             closes: BTreeMap::new(),
@@ -258,7 +258,13 @@ impl Checker {
         self.facts.vote(&self.tree, v.signer, &v.vote);
         if v.vote.kind == VoteKind::Prevote && !v.vote.value_id.is_zero() {
             if !of_faulty {
-                let may = self.carries.may_prevote(&self.tree, &v.vote);
+                let sight = Sight {
+                    tree: &self.tree,
+                    set: &self.set,
+                    acks: &self.acks,
+                    leaders: &self.leaders,
+                };
+                let may = self.carries.may_prevote(&sight, &v.vote);
                 self.must("I-27", may);
             }
             self.acks.prevote(&self.tree, &self.set, v.signer, &v.vote);
@@ -296,18 +302,18 @@ impl Checker {
         }
         self.digest(hash, "term init");
         self.facts.init(&init.init, hash);
+        self.carries.init(init, hash);
+    }
+
+    /// I-11, I-12: what a correct node relies on is valid, as judged from outside.
+    fn relies(&mut self, init_hash: B256) {
         let sight = Sight {
             tree: &self.tree,
             set: &self.set,
             acks: &self.acks,
             leaders: &self.leaders,
         };
-        self.carries.init(&sight, init, hash);
-    }
-
-    /// I-11, I-12: what a correct node relies on is valid, as judged from outside.
-    fn relies(&mut self, init_hash: B256) {
-        match self.carries.rely(&init_hash) {
+        match self.carries.rely(&sight, &init_hash) {
             None => {}
             Some(Err(why)) => self.broke("I-11", why),
             Some(Ok((place, carry))) => self.acks.carried(&self.tree, place, carry),

@@ -7,6 +7,7 @@ mod byzantine;
 mod campaign;
 mod check;
 mod dice;
+mod directed;
 mod faults;
 mod l1;
 mod node;
@@ -86,6 +87,10 @@ pub struct Plan {
     pub script: Script,
     /// From then on all links are good and everyone who comes back is up: liveness is judged.
     pub calm_ms: Option<u64>,
+    /// No height may take more rounds, where a plan knows (I-5).
+    pub max_round: Option<u32>,
+    /// Who stays down when the calm begins.
+    pub gone: Vec<u16>,
     /// The rule that is switched off.
     pub mutation: Option<Mutation>,
     /// Print what happens.
@@ -119,6 +124,8 @@ impl Plan {
             crashes: Vec::new(),
             script: Script::default(),
             calm_ms: None,
+            max_round: None,
+            gone: Vec::new(),
             mutation: None,
             verbose: false,
             byzantine: Vec::new(),

@@ -57,6 +57,19 @@ impl Acks {
         }
     }
 
+    /// Stake of all who ever acked this frame or one above it.
+    pub(super) fn stored(&self, tree: &Tree, set: &ValidatorSet, tip: Tip) -> u64 {
+        let above = |tips: &&Vec<Tip>| tips.iter().any(|t| tree.holds(tip, *t) == Some(true));
+        let who: BTreeSet<u16> = self
+            .tips
+            .values()
+            .rev()
+            .take(16)
+            .flat_map(|place| place.iter().filter(move |(_, tips)| above(tips)).map(|(i, _)| *i))
+            .collect();
+        weight(set, who.iter())
+    }
+
     /// The highest prefixes that more than two thirds acked at a height and round.
     fn best(&self, tree: &Tree, set: &ValidatorSet, place: (u64, u32)) -> Vec<(Tip, u64)> {
         let Some(place) = self.tips.get(&place) else { return Vec::new() };

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Opinion {
     place: (u64, u32),
     carry: Tip,
+    signed: SignedTermInit,
     verdict: Result<(), String>,
 }
 
@@ -44,15 +45,29 @@ impl Carries {
         self.proposals.entry(digest).or_insert_with(|| p.clone());
     }
 
-    pub(super) fn init(&mut self, sight: &Sight<'_>, signed: &SignedTermInit, hash: B256) {
-        let known = self.opinions.get(&hash).is_some_and(|o| o.verdict.is_ok());
-        if known {
-            return;
-        }
+    pub(super) fn init(&mut self, signed: &SignedTermInit, hash: B256) {
         let i = &signed.init;
-        let verdict = self.judge(sight, signed);
-        let carry = (i.carry_g, i.carry_hash);
-        self.opinions.insert(hash, Opinion { place: (i.height, i.round), carry, verdict });
+        self.opinions.entry(hash).or_insert_with(|| Opinion {
+            place: (i.height, i.round),
+            carry: (i.carry_g, i.carry_hash),
+            signed: signed.clone(),
+            verdict: Err("not judged yet".to_owned()),
+        });
+    }
+
+    /// Judges what was not found valid yet: a correct node may have fetched more frames since. Earlier rounds
+    /// first, since later ones rest on them.
+    fn refresh(&mut self, sight: &Sight<'_>, height: u64) {
+        let open = self.opinions.iter().filter(|(_, o)| o.place.0 == height && o.verdict.is_err());
+        let mut open: Vec<(u32, B256)> = open.map(|(hash, o)| (o.place.1, *hash)).collect();
+        open.sort_unstable();
+        for (_, hash) in open {
+            let Some(signed) = self.opinions.get(&hash).map(|o| o.signed.clone()) else { continue };
+            let verdict = self.judge(sight, &signed);
+            if let Some(opinion) = self.opinions.get_mut(&hash) {
+                opinion.verdict = verdict;
+            }
+        }
     }
 
     fn judge(&self, sight: &Sight<'_>, signed: &SignedTermInit) -> Result<(), String> {
@@ -99,7 +114,7 @@ impl Carries {
             return if own && o.verdict.is_ok() {
                 Ok(())
             } else {
-                Err(format!("{s:?} rests on {o:?}"))
+                Err(format!("{s:?} rests on {:?}: {:?}", o.place, o.verdict))
             };
         }
         let Some(p) = self.proposals.get(&s.best_ref) else {
@@ -117,9 +132,16 @@ impl Carries {
 
     /// A correct node accepted it: it acked in it, reported it or proposed in it. Gives what speaks
     /// against it, once; the carry if nothing does.
-    pub(super) fn rely(&mut self, hash: &B256) -> Option<Result<((u64, u32), Tip), String>> {
+    pub(super) fn rely(
+        &mut self,
+        sight: &Sight<'_>,
+        hash: &B256,
+    ) -> Option<Result<((u64, u32), Tip), String>> {
         if hash.is_zero() || self.proposals.contains_key(hash) || !self.relied.insert(*hash) {
             return None;
+        }
+        if let Some(height) = self.opinions.get(hash).map(|o| o.place.0) {
+            self.refresh(sight, height);
         }
         Some(match self.opinions.get(hash) {
             None => Err(format!("TermInit {hash} was never seen")),
@@ -131,10 +153,11 @@ impl Carries {
     }
 
     /// I-27: a prevote above round 0 is for a re-proposal, or for what a valid TermInit carries.
-    pub(super) fn may_prevote(&self, tree: &Tree, vote: &Vote) -> Result<(), String> {
+    pub(super) fn may_prevote(&mut self, sight: &Sight<'_>, vote: &Vote) -> Result<(), String> {
         if vote.round == 0 || vote.value_id.is_zero() {
             return Ok(());
         }
+        self.refresh(sight, vote.height);
         let place = (vote.height, vote.round, vote.value_id);
         let digests = self.by_value.get(&place);
         let proposals = digests.into_iter().flatten().filter_map(|d| self.proposals.get(d));
@@ -147,11 +170,11 @@ impl Carries {
                 why = format!("TermInit {} is not known", p.init_hash);
                 continue;
             };
-            why = format!("{o:?}");
-            let close = tree.value(&p.value_id).map(|v| v.tip);
+            why = format!("{:?}", o.verdict);
+            let close = sight.tree.value(&p.value_id).map(|v| v.tip);
             if o.place == (vote.height, vote.round)
                 && o.verdict.is_ok()
-                && close.is_some_and(|c| tree.holds(o.carry, c) == Some(true))
+                && close.is_some_and(|c| sight.tree.holds(o.carry, c) == Some(true))
             {
                 return Ok(());
             }

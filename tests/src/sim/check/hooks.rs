@@ -28,7 +28,15 @@ impl Checker {
                 self.say(|| format!("{node} rewinds to g{g}: {}", reason.name()));
                 self.live.rewound(node, *g);
             }
-            Output::Acked { g, weight, .. } => self.live.acked(node, *g, *weight),
+            Output::Acked { g, weight, .. } => {
+                self.live.acked(node, *g, *weight);
+                let shown = self.live.mirror(node).at(*g);
+                let stored = shown.map(|hash| self.acks.stored(&self.tree, &self.set, (*g, hash)));
+                if let Some(stored) = stored.filter(|s| !self.set.is_quorum(*s)) {
+                    let what = format!("{node} calls g{g} acked: {stored} of {}", self.set.total());
+                    self.broke("I-2", what);
+                }
+            }
             Output::Round { height, round, leader } => {
                 self.say(|| format!("{node} enters {height}/{round}, leader {leader}"));
                 let there = *self.leaders.entry((*height, *round)).or_insert(*leader);

@@ -4,7 +4,7 @@
 use super::tree::Tip;
 use alloy_primitives::B256;
 use rota_consensus::{Decided, Replica};
-use rota_preconf::{Frame, Rules};
+use rota_preconf::Frame;
 use rota_types::FrameHeader;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,10 @@ impl Mirror {
             self.broken = Some(format!("frame {g} accepted on top of {top:?}"));
         }
         self.frames.insert(g, frame.hash);
+    }
+
+    pub(super) fn at(&self, g: u64) -> Option<B256> {
+        self.frames.get(&g).copied()
     }
 
     /// The chain ends where what was put out says it ends.
@@ -100,6 +104,7 @@ struct Crash {
 
 pub(in crate::sim) struct Live {
     n: usize,
+    max_round: Option<u32>,
     mirrors: BTreeMap<u16, Mirror>,
     started: BTreeMap<u64, u64>,
     calm_us: Option<u64>,
@@ -113,9 +118,10 @@ pub(in crate::sim) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(n: usize, _: &Rules) -> Self {
+    pub(super) fn new(n: usize, max_round: Option<u32>) -> Self {
         Self {
             n,
+            max_round,
             mirrors: BTreeMap::new(),
             started: BTreeMap::new(),
             calm_us: None,
@@ -179,7 +185,8 @@ impl Live {
         }
         let began = self.started.get(&height).copied().unwrap_or(now_us);
         let calm = self.calm_us.is_some_and(|calm| began > calm + GRACE_US);
-        if calm && round as usize > self.n + 1 {
+        let slow = self.max_round.is_some_and(|max| round > max);
+        if slow || calm && round as usize > self.n + 1 {
             return Err(format!("height {height} took until round {round} of {} nodes", self.n));
         }
         Ok(())

@@ -122,7 +122,9 @@ impl World {
         self.net.set_keep_order(true);
         self.net.set_plan(LinkPlan { latency_us: 5_000, jitter_us: 2_000, ..LinkPlan::default() });
         for i in 0..self.nodes.len() {
-            self.boot(i);
+            if !self.plan.gone.contains(&self.nodes[i].index) {
+                self.boot(i);
+            }
         }
         let undecided = self.checker.undecided(&self.txs);
         for i in 0..self.nodes.len() {
