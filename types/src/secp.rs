@@ -24,5 +24,6 @@ fn address_of(point: &[u8]) -> Address {
     Address::from_slice(hash.get(12..).unwrap_or_default())
 }
 
-#[cfg(all(test, feature = "native", feature = "portable"))]
+#[cfg(test)]
+#[cfg(all(feature = "native", feature = "portable"))]
 mod tests;

@@ -1,5 +1,4 @@
 //! I-16: certificates count each signer once, with the set of their epoch, and more than two thirds.
-#![expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "test code")]
 
 mod common;
 
