@@ -8,7 +8,7 @@ pub(super) struct Impostor;
 impl Mask for Impostor {
     fn send(&mut self, cx: &mut Cx<'_>, to: u16, message: &Message) -> Fate {
         if cx.dice.one_in(3) {
-            let wrong = wrong(cx, message);
+            let wrong = wrong(cx, to, message);
             if let Some(wrong) = wrong {
                 cx.did("false names");
                 cx.send(to, wrong);
@@ -19,9 +19,11 @@ impl Mask for Impostor {
 }
 
 /// The same message under another index, of another epoch, or of another network.
-fn wrong(cx: &mut Cx<'_>, message: &Message) -> Option<Message> {
+fn wrong(cx: &mut Cx<'_>, to: u16, message: &Message) -> Option<Message> {
     let others = cx.others();
-    let other = cx.dice.pick(&others);
+    // In the name of the receiver too: what a node said itself it need not verify.
+    let other = if cx.dice.one_in(2) { to } else { cx.dice.pick(&others) };
+    let value = cx.nothing();
     let d = &cx.scene.rules.domain;
     let far = Domain::new(1, 2, d.registry, d.genesis_hash, 1);
     let (index, epoch, domain) = match cx.dice.below(4) {
@@ -33,6 +35,9 @@ fn wrong(cx: &mut Cx<'_>, message: &Message) -> Option<Message> {
     Some(match message.clone() {
         Message::Vote(mut v) => {
             v.vote.epoch += epoch;
+            if index == to {
+                v.vote.value_id = value;
+            }
             Message::Vote(SignedVote::sign(v.vote, index, cx.vote, domain))
         }
         Message::Ack(mut a) => {
