@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     clock::spawn,
+    connections::Connections,
     dialer::Dialer,
     directory::split_peer,
     error::{P2pError, RequestError},
@@ -76,6 +77,7 @@ pub(crate) struct Driver {
     pub(crate) gossip_rates: BTreeMap<PeerId, Rate>,
     pub(crate) control: Control,
     pub(crate) dialer: Dialer,
+    pub(crate) connections: Connections,
     pub(crate) bootnodes: Vec<(PeerId, Vec<Multiaddr>)>,
     pub(crate) told: BTreeMap<u16, Told>,
     pub(crate) blocked: Vec<PeerId>,
@@ -111,6 +113,7 @@ impl Driver {
             swarm,
             server,
             gossip_rates: BTreeMap::new(),
+            connections: Connections::default(),
             told: BTreeMap::new(),
             blocked: Vec::new(),
             weak,
@@ -259,6 +262,13 @@ impl Driver {
                 num_established,
                 ..
             } => {
+                if self.hub.directory().index_of(&peer_id).is_some() {
+                    let now = self.hub.clock.now_ms();
+                    for old in self.connections.opened(now, peer_id, connection_id) {
+                        tracing::debug!(%peer_id, "closing a connection that a newer one replaces");
+                        self.close(old);
+                    }
+                }
                 // Validators pass the limits of the swarm, but not this one.
                 if num_established.get() > self.hub.limits.connections_per_peer {
                     self.close(connection_id);
@@ -266,7 +276,10 @@ impl Driver {
                 let address = endpoint.get_remote_address().clone();
                 self.on_connections(peer_id, num_established.get(), Some(address));
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established, cause, .. } => {
+            SwarmEvent::ConnectionClosed {
+                peer_id, connection_id, num_established, cause, ..
+            } => {
+                self.connections.closed(&peer_id, connection_id);
                 tracing::debug!(%peer_id, num_established, ?cause, "connection closed");
                 self.on_connections(peer_id, num_established, None);
             }

@@ -15,6 +15,7 @@
 mod acceptor;
 mod clock;
 mod config;
+mod connections;
 mod dialer;
 mod directory;
 mod driver;
