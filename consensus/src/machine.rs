@@ -303,6 +303,7 @@ impl Machine {
             domain: &self.domain,
             key: self.key.as_deref(),
             replaying: self.replaying,
+            made: Vec::new(),
             guard,
             out,
             refused: &mut refused,

@@ -23,6 +23,8 @@ pub(super) struct Hands<'a> {
     pub(super) domain: &'a Domain,
     pub(super) key: Option<&'a VoteKey>,
     pub(super) replaying: bool,
+    /// Signatures made in this step.
+    pub(super) made: Vec<Sig>,
     pub(super) guard: &'a mut Watermarks,
     pub(super) out: &'a mut Vec<Act>,
     pub(super) refused: &'a mut Option<rota_store::Refused>,
@@ -150,7 +152,9 @@ impl Hands<'_> {
                 if new {
                     self.out.push(Act::Guard(intent));
                 }
-                Sig(key.sign(&digest))
+                let signature = Sig(key.sign(&digest));
+                self.made.push(signature);
+                signature
             }
             (Ok(_), None) => Sig([0; 65]),
             (Err(refused), _) => {
@@ -168,7 +172,8 @@ impl Hands<'_> {
                 (p.proposer, proposal.digest(self.domain))
             }
         };
-        (signer == self.me && self.key.is_some())
+        // Its own messages come back to the core at once: what was signed just now needs no second look.
+        (signer == self.me && self.made.contains(&m.signature))
             || recover_vote(&digest, &m.signature.0).is_ok_and(|a| a == key.0)
     }
 
