@@ -212,6 +212,7 @@ fn report(
         "framesLostSeenByTheLeaderOnly": alone,
         "framesLostSeenByOthers": with_leader.len() - alone,
         "framesLostOtherwise": lost.len() - with_leader.len(),
+        "lost": lost.iter().map(|l| describe(l, kills)).collect::<Vec<_>>(),
         "backRpcMs": back(0),
         "backInStepMs": back(1),
         "backSigningMs": back(2),
@@ -219,6 +220,13 @@ fn report(
         "heightsInLaterRounds": audit.later_rounds,
         "faults": audit.faults,
     })
+}
+
+/// A lost frame, with how long after the last kill it was seen, ms.
+fn describe(lost: &LostFrame, kills: &[Kill]) -> Value {
+    let last = kills.iter().map(|k| k.at).filter(|at| *at < lost.at).max();
+    let after = last.map(|at| lost.at.duration_since(at).as_millis().to_string());
+    json!({ "g": lost.g, "leader": lost.leader, "txs": lost.txs, "seenBy": lost.seen_by, "msAfterKill": after })
 }
 
 /// Whether a frame was lost with this death of its leader.

@@ -194,7 +194,7 @@ impl Wallet {
         }
         // What the node says counts, with a certificate or without one.
         let acked = answer["stage"] != "preconfirmed";
-        if let Some(promise) = self.verified(&answer, at) {
+        if let Some(promise) = self.verified(keccak256(raw), &answer, at) {
             let mut ledger = self.ledger.lock().unwrap();
             ledger.signed.extend(promise.ackers.iter().map(|i| (*i, at)));
             let sent = ledger.sent.get_mut(&keccak256(raw)).unwrap();
@@ -204,8 +204,9 @@ impl Wallet {
     }
 
     /// The promise in an answer. A node that gives a wrong one is at fault, whatever happens to it.
-    fn verified(&self, answer: &Value, at: Instant) -> Option<Promise> {
+    fn verified(&self, hash: B256, answer: &Value, at: Instant) -> Option<Promise> {
         let receipt: Receipt = serde_json::from_value(answer["promise"].clone()).ok()?;
+        assert_eq!(receipt.transaction_hash, hash, "a promise for another transaction");
         let verdict = rota_verify::verify(&receipt, &self.anchor);
         let verdict =
             verdict.unwrap_or_else(|e| panic!("a promise that does not verify: {e}: {answer}"));
@@ -231,7 +232,12 @@ impl Wallet {
             self.rpc = Some(connected.map_err(|e| e.to_string())?);
         }
         let Some(rpc) = &mut self.rpc else { return Err("not connected".into()) };
-        rpc.call(method, params)
+        let answer = rpc.call(method, params);
+        // An error of the server is in braces. After any other, the next answer could be the one to this question.
+        if answer.as_ref().is_err_and(|e| !e.starts_with('{')) {
+            self.rpc = None;
+        }
+        answer
     }
 
     fn go_elsewhere(&mut self, error: String) {
