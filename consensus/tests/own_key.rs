@@ -1,4 +1,5 @@
 //! A replica that hears its own key: never stopped by what it signed itself, always by what it did not sign.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "test code")]
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use proptest::prelude::*;

@@ -11,6 +11,14 @@ pub fn now_ms() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
+/// How long something took. For what a person reads; nothing decides by it.
+#[expect(clippy::disallowed_methods, reason = "a stopwatch, not a clock")]
+pub fn timed<T>(what: impl FnOnce() -> T) -> (T, std::time::Duration) {
+    let start = std::time::Instant::now();
+    let done = what();
+    (done, start.elapsed())
+}
+
 /// Starts a named thread. Every thread of the program starts here.
 pub fn spawn<T: Send + 'static>(
     name: &str,

@@ -114,7 +114,7 @@ impl Disk {
         for frame in std::mem::take(&mut self.undecided) {
             live.put((frame.g(), frame.hash, 0), frame_record(&frame.signed));
         }
-        self.frames.reset(live.in_order().into_iter())?;
+        self.frames.reset(live.in_order())?;
         loop {
             let Ok(first) = inputs.recv() else { return Ok(()) };
             let mut leaving = Vec::new();
@@ -188,7 +188,7 @@ impl Disk {
     fn archived(&mut self, live: &mut Live, g: u64) -> Result<(), DiskError> {
         live.records = live.records.split_off(&(g.saturating_add(1), B256::ZERO, 0));
         if live.bytes >= COMPACT_BYTES {
-            self.frames.reset(live.in_order().into_iter())?;
+            self.frames.reset(live.in_order())?;
             live.bytes = 0;
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::{Done, args::Where, node, out};
 use crate::{
-    clock::now_ms,
+    clock::{now_ms, timed},
     config::{Config, Role},
     exit::{Exit, Failure},
     keys::{KeyKind, Keys, SequencerKeys},
@@ -20,7 +20,7 @@ use std::{
     io::Write,
     path::Path,
     process::Command,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// Syncs that the disk is asked for.
@@ -165,7 +165,8 @@ fn guard(root: &Path, network: &Network, keys: &SequencerKeys) -> Finding {
     let written = fs::metadata(dir.join(format!("{}.log", hex::encode(voter))))
         .and_then(|m| m.modified())
         .ok()
-        .and_then(|at| SystemTime::now().duration_since(at).ok());
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+        .map(|at| Duration::from_millis(now_ms()).saturating_sub(at));
     let age = written.map_or_else(String::new, |d| format!(", written {} s ago", d.as_secs()));
     let newest = view.marks.newest().unwrap_or(0);
     let text = format!("is of this network and key, knows signatures up to height {newest}{age}");
@@ -201,10 +202,10 @@ fn syncs(root: &Path) -> Finding {
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         let mut times = Vec::with_capacity(SYNCS);
         for _ in 0..SYNCS {
-            let start = Instant::now();
-            file.write_all(&[0u8; 512])?;
-            file.sync_data()?;
-            times.push(start.elapsed());
+            let (done, took) =
+                timed(|| file.write_all(&[0u8; 512]).and_then(|()| file.sync_data()));
+            done?;
+            times.push(took);
         }
         Ok(times)
     })();

@@ -170,7 +170,7 @@ fn export(args: &ExportArgs, json: bool) -> Done {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file).map_err(
             |e| cannot(e).hint("choose a file that does not exist, in a directory that does"),
         )?;
-    let state = guard.export(here.of.clone()).map_err(store)?;
+    let state = guard.export(here.of).map_err(store)?;
     let text = state.to_json().map_err(|e| Failure::new(Exit::Failed, e))?;
     let parent = args.file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     file.write_all(text.as_bytes())

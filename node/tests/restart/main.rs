@@ -1,5 +1,13 @@
 //! Restart safety as an operator lives it: the real program, real files, a real set over real sockets.
-#![expect(clippy::arithmetic_side_effects, reason = "a test may overflow and panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    reason = "test code: what goes wrong fails it, and real files and processes go by the real clock"
+)]
 
 mod disk;
 mod guard;

@@ -1,6 +1,7 @@
 //! The view, the submitter and the RPC server, driven by a leader that the tests play.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "what goes wrong fails the test"

@@ -85,6 +85,18 @@ pub(crate) struct Leader {
     pub(crate) stored: BTreeMap<u64, DecidedHeight>,
 }
 
+fn set_of(seq: &SeqKey, vote: &VoteKey) -> ValidatorSet {
+    let validator = Validator {
+        owner: OWNER,
+        seq_key: seq.public(),
+        vote_key: vote.address(),
+        stake: U256::from(32u64) * U256::from(10u64).pow(U256::from(18)),
+        fee_recipient: OWNER,
+        peer: String::new(),
+    };
+    ValidatorSet::new(1, vec![validator])
+}
+
 impl Leader {
     pub(crate) fn new() -> Self {
         Self::with(|_| (), IntakeConfig::default())
@@ -98,17 +110,7 @@ impl Leader {
         let head = genesis(&file).unwrap();
         let domain = Domain::new(1, CHAIN, Address::with_last_byte(9), head.hash, 0);
         let (seq, vote) = (SeqKey::from_seed(&[7; 32]), VoteKey::from_secret(&[8; 32]).unwrap());
-        let set = Arc::new(ValidatorSet::new(
-            1,
-            vec![Validator {
-                owner: OWNER,
-                seq_key: seq.public(),
-                vote_key: vote.address(),
-                stake: U256::from(32u64) * U256::from(10u64).pow(U256::from(18)),
-                fee_recipient: OWNER,
-                peer: String::new(),
-            }],
-        ));
+        let set = Arc::new(set_of(&seq, &vote));
         let mut config =
             ViewConfig { chain_id: CHAIN, domain: domain.clone(), ..ViewConfig::default() };
         change(&mut config);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// One fact that a view is told.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a test keeps a few of them")]
 pub(crate) enum Said {
     Frame(FrameView),
     Sealed(Arc<BlockView>, u64),
