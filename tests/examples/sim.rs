@@ -28,7 +28,12 @@ fn main() -> ExitCode {
         let second = s.seconds as u64;
         if shown.swap(second, Ordering::Relaxed) != second || s.runs == last - first + 1 {
             let done = s.runs * 100 / (last - first + 1);
-            eprint!("\r{done:>3} %  {} runs, {} heights, {} failed ", s.runs, s.heights, s.failures.len());
+            eprint!(
+                "\r{done:>3} %  {} runs, {} heights, {} failed ",
+                s.runs,
+                s.heights,
+                s.failures.len()
+            );
             let _ = std::io::stderr().flush();
         }
     });

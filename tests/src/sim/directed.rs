@@ -50,7 +50,9 @@ impl Plan {
             match letter.message {
                 _ if letter.now_ms < CUT_MS => Fate::Pass,
                 Some(Message::Frame(_)) if from == first && to != knows => Fate::Drop,
-                Some(Message::Status(_)) if from == knows && letter.now_ms < CUT_MS + 900 => Fate::Drop,
+                Some(Message::Status(_)) if from == knows && letter.now_ms < CUT_MS + 900 => {
+                    Fate::Drop
+                }
                 Some(Message::Status(_)) => Fate::Pass,
                 Some(_) if from == mute => Fate::Drop,
                 _ => Fate::Pass,

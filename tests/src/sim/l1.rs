@@ -104,8 +104,12 @@ fn derive(
         }
     }
     let want: Vec<B256> = decided.iter().map(|d| d.value_id).collect();
-    if derived == want { Ok(derived.len()) } else { {
-        let what = format!("{} heights of {} come back", derived.len(), want.len());
-        Err(Violation { invariant: "I-10", at_ms: 0, what })
-    } }
+    if derived == want {
+        Ok(derived.len())
+    } else {
+        {
+            let what = format!("{} heights of {} come back", derived.len(), want.len());
+            Err(Violation { invariant: "I-10", at_ms: 0, what })
+        }
+    }
 }

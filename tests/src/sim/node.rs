@@ -265,7 +265,9 @@ impl SimNode {
         batches.into_iter().flatten().for_each(|write| self.apply(write));
         let (mut logs, mut guard) = ([const { Vec::new() }; 3], Vec::new());
         let reached_guard = n >> 47 & 1 == 1;
-        for (i, write) in rest.into_iter().enumerate().flat_map(|(i, b)| b.into_iter().map(move |w| (i, w))) {
+        for (i, write) in
+            rest.into_iter().enumerate().flat_map(|(i, b)| b.into_iter().map(move |w| (i, w)))
+        {
             match write {
                 Write::Guard(_) if i == 0 => guard.push(write),
                 Write::Guard(_) => {}

@@ -57,15 +57,17 @@ impl Acks {
         }
     }
 
-    /// Stake of all who ever acked this frame or one above it.
+    /// Stake of all who acked this frame or one above it, at its height or, early or late, next to it.
     pub(super) fn stored(&self, tree: &Tree, set: &ValidatorSet, tip: Tip) -> u64 {
         let above = |tips: &&Vec<Tip>| tips.iter().any(|t| tree.holds(tip, *t) == Some(true));
+        let height = tree.get(&tip.1).map_or(0, |f| f.height);
+        let near = (height.saturating_sub(1), 0)..=(height.saturating_add(1), u32::MAX);
         let who: BTreeSet<u16> = self
             .tips
-            .values()
-            .rev()
-            .take(16)
-            .flat_map(|place| place.iter().filter(move |(_, tips)| above(tips)).map(|(i, _)| *i))
+            .range(near)
+            .flat_map(|(_, place)| {
+                place.iter().filter(move |(_, tips)| above(tips)).map(|(i, _)| *i)
+            })
             .collect();
         weight(set, who.iter())
     }
@@ -198,12 +200,13 @@ fn judge_one(
     leaders: &BTreeMap<(u64, u32), u16>,
 ) -> Option<(&'static str, String)> {
     let q = &r.quorum;
-    let mut accused: BTreeSet<u16> = leaders.get(&(q.height, q.round)).copied().into_iter().collect();
+    let mut accused: BTreeSet<u16> =
+        leaders.get(&(q.height, q.round)).copied().into_iter().collect();
     accused.extend(tree.get(&q.tip.1).map(|f| f.leader));
-    if let Some((ours, theirs)) = tree.fork(q.tip, r.by) {
-        if ours.term == theirs.term {
-            accused.insert(ours.leader);
-        }
+    if let Some((ours, theirs)) = tree.fork(q.tip, r.by)
+        && ours.term == theirs.term
+    {
+        accused.insert(ours.leader);
     }
     let proves = |g: &&Guilt| g.what.of_leader() && accused.contains(&g.who);
     let guilty: BTreeSet<u16> = facts.guilt.iter().filter(proves).map(|g| g.who).collect();

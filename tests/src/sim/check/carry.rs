@@ -30,6 +30,9 @@ pub(super) struct Carries {
     pub(super) bases: BTreeMap<u64, Tip>,
 }
 
+/// Height and round of a TermInit that a correct node relies on, and what it carries; or what is wrong with it.
+pub(super) type Relied = Result<((u64, u32), Tip), String>;
+
 /// What an opinion is formed from.
 pub(super) struct Sight<'a> {
     pub(super) tree: &'a Tree,
@@ -132,11 +135,7 @@ impl Carries {
 
     /// A correct node accepted it: it acked in it, reported it or proposed in it. Gives what speaks
     /// against it, once; the carry if nothing does.
-    pub(super) fn rely(
-        &mut self,
-        sight: &Sight<'_>,
-        hash: &B256,
-    ) -> Option<Result<((u64, u32), Tip), String>> {
+    pub(super) fn rely(&mut self, sight: &Sight<'_>, hash: &B256) -> Option<Relied> {
         if hash.is_zero() || self.proposals.contains_key(hash) || !self.relied.insert(*hash) {
             return None;
         }

@@ -234,11 +234,12 @@ impl Live {
         let Some(calm_us) = self.calm_us else { return Ok(()) };
         let calm_ms = now_us.saturating_sub(calm_us) / 1000;
         let least = self.decided_before + calm_ms / SLOWEST_MS;
-        let (low, high) = heights.iter().fold((u64::MAX, 0), |(low, high), (_, h)| {
-            (low.min(*h), high.max(*h))
-        });
+        let (low, high) =
+            heights.iter().fold((u64::MAX, 0), |(low, high), (_, h)| (low.min(*h), high.max(*h)));
         if high < least || high - low > 2 {
-            return Err(format!("after {calm_ms} ms of calm: {heights:?}, at least {least} wanted"));
+            return Err(format!(
+                "after {calm_ms} ms of calm: {heights:?}, at least {least} wanted"
+            ));
         }
         if left > 0 {
             return Err(format!("{left} transactions are not decided: {heights:?}"));
