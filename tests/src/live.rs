@@ -27,7 +27,7 @@ pub use audit::{Audit, LostFrame};
 pub use chaos::LONG;
 pub use lan::Lan;
 pub use rpc::{Asker, Rpc, ask, get, quantity};
-pub use tape::{FrameSeen, Heard, Session, Tape, Tapes, What};
+pub use tape::{FrameSeen, Heard, Tape, Tapes, What};
 pub use tx::{ACCOUNT, account, fund, load_account, sign, transfer};
 pub use wallet::{Ledger, Promise, Sent, Wallets};
 

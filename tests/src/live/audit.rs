@@ -28,6 +28,8 @@ pub struct Audit {
     pub acked: usize,
     /// Preconfirmations of users that did not come true, of how many.
     pub unkept: (usize, usize),
+    /// How often a subscriber was told that it cannot go on from where it was.
+    pub refusals: usize,
     /// Everything that must not be. Empty, or the test fails.
     pub faults: Vec<String>,
 }
@@ -60,7 +62,7 @@ impl Audit {
         audit.promises(ledger);
         audit.signatures(tapes, &domain);
         for tape in tapes {
-            audit.faults.extend(tape.holes());
+            audit.stream(tape);
         }
         audit.faults.extend(net.misbehaviour());
         audit
@@ -148,6 +150,19 @@ impl Audit {
         }
     }
 
+    /// A stream has no silent hole, takes no ack back, and leaves its reader with the log.
+    fn stream(&mut self, tape: &Tape) {
+        self.faults.extend(tape.faults());
+        self.refusals += tape.refusals();
+        let last = self.frames.last_key_value().map_or(0, |(g, _)| *g);
+        let known = tape.log();
+        let wrong = known.range(..=last).find(|(g, hash)| self.frames.get(g) != Some(hash));
+        if let Some((g, hash)) = wrong {
+            let node = &tape.node;
+            self.faults.push(format!("a reader of {node} ends with {hash} at {g}, not in the log"));
+        }
+    }
+
     /// No leader signed two frames for one place, in whatever part of the network each was seen.
     fn signatures(&mut self, tapes: &[Tape], domain: &Domain) {
         let mut signed = BTreeMap::new();
@@ -193,14 +208,15 @@ impl Audit {
     pub fn judge(&self) -> String {
         assert!(self.faults.is_empty(), "{}", self.faults.join("\n"));
         format!(
-            "{} heights ({} in later rounds), {} frames, {} transactions, {} acked promises kept, {} of {} preconfirmations moved",
+            "{} heights ({} in later rounds), {} frames, {} transactions, {} acked promises kept, {} of {} preconfirmations moved, {} subscribers sent on",
             self.height,
             self.later_rounds,
             self.frames.len(),
             self.places.len(),
             self.acked,
             self.unkept.0,
-            self.unkept.1
+            self.unkept.1,
+            self.refusals
         )
     }
 }

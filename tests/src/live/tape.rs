@@ -1,12 +1,14 @@
-//! Subscribers: one per node, each writes down what the node streams, and comes back when the node does.
+//! Subscribers: each writes down what a node streams, and goes on from there when it was cut off.
 //!
-//! Invariant: what was heard is kept as it was heard; judging it is for [`Tape::holes`] and the audit.
+//! For each node one that stays with it, for frames and for acks; and one that goes to another node each time.
+//! Invariant: what was heard is kept as it was heard; judging it is for [`Tape::faults`] and the audit.
 
 use super::{Devnet, ws::Ws};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,6 +20,10 @@ use std::{
 
 /// Between two attempts to connect to a node that is down.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// Codes of a node that cannot go on from where the reader was.
+const TOO_OLD: i32 = 7008;
+const DIVERGED: i32 = 7009;
 
 /// A frame in the stream.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,27 +64,16 @@ pub enum What {
     Retract {
         /// Newest position that stays.
         to_g: u64,
-        /// First and last that do not.
-        frames: (u64, u64),
-        /// Why.
-        reason: String,
     },
-    /// The reader missed something, and is told so.
-    Gap,
     /// More than two thirds have everything up to here.
     Acked {
-        /// Position.
+        /// First position that is news.
+        from_g: u64,
+        /// Last one.
         g: u64,
     },
-    /// A block has its hash.
-    Sealed {
-        /// Its number.
-        number: u64,
-        /// Its hash.
-        hash: B256,
-    },
-    /// Nothing new.
-    Other,
+    /// The node would not go on from where the reader was, and said so.
+    Refused,
 }
 
 /// What was said, and when.
@@ -90,20 +85,17 @@ pub struct Heard {
     pub what: What,
 }
 
-/// One connection, from the node's oldest kept event on.
-#[derive(Debug, Default)]
-pub struct Session {
-    /// In order.
-    pub heard: Vec<Heard>,
-}
-
-/// All that a node said.
+/// All that a subscriber heard.
 #[derive(Debug, Default)]
 pub struct Tape {
-    /// The node.
+    /// The node; `anyone` for the one that goes from node to node.
     pub node: String,
-    /// One per connection.
-    pub sessions: Vec<Session>,
+    /// `frames` or `acks`.
+    pub topic: &'static str,
+    /// In order, over all connections.
+    pub heard: Vec<Heard>,
+    /// Answers that no node may give.
+    pub wrong: Vec<String>,
 }
 
 /// The subscribers.
@@ -114,27 +106,37 @@ pub struct Tapes {
 }
 
 impl Tapes {
-    /// A subscriber for each sequencer.
+    /// They begin.
     pub fn start(net: &Devnet) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (mut tapes, mut threads) = (Vec::new(), Vec::new());
-        for node in net.sequencers() {
-            let addr = net.rpc_addr(&node);
-            let tape = Arc::new(Mutex::new(Tape { node, sessions: Vec::new() }));
-            tapes.push(Arc::clone(&tape));
-            let stop = Arc::clone(&stop);
-            threads.push(std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    // The node is down, or went down: tried again until told to stop.
-                    let _ = listen(&addr, &tape, &stop);
-                    std::thread::sleep(AGAIN);
-                }
-            }));
+        let mut tapes = Self { stop: Arc::default(), tapes: Vec::new(), threads: Vec::new() };
+        let nodes = net.sequencers();
+        for node in &nodes {
+            for topic in ["frames", "acks"] {
+                tapes.spawn(node, topic, vec![net.rpc_addr(node)]);
+            }
         }
-        Self { stop, tapes, threads }
+        tapes.spawn("anyone", "frames", nodes.iter().map(|n| net.rpc_addr(n)).collect());
+        tapes
     }
 
-    /// What each node said so far.
+    fn spawn(&mut self, node: &str, topic: &'static str, addrs: Vec<String>) {
+        let tape = Tape { node: node.to_owned(), topic, ..Tape::default() };
+        let tape = Arc::new(Mutex::new(tape));
+        self.tapes.push(Arc::clone(&tape));
+        let stop = Arc::clone(&self.stop);
+        self.threads.push(std::thread::spawn(move || {
+            for addr in addrs.iter().cycle() {
+                // The node is down, or went down: tried again until told to stop.
+                let _ = listen(addr, (topic, &tape), &stop);
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(AGAIN);
+            }
+        }));
+    }
+
+    /// What each subscriber heard so far.
     pub fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Tape>> {
         self.tapes.iter().map(|t| t.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -142,8 +144,7 @@ impl Tapes {
     /// The leader of the frame that was heard last of any node.
     pub fn newest_leader(&self) -> Option<Address> {
         let newest = self.each().filter_map(|t| {
-            let heard = &t.sessions.last()?.heard;
-            heard.iter().rev().find_map(|h| match &h.what {
+            t.heard.iter().rev().find_map(|h| match &h.what {
                 What::Frame(frame) => Some((h.at, frame.leader)),
                 _ => None,
             })
@@ -157,7 +158,7 @@ impl Tapes {
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
-        self.tapes.iter().map(|t| std::mem::take(&mut *t.lock().unwrap())).collect()
+        self.each().map(|mut t| std::mem::take(&mut *t)).collect()
     }
 }
 
@@ -167,42 +168,43 @@ impl Drop for Tapes {
     }
 }
 
-fn listen(addr: &str, tape: &Mutex<Tape>, stop: &AtomicBool) -> io::Result<()> {
+/// One connection, from where the tape ends.
+fn listen(addr: &str, (topic, tape): (&str, &Mutex<Tape>), stop: &AtomicBool) -> io::Result<()> {
     let mut ws = Ws::connect(addr, stop)?;
-    let params = json!(["frames", { "full": true, "fromSeq": 1 }]);
+    let lock = || tape.lock().unwrap_or_else(PoisonError::into_inner);
+    let params = json!([topic, lock().go_on()]);
     let method = "preconf_subscribe";
     ws.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string())?;
-    tape.lock().unwrap_or_else(PoisonError::into_inner).sessions.push(Session::default());
     loop {
-        let text = ws.next()?;
+        let message: Value = serde_json::from_str(&ws.next()?)?;
         let at = Instant::now();
-        let message: Value = serde_json::from_str(&text)?;
+        if message["error"].is_object() {
+            let refused = [TOO_OLD, DIVERGED].iter().any(|c| message["error"]["code"] == *c);
+            if refused {
+                lock().heard.push(Heard { at, what: What::Refused });
+            } else {
+                lock().wrong.push(format!("{params}: {}", message["error"]));
+            }
+            return Ok(());
+        }
         let Some(event) = message.get("params").map(|p| &p["result"]) else { continue };
-        let what = read(event)?;
-        let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = tape.sessions.last_mut() {
-            session.heard.push(Heard { at, what });
+        if let Some(what) = read(event)? {
+            lock().heard.push(Heard { at, what });
         }
     }
 }
 
-fn read(event: &Value) -> io::Result<What> {
+fn read(event: &Value) -> io::Result<Option<What>> {
     let data = &event["data"];
-    let hex = |name: &str| super::quantity(&data[name]);
+    let g = super::quantity(&event["g"]);
     Ok(match event["type"].as_str().unwrap_or_default() {
-        "frame" => What::Frame(Box::new(serde_json::from_value(data.clone())?)),
-        "retract" => What::Retract {
-            to_g: hex("toG"),
-            frames: (hex("firstG"), hex("lastG")),
-            reason: data["reason"].as_str().unwrap_or_default().to_owned(),
-        },
-        "gap" => What::Gap,
-        "acked" => What::Acked { g: hex("g") },
-        "sealed" => What::Sealed {
-            number: hex("blockNumber"),
-            hash: serde_json::from_value(data["blockHash"].clone())?,
-        },
-        _ => What::Other,
+        "frame" => Some(What::Frame(Box::new(serde_json::from_value(data.clone())?))),
+        "retract" => Some(What::Retract { to_g: super::quantity(&data["toG"]) }),
+        "acked" => {
+            let from_g = event.get("fromG").map_or(g, super::quantity);
+            Some(What::Acked { from_g, g })
+        }
+        _ => None,
     })
 }
 
@@ -211,36 +213,85 @@ fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 }
 
 impl Tape {
-    /// Every frame that the node ever showed.
+    /// Every frame that was ever shown.
     pub fn frames(&self) -> impl Iterator<Item = (Instant, &FrameSeen)> {
-        self.sessions.iter().flat_map(|s| &s.heard).filter_map(|h| match &h.what {
+        self.heard.iter().filter_map(|h| match &h.what {
             What::Frame(frame) => Some((h.at, &**frame)),
             _ => None,
         })
     }
 
-    /// Places where the log goes on without what lies between, and nobody said so.
-    pub fn holes(&self) -> Vec<String> {
-        let mut holes = Vec::new();
-        for (i, session) in self.sessions.iter().enumerate() {
-            let mut tip: Option<(u64, Option<B256>)> = None;
-            for heard in &session.heard {
-                tip = match &heard.what {
-                    What::Frame(frame) => {
-                        if tip.is_some_and(|(g, hash)| {
-                            frame.g != g + 1 || hash.is_some_and(|h| h != frame.parent_hash)
-                        }) {
-                            let (node, g) = (&self.node, frame.g);
-                            holes.push(format!("{node}, connection {i}: frame {g} after {tip:?}"));
-                        }
-                        Some((frame.g, Some(frame.hash)))
-                    }
-                    What::Retract { to_g, .. } => Some((*to_g, None)),
-                    What::Gap => None,
-                    _ => tip,
-                };
+    /// How often a node would not go on from where the reader was.
+    pub fn refusals(&self) -> usize {
+        self.heard.iter().filter(|h| matches!(h.what, What::Refused)).count()
+    }
+
+    /// Options of the next subscription.
+    fn go_on(&self) -> Value {
+        let mut options = json!({ "full": true });
+        match self.heard.last().map(|h| &h.what) {
+            Some(What::Frame(frame)) => {
+                options["fromG"] = json!(frame.g + 1);
+                options["parentHash"] = json!(frame.hash);
+            }
+            Some(What::Retract { to_g }) => options["fromG"] = json!(to_g + 1),
+            Some(What::Acked { g, .. }) => options["fromG"] = json!(g + 1),
+            Some(What::Refused) | None => {}
+        }
+        options
+    }
+
+    /// The log as the reader knows it at the end: what was shown and not taken back.
+    pub fn log(&self) -> BTreeMap<u64, B256> {
+        let mut log = BTreeMap::new();
+        for heard in &self.heard {
+            match &heard.what {
+                What::Frame(frame) => {
+                    log.insert(frame.g, frame.hash);
+                }
+                What::Retract { to_g } => {
+                    log.split_off(&(to_g + 1));
+                }
+                What::Acked { .. } | What::Refused => {}
             }
         }
-        holes
+        log
+    }
+
+    /// Places where the stream goes on without what lies between and nobody said so, and acks that were taken back.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.wrong.clone();
+        if self.heard.is_empty() {
+            faults.push("heard nothing".to_owned());
+        }
+        let mut tip: Option<(u64, Option<B256>)> = None;
+        for heard in &self.heard {
+            tip = match &heard.what {
+                What::Frame(frame) => {
+                    let follows = |(g, hash): (u64, Option<B256>)| {
+                        frame.g == g + 1 && hash.is_none_or(|h| h == frame.parent_hash)
+                    };
+                    if !tip.is_none_or(follows) {
+                        faults.push(format!("frame {} after {tip:?}", frame.g));
+                    }
+                    Some((frame.g, Some(frame.hash)))
+                }
+                What::Acked { from_g, g } => {
+                    if tip.is_some_and(|(last, _)| *from_g != last + 1) {
+                        faults.push(format!("acked {from_g} to {g} after {tip:?}"));
+                    }
+                    Some((*g, None))
+                }
+                What::Retract { to_g } => {
+                    if self.topic == "acks" && tip.is_some_and(|(acked, _)| *to_g < acked) {
+                        faults.push(format!("acked up to {tip:?}, taken back to {to_g}"));
+                    }
+                    // Of acks, what was told stays told.
+                    if self.topic == "acks" { tip } else { Some((*to_g, None)) }
+                }
+                What::Refused => None,
+            };
+        }
+        faults.into_iter().map(|f| format!("{} of {}: {f}", self.topic, self.node)).collect()
     }
 }
