@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim model contracts e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim deaths model contracts e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -38,6 +38,10 @@ mutations: ## rules switched off one by one: the simulation must notice each
 sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17
 	cargo build --locked -p rota-tests --example sim
 	./target/debug/examples/sim $(if $(SEED),seed=$(SEED),$(SEEDS))
+
+deaths: ## what deaths of leaders cost in virtual time: make deaths SEEDS=1-900
+	cargo build --locked -p rota-tests --example sim
+	./target/debug/examples/sim deaths=$(SEEDS)
 
 model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
 	cargo build --locked -p rota-tests --example model

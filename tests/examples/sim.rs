@@ -1,5 +1,6 @@
 //! Random plans of whole sets: `make sim SEEDS=1-300`, `make sim SEEDS=100000` (1 to 100000), or one of them again
-//! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`.
+//! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`. `make deaths SEEDS=1-900` does
+//! nothing but kill leaders.
 
 use rota_tests::sim::{Plan, attempt, campaign};
 use std::{
@@ -17,6 +18,9 @@ fn main() -> ExitCode {
     if let Some(seed) = argument.strip_prefix("seed=").and_then(number) {
         return one(seed);
     }
+    let deaths = argument.strip_prefix("deaths=");
+    let plan: fn(u64) -> Plan = if deaths.is_some() { Plan::deaths } else { Plan::random };
+    let argument = deaths.unwrap_or(&argument).to_owned();
     let (first, last) = argument.split_once('-').unwrap_or(("1", &argument));
     let (Some(first), Some(last)) = (number(first), number(last)) else {
         eprintln!("usage: sim FIRST-LAST | sim COUNT | sim seed=SEED");
@@ -24,7 +28,7 @@ fn main() -> ExitCode {
     };
     std::panic::set_hook(Box::new(|_| ()));
     let shown = AtomicU64::new(0);
-    let summary = campaign(first..=last, AGAIN, |s| {
+    let summary = campaign(first..=last, plan, AGAIN, |s| {
         let second = s.seconds as u64;
         if shown.swap(second, Ordering::Relaxed) != second || s.runs == last - first + 1 {
             let done = s.runs * 100 / (last - first + 1);

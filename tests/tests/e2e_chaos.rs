@@ -2,6 +2,7 @@
 //!
 //! Judged by what cannot lie: promises verified offline when they were given, the streams as they were heard, and the disks of
 //! all sequencers when everything is over. What each scenario waits for is an event; nothing is timed.
+#![expect(clippy::disallowed_methods, reason = "the seed of a run comes from the real clock")]
 
 use rota_tests::live::{Audit, Devnet, FrameSeen, LONG, Lan, Tapes, Wallets, ask, fund, until};
 use serde_json::json;

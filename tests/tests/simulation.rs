@@ -121,7 +121,7 @@ fn keys_without_guards_halt_rather_than_contradict_themselves() {
 
 /// Anything that may go wrong, at random: see `Plan::random`.
 fn random(first: u64, count: u64) {
-    let summary = campaign(first..=first + count - 1, 1, |_| ());
+    let summary = campaign(first..=first + count - 1, Plan::random, 1, |_| ());
     println!("{}", summary.text());
     assert!(summary.failures.is_empty(), "{}", summary.text());
     assert!(summary.followed > 0, "no node ever followed a value that it had withheld (I-28)");

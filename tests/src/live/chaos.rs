@@ -2,8 +2,7 @@
 
 use super::{Asker, Devnet, Ledger, ask, quantity, text, until};
 use alloy_primitives::B256;
-use rota_node::network::Network;
-use rota_types::{Domain, ValidatorSet};
+use rota_types::{ChainParams, Domain, ValidatorSet};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};
 
@@ -23,8 +22,16 @@ impl Devnet {
     /// The set and the domain that everything here is signed for.
     pub fn verifier(&self) -> (ValidatorSet, Domain) {
         let set = fs::read(self.file("set.json")).unwrap();
-        let network = Network::load(&self.file("network.json")).unwrap();
-        (serde_json::from_slice(&set).unwrap(), network.domain().unwrap())
+        let network = fs::read(self.file("network.json")).unwrap();
+        let network: Value = serde_json::from_slice(&network).unwrap();
+        let part = |name: &str| network[name].clone();
+        let params: ChainParams = serde_json::from_value(part("params")).unwrap();
+        let head = rota_execution::genesis(&serde_json::from_value(part("genesis")).unwrap());
+        let id = |name: &str| network[name].as_u64().unwrap();
+        let registry = serde_json::from_value(part("registry")).unwrap();
+        let genesis = params.genesis_hash(head.unwrap().hash);
+        let domain = Domain::new(id("l1_chain_id"), id("l2_chain_id"), registry, genesis, 0);
+        (serde_json::from_slice(&set).unwrap(), domain)
     }
     /// `kill -9`.
     pub fn kill(&self, name: &str) {

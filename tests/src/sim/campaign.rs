@@ -72,9 +72,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Runs the random plans of all seeds. Every `again`-th runs twice, and both traces must be equal.
+/// Runs what `plan` gives for all seeds. Every `again`-th runs twice, and both traces must be equal.
 pub fn campaign(
     seeds: RangeInclusive<u64>,
+    plan: fn(u64) -> Plan,
     again: u64,
     progress: impl Fn(&Summary) + Sync,
 ) -> Summary {
@@ -88,7 +89,7 @@ pub fn campaign(
             if seed > *seeds.end() {
                 break;
             }
-            let plan = Plan::random(seed);
+            let plan = plan(seed);
             let twice = again > 0 && seed.is_multiple_of(again);
             let mut result = attempt(plan.clone());
             if twice && result.is_ok() && attempt(plan.clone()) != result {

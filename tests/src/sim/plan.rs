@@ -35,6 +35,20 @@ impl Budget {
 }
 
 impl Plan {
+    /// Nothing but deaths of leaders, one after the other, on quiet links: what a death costs.
+    #[must_use]
+    pub fn deaths(seed: u64) -> Self {
+        let dice = &mut Dice::new(seed);
+        let mut plan = Self::quiet(4, seed, 24_000);
+        let mut at = 1_500;
+        while at < 20_000 {
+            plan.events.push((at, Event::KillLeader));
+            plan.events.push((at + dice.between(500, 900), Event::StartAll));
+            at += dice.between(1_400, 2_200);
+        }
+        plan
+    }
+
     /// The plan of a seed.
     #[must_use]
     pub fn random(seed: u64) -> Self {

@@ -66,12 +66,24 @@ enum Due {
     Watch(Unsynced),
     Start(u16),
     Calm,
-    Late { from: u16, to: u16, message: Box<Message> },
+    Late {
+        from: u16,
+        to: u16,
+        message: Box<Message>,
+    },
     Act,
     Submit,
     Origin,
-    Answer { to: u16, from: u16, response: Response },
-    Asked { to: u16, from: u16, request: Request },
+    Answer {
+        to: u16,
+        from: u16,
+        response: Response,
+    },
+    Asked {
+        to: u16,
+        from: u16,
+        request: Request,
+    },
 }
 
 /// The simulated set.
@@ -230,11 +242,12 @@ impl World {
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
             Due::Asked { to, from, request } => {
-                if self.nodes[usize::from(to)].replica.is_some() && self.reaches(to, from) {
-                    if let Some(response) = self.answer_of(to, from, &request) {
-                        let at = self.now_us + self.plan.link.latency_us;
-                        self.push(at, Due::Answer { to: from, from: to, response });
-                    }
+                if self.nodes[usize::from(to)].replica.is_some()
+                    && self.reaches(to, from)
+                    && let Some(response) = self.answer_of(to, from, &request)
+                {
+                    let at = self.now_us + self.plan.link.latency_us;
+                    self.push(at, Due::Answer { to: from, from: to, response });
                 }
             }
             Due::Answer { to, from, response } => self.answer(to, from, response),

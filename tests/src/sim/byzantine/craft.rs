@@ -21,7 +21,7 @@ impl Branch {
     pub(super) fn beside(cx: &Cx<'_>, frame: &SignedFrame) -> Option<Self> {
         let h = &frame.header;
         let mut chain = cx.scene.replica?.chain().clone();
-        chain.truncate(&h.prev_hash, &cx.scene.rules)?;
+        chain.truncate(&h.prev_hash, cx.scene.rules)?;
         let branch = Self::enter(cx, chain, h.term, h.init_hash, h.seq);
         (branch.chain.context().height == h.height).then_some(branch)
     }
