@@ -16,7 +16,7 @@ devnet: ## an L1, four sequencers and a follower on this machine
 	cargo build --locked -p rota-node -p rota-deploy
 	./target/debug/rota devnet up $(ARGS)
 
-test: unit simulation contracts e2e wasm ## everything that CI runs, besides lint
+test: unit simulation mutations contracts e2e wasm ## everything that CI runs, besides lint
 
 lint: ## formats, clippy without warnings, documentation links
 	cargo fmt --all --check
@@ -29,7 +29,7 @@ unit: $(STAMP) ## tests of every crate, some of them against a real anvil
 	cargo test --locked --workspace --test architecture
 
 simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
-	cargo test --locked --workspace --test simulation --test model
+	cargo test --locked --workspace --test simulation --test byzantine --test model
 
 mutations: ## rules switched off one by one: the simulation must notice each
 	cargo test --locked -p rota-tests --features mutations --test mutations
