@@ -3,7 +3,7 @@
 use super::{Output, Replica, To, later::ROUNDS_AHEAD};
 use rota_preconf::{AckVerdict, Frame, Mutation};
 use rota_store::Intent;
-use rota_types::{Ack, Flags, SignedAck, VoteKind, wire::Message};
+use rota_types::{Ack, Flags, Millis, SignedAck, VoteKind, wire::Message};
 
 /// Positions above the tip for which acks are counted.
 const FAR: u64 = 4_096;
@@ -33,7 +33,7 @@ impl Replica {
     }
 
     /// Tells how far more than two thirds have stored, when that moved.
-    pub(super) fn tally(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn tally(&mut self, now: Millis, out: &mut Vec<Output>) {
         let Some((g, weight)) = self.acks.acked(&self.chain, &self.set, &self.rules) else {
             return;
         };
@@ -41,6 +41,7 @@ impl Replica {
             return;
         }
         self.tallied = g;
+        self.heard_acks(now, g);
         let from = self.certified.max(self.chain.base().base.g).saturating_add(1);
         let certificate = self.acks.certificate(from, &self.chain, &self.set);
         if let Some(c) = &certificate {
@@ -117,7 +118,7 @@ impl Replica {
 
     /// More than two thirds of nil precommits decide nothing whatever else arrives: waiting for the rest of
     /// the round would only lengthen the gap that a dead leader leaves.
-    pub(super) fn hurry_on(&mut self, now: rota_types::Millis) {
+    pub(super) fn hurry_on(&mut self, now: Millis) {
         let Some(signers) = self.open.nil_precommits.get(&self.round) else { return };
         let power = |i: &u16| self.set.get(*i).map_or(0, rota_types::Validator::power);
         let weight = signers.iter().map(power).fold(0, u64::saturating_add);

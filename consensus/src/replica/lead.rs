@@ -18,6 +18,14 @@ pub(super) struct Lead {
     signed: Option<(Term, u32)>,
     batch: Batch,
     asked: bool,
+    /// When the replica was last stepped.
+    stepped: Millis,
+    /// The height in which this process stood still for so long that the others have given it up.
+    paused: Option<u64>,
+    /// Since when frames with transactions have had no ack.
+    unacked: Option<Millis>,
+    /// Position of the newest of them.
+    promised: u64,
 }
 
 impl Lead {
@@ -31,6 +39,32 @@ impl Lead {
 }
 
 impl Replica {
+    /// A process that stood still does not know what the others did meanwhile: it leads again in the height after
+    /// this one, if the term is still its own then.
+    pub(super) fn notice_pause(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let still = now.saturating_sub(self.lead.stepped) > self.rules.params.propose_ms;
+        if still
+            && self.lead.stepped > 0
+            && (self.builder().is_some() || self.lead.opening.is_some())
+        {
+            tracing::warn!(height = self.height, "stood still too long to go on leading");
+            self.lead.paused = Some(self.height);
+            self.stop_leading(out);
+        }
+        self.lead.stepped = now;
+    }
+
+    /// Whether nobody acks: then no user may be promised more.
+    fn unheard(&self, now: Millis) -> bool {
+        let patience = self.rules.params.propose_ms.saturating_mul(2);
+        self.lead.unacked.is_some_and(|since| now > since.saturating_add(patience))
+    }
+
+    /// The acks got on, up to `g`.
+    pub(super) fn heard_acks(&mut self, now: Millis, g: u64) {
+        self.lead.unacked = self.lead.unacked.and((self.lead.promised > g).then_some(now));
+    }
+
     /// Opens the term that the chain gives to this replica, in round 0.
     pub(super) fn open_term(&mut self, now: Millis, out: &mut Vec<Output>) {
         self.drop_stale_lead(out);
@@ -45,6 +79,7 @@ impl Replica {
             || self.lead.builder.is_some()
             || self.lead.opening.is_some()
             || self.lead.refused == Some(stream.term)
+            || self.lead.paused.is_some_and(|height| height >= self.height)
             // Its frames fell off with the CLOSE below them: another first frame would be a second history.
             || self.lead.signed.is_some_and(|(term, _)| term == stream.term)
             || !self.machine.votes()
@@ -71,7 +106,8 @@ impl Replica {
         let stream = *self.chain.stream();
         let last = stream.next_seq.checked_sub(1).map(|seq| (stream.term, seq));
         // Within a round above 0 nothing of it may be cut: it goes on when the height is decided.
-        let ours = self.index().filter(|i| *i == stream.leader && self.round == 0);
+        let paused = self.lead.paused.is_some_and(|height| height >= self.height);
+        let ours = self.index().filter(|i| *i == stream.leader && self.round == 0 && !paused);
         let Some(index) = ours else { return };
         if last.is_some() && self.lead.signed == last && self.lead.builder.is_none() {
             self.lead.builder = Some(FrameBuilder::new(stream.term, index, now));
@@ -103,6 +139,7 @@ impl Replica {
     /// Ends what this replica leads.
     pub(super) fn stop_leading(&mut self, out: &mut Vec<Output>) {
         self.lead.opening = None;
+        self.lead.unacked = None;
         if self.lead.builder.take().is_some() {
             out.push(Output::Leading(false));
         }
@@ -158,6 +195,10 @@ impl Replica {
         self.drop_stale_lead(out);
         let Some(keys) = self.keys.clone() else { return };
         let (may_frame, may_close) = self.may_cut();
+        let unheard = self.unheard(now);
+        if unheard && !self.lead.batch.is_empty() {
+            out.push(Output::ReturnTxs(std::mem::take(&mut self.lead.batch)));
+        }
         let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), self.origin.as_ref())
         else {
             return;
@@ -181,6 +222,10 @@ impl Replica {
                 let frame = Arc::new(frame);
                 let header = &frame.signed.header;
                 self.lead.signed = Some((header.term, header.seq));
+                if header.tx_count > 0 {
+                    self.lead.unacked.get_or_insert(now);
+                    self.lead.promised = header.g;
+                }
                 let message = Message::Frame((*frame.signed).clone());
                 self.timers.heard(now);
                 self.pool.insert(frame);
@@ -191,7 +236,9 @@ impl Replica {
                 self.lead.batch.splice(0..0, txs);
             }
         }
-        self.take_more(now, out);
+        if !unheard {
+            self.take_more(now, out);
+        }
     }
 
     /// Asks for transactions when the next frame could carry them.

@@ -276,6 +276,7 @@ impl Replica {
         self.watch(&input, out)?;
         let Some(input) = self.hold_back(now, input, out)? else { return Ok(()) };
         let before = out.len();
+        self.notice_pause(now, out);
         match input {
             Input::Frame { frame, from } => self.on_frame(now, frame, from, out),
             Input::Message { from, message } => self.on_message(now, from, message, out)?,
@@ -300,7 +301,7 @@ impl Replica {
         self.cut(now, out);
         self.settle(now, out)?;
         self.give_ack(out);
-        self.tally(out);
+        self.tally(now, out);
         Ok(())
     }
 
