@@ -267,7 +267,7 @@ impl Checker {
                     acks: &self.acks,
                     leaders: &self.leaders,
                 };
-                let may = self.carries.may_prevote(&sight, &v.vote);
+                let may = self.carries.may_prevote(&sight, v.signer, &v.vote);
                 self.must("I-27", may);
             }
             self.acks.prevote(&self.tree, &self.set, v.signer, &v.vote);

@@ -152,7 +152,15 @@ impl Carries {
     }
 
     /// I-27: a prevote above round 0 is for a re-proposal, or for what a valid TermInit carries.
-    pub(super) fn may_prevote(&mut self, sight: &Sight<'_>, vote: &Vote) -> Result<(), String> {
+    ///
+    /// A leader that crashed after its sync repeats its prevote and not the proposal, which never left: its own
+    /// TermInit speaks for it.
+    pub(super) fn may_prevote(
+        &mut self,
+        sight: &Sight<'_>,
+        signer: u16,
+        vote: &Vote,
+    ) -> Result<(), String> {
         if vote.round == 0 || vote.value_id.is_zero() {
             return Ok(());
         }
@@ -177,6 +185,17 @@ impl Carries {
             {
                 return Ok(());
             }
+        }
+        let close = sight.tree.value(&vote.value_id).map(|v| v.tip);
+        let own = |o: &&Opinion| {
+            o.signed.init.leader == signer
+                && o.place == (vote.height, vote.round)
+                && o.verdict.is_ok()
+        };
+        let carries =
+            |o: &Opinion| close.is_some_and(|c| sight.tree.holds(o.carry, c) == Some(true));
+        if self.opinions.values().find(own).is_some_and(carries) {
+            return Ok(());
         }
         Err(format!("{vote:?} without a valid TermInit: {why}"))
     }

@@ -18,6 +18,7 @@ impl Checker {
                 self.say(|| format!("{node} accepts g{} {:.8}", frame.g(), frame.hash));
                 self.live.accepted(now_us, node, frame);
                 if let Some(id) = closed {
+                    self.tree.add_close(*id, (frame.g(), frame.hash));
                     let known = self.closes.insert(frame.hash, *id);
                     if known.is_some_and(|other| other != *id) {
                         self.broke("I-9", format!("frame {} closes two values", frame.hash));

@@ -45,6 +45,10 @@ impl Tree {
         let tip = (header.last_g, header.last_frame_hash);
         self.values.entry(id).or_insert(Named { tip });
     }
+    /// The value that a CLOSE frame gives.
+    pub(super) fn add_close(&mut self, id: B256, tip: Tip) {
+        self.values.entry(id).or_insert(Named { tip });
+    }
     pub(super) fn get(&self, hash: &B256) -> Option<&Leaf> {
         self.frames.get(hash)
     }

@@ -1,0 +1,161 @@
+//! When a leader promises nothing more: after it stood still, and while nobody acks.
+
+use alloy_primitives::B256;
+use rota_consensus::{Input, Keys, Output, Replica, Restored, To};
+use rota_preconf::HeightContext;
+use rota_store::Watermarks;
+use rota_tests::make;
+use rota_types::{Ack, ChainParams, Env, SignedAck, SignedFrame, Tx, wire::Message};
+use std::sync::Arc;
+
+const NOW: u64 = 1_800_000_000_000;
+
+/// The leader of the first window, with a disk that is always done at once.
+struct Leader {
+    replica: Replica,
+    index: u16,
+    rules: Arc<rota_preconf::Rules>,
+    now: u64,
+    frames: Vec<SignedFrame>,
+    returned: Vec<Arc<Tx>>,
+    wants: bool,
+    leads: bool,
+}
+
+impl Leader {
+    fn new() -> Self {
+        let set = Arc::new(make::set(&[1; 4]));
+        let rules = Arc::new(make::rules(&set, ChainParams::default()));
+        let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
+        let index = rules.schedule.leader(context.cursor, 0);
+        let (seq, vote) = make::keys(index);
+        let keys = Keys { index, seq: Arc::new(seq), vote: Arc::new(vote) };
+        let restored = Restored {
+            context,
+            guard: Watermarks::default(),
+            wal: Vec::new(),
+            frames: Vec::new(),
+            listen_ms: 0,
+        };
+        let replica = Replica::new(Some(keys), set, Arc::clone(&rules), &restored);
+        let (frames, returned) = (Vec::new(), Vec::new());
+        let mut leader =
+            Self { replica, index, rules, now: NOW, frames, returned, wants: false, leads: false };
+        let mut out = Vec::new();
+        leader.replica.start(NOW, &[], &mut out).unwrap();
+        leader.take(out);
+        let origin = Env {
+            timestamp_s: 0,
+            l1_number: 1,
+            l1_hash: B256::repeat_byte(1),
+            gas_limit: leader.rules.params.gas_limit,
+            prev_randao: B256::repeat_byte(2),
+            fee_vault: leader.rules.params.fee_vault,
+        };
+        leader.input(Input::Origin(origin));
+        assert!(leader.leads);
+        leader
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.replica.step(self.now, input, &mut out).unwrap();
+        self.replica.flush(self.now, &mut out).unwrap();
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Vec<Output>) {
+        for output in out {
+            match output {
+                Output::Durable(token) => self.input(Input::Durable(token)),
+                Output::Send { message: Message::Frame(frame), .. } => self.frames.push(frame),
+                Output::Send { to: To::All, message, .. } => {
+                    self.input(Input::Message { from: self.index, message });
+                }
+                Output::TakeTxs => self.wants = true,
+                Output::ReturnTxs(txs) => self.returned.extend(txs),
+                Output::Leading(leads) => self.leads = leads,
+                _ => {}
+            }
+        }
+    }
+
+    /// Goes on in steps of 10 ms.
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms / 10 {
+            self.now += 10;
+            self.input(Input::Tick);
+        }
+    }
+
+    /// Transactions framed so far.
+    fn promised(&self) -> u32 {
+        self.frames.iter().map(|f| f.header.tx_count).sum()
+    }
+
+    /// Hands over a transaction if the leader asks for one.
+    fn offer(&mut self, who: u64) {
+        if std::mem::take(&mut self.wants) {
+            self.input(Input::Txs(vec![make::transfer(who, 0)]));
+            self.run(20);
+        }
+    }
+
+    /// Two others ack the newest frame.
+    fn acked(&mut self) {
+        let newest = &self.frames.last().unwrap().header;
+        let (g, frame_hash) = (newest.g, newest.hash(&self.rules.domain));
+        let me = self.index;
+        for signer in (0..4).filter(|i| *i != me).take(2) {
+            let (height, round, init_hash) = (1, 0, B256::ZERO);
+            let ack = Ack { epoch: 0, height, round, signer, g, frame_hash, init_hash };
+            let ack = SignedAck::sign(ack, &make::keys(signer).0, &self.rules.domain);
+            self.input(Input::Message { from: signer, message: Message::Ack(ack) });
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_nobody_acks_promises_nothing_more_until_somebody_does() {
+    let mut leader = Leader::new();
+    leader.offer(1);
+    assert_eq!(leader.promised(), 1);
+    leader.acked();
+    // Quiet time is not silence of the others: nothing is waiting for an ack.
+    leader.run(1_500);
+    leader.offer(2);
+    assert_eq!(leader.promised(), 2);
+    leader.run(600);
+    leader.offer(3);
+    assert_eq!(leader.promised(), 2, "the second one got no ack");
+    let heartbeats = leader.frames.len();
+    leader.run(300);
+    assert!(leader.frames.len() > heartbeats, "it still shows that it is alive");
+    leader.acked();
+    leader.run(20);
+    leader.offer(4);
+    assert!(leader.promised() >= 3, "the others are back");
+}
+
+#[test]
+fn a_leader_that_stood_still_does_not_go_on() {
+    let mut leader = Leader::new();
+    leader.offer(1);
+    leader.acked();
+    let before = leader.frames.len();
+    leader.now += 5_000;
+    leader.input(Input::Txs(vec![make::transfer(2, 0)]));
+    leader.run(300);
+    assert_eq!(leader.frames.len(), before, "no frame of a term that others have given up");
+    assert!(!leader.leads);
+    assert_eq!(leader.returned.len(), 1, "its transaction goes to somebody else");
+}
+
+#[test]
+fn a_slow_step_is_no_pause() {
+    let mut leader = Leader::new();
+    leader.now += 150;
+    leader.offer(1);
+    assert!(leader.leads);
+    assert_eq!(leader.promised(), 1);
+}
