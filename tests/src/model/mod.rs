@@ -1,6 +1,6 @@
 //! A model of the round-change rules (`docs/protocol.md`, sections 11 to 13), searched at random.
 //!
-//! One [`World`] is a whole set at two heights and four rounds each: frames, acks, Status, TermInits,
+//! One `World` is a whole set at two heights and four rounds each: frames, acks, Status, TermInits,
 //! votes. Delivery is asynchronous, an adversary with less than a third of the stake signs what it likes,
 //! and every step is checked: agreement, ack safety and who is to blame, that no correct signer looks
 //! guilty, and at the end of a walk that the set can still decide (`docs/model.md`).
