@@ -6,10 +6,11 @@
 //! is fatal and never retried.
 
 mod hands;
+mod replay;
 
 use crate::{
     context::{Ctx, Cut, H, Index, Members},
-    convert, wal,
+    convert,
 };
 use alloy_primitives::B256;
 use hands::Hands;
@@ -134,69 +135,6 @@ impl Machine {
     ) -> Result<(), Fatal> {
         let policy = VoteExtensionPolicy::Disabled;
         self.step(Input::StartHeight(H(height), members, false, None, policy), guard, out)
-    }
-
-    /// Starts a height again from what the log holds of it.
-    #[expect(clippy::too_many_arguments, reason = "place, members, log, and where effects go")]
-    pub(crate) fn replay(
-        &mut self,
-        height: u64,
-        members: Members,
-        entries: &[Vec<u8>],
-        guard: &mut Watermarks,
-        out: &mut Vec<Act>,
-    ) -> Result<(), Fatal> {
-        let mut inputs = Vec::new();
-        for bytes in entries {
-            if let (at, wal::Entry::Input(input)) = wal::decode(bytes, &self.domain)?
-                && at == height
-            {
-                inputs.push(input);
-            }
-        }
-        self.state.index_wal_entries(inputs.iter());
-        self.replaying = true;
-        let policy = VoteExtensionPolicy::Disabled;
-        self.step(Input::StartHeight(H(height), members, true, None, policy), guard, out)?;
-        // All of them first: the core may sign something newer before it comes to an older entry.
-        for input in &inputs {
-            self.remember(input, guard, out)?;
-        }
-        for input in inputs {
-            self.step(input, guard, out)?;
-        }
-        self.replaying = false;
-        self.state.reset_entries_index();
-        Ok(())
-    }
-
-    /// A crash between the log and the guard leaves own messages that only the log knows of: they are sent
-    /// again, so the guard must know of them first.
-    fn remember(
-        &self,
-        input: &Input<Ctx>,
-        guard: &mut Watermarks,
-        out: &mut Vec<Act>,
-    ) -> Result<(), Fatal> {
-        let intent = match input {
-            Input::Vote(v) if v.message.voter == self.me => {
-                let vote = convert::vote_of(&v.message, self.epoch);
-                let (height, round, kind) = (vote.height, vote.round, vote.kind);
-                Intent::Vote { height, round, kind, value_id: vote.value_id }
-            }
-            Input::Proposal(p) if p.message.proposer == self.me => {
-                let init = convert::fresh_init(&p.message);
-                let init_hash = init.map(|i| i.init.hash(&self.domain)).unwrap_or_default();
-                let proposal = convert::proposal_of(&p.message, self.epoch, init_hash);
-                let (height, round) = (proposal.height, proposal.round);
-                Intent::Proposal { height, round, value_id: proposal.digest(&self.domain) }
-            }
-            _ => return Ok(()),
-        };
-        if self.key.is_some() && guard.check_and_record(&intent)? {
-            out.push(Act::Guard(intent));
-        }
-        Ok(())
     }
 
     pub(crate) fn message(

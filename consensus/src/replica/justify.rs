@@ -28,6 +28,8 @@ pub(super) struct Logged {
     pub(super) statuses: BTreeMap<u32, rota_types::SignedStatus>,
     /// What is in the log already.
     pub(super) known: BTreeSet<B256>,
+    /// Values of the log whose frames are not here.
+    pub(super) lost: BTreeSet<B256>,
     /// Frames of the frame log.
     pub(super) frames: BTreeSet<B256>,
 }

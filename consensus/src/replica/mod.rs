@@ -265,7 +265,8 @@ impl Replica {
         if !logged || self.observing {
             self.machine.start(height, members, &mut self.guard, &mut acts)?;
         } else {
-            self.machine.replay(height, members, wal, &mut self.guard, &mut acts)?;
+            let lost = std::mem::take(&mut self.open.logged.lost);
+            self.machine.replay(height, members, wal, &lost, &mut self.guard, &mut acts)?;
         }
         self.perform(now, acts, out)?;
         self.settle(now, out)

@@ -4,6 +4,7 @@
 
 use super::Replica;
 use crate::wal::{self, Entry};
+use malachite_core::Input;
 use rota_preconf::{Frame, FramePool};
 use rota_store::{Intent, Watermarks};
 use std::sync::Arc;
@@ -19,6 +20,11 @@ impl Replica {
                 }
                 Ok((height, Entry::Reported(s))) if height == self.height => {
                     self.open.logged.statuses.insert(s.status.round, s);
+                }
+                Ok((height, Entry::Input(Input::ProposedValue(v, _))))
+                    if height == self.height && !self.branch_gives(&v.value.header) =>
+                {
+                    self.open.logged.lost.insert(v.value.id);
                 }
                 // An entry that does not decode ends the start, in `Machine::replay`.
                 _ => {}
