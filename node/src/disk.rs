@@ -218,17 +218,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Syncs what is dirty. The guard is written last: what it knows of is then in the logs too, and a start after
-    /// a power loss can go on from them.
+    /// Syncs what is dirty: frames, then the votes that rest on them. The guard is written last: what it knows of
+    /// is then in the logs too, and a start after a power loss can go on from them.
     fn sync_files(&mut self) -> Result<(), DiskError> {
         let Self { frames, wal, guard, .. } = self;
-        let (frames, wal) = if frames.is_dirty() && wal.is_dirty() {
-            rayon::join(|| frames.sync(), || wal.sync())
-        } else {
-            (frames.sync(), wal.sync())
-        };
-        frames?;
-        wal?;
+        frames.sync()?;
+        wal.sync()?;
         let Some(guard) = guard else { return Ok(()) };
         for intent in self.intents.drain(..) {
             guard.check_and_record(intent)?;

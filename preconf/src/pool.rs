@@ -2,7 +2,8 @@
 //! early ones, forks, and those of an abandoned round.
 //!
 //! Invariant (I-26): bounded in frames and bytes for each leader; when a leader's share is full, its frame
-//! farthest ahead goes first, so that nobody pushes out what others signed.
+//! farthest ahead goes first, so that nobody pushes out what others signed. What was accepted is not counted
+//! and stays until it is decided.
 
 use crate::Frame;
 use alloy_primitives::B256;
@@ -25,6 +26,8 @@ pub struct FramePool {
     positions: BTreeSet<(u64, B256)>,
     signed: BTreeMap<(Term, u16, u32), B256>,
     leaders: BTreeMap<u16, Share>,
+    /// Frames that were accepted: a flood of their leader does not push them out.
+    pinned: BTreeSet<B256>,
 }
 
 /// What is kept of one leader.
@@ -57,6 +60,17 @@ impl FramePool {
             self.remove(&farthest);
         }
         conflict
+    }
+
+    /// Keeps a frame until its position is decided, whatever else its leader signs.
+    pub fn pin(&mut self, hash: B256) {
+        if let Some(frame) = self.frames.get(&hash)
+            && let Some(share) = self.leaders.get_mut(&frame.signed.header.leader)
+            && self.pinned.insert(hash)
+        {
+            share.positions.remove(&(frame.g(), hash));
+            share.bytes = share.bytes.saturating_sub(frame.signed.body.bytes());
+        }
     }
 
     /// The frame with this hash.
@@ -108,11 +122,12 @@ impl FramePool {
         let Some(frame) = self.frames.remove(hash) else { return };
         let h = &frame.signed.header;
         self.positions.remove(&(h.g, *hash));
+        let pinned = self.pinned.remove(hash);
         let place = (h.term, h.leader, h.seq);
         if self.signed.get(&place) == Some(hash) {
             self.signed.remove(&place);
         }
-        if let Some(share) = self.leaders.get_mut(&h.leader) {
+        if let Some(share) = self.leaders.get_mut(&h.leader).filter(|_| !pinned) {
             share.positions.remove(&(h.g, *hash));
             share.bytes = share.bytes.saturating_sub(frame.signed.body.bytes());
             if share.positions.is_empty() {

@@ -128,6 +128,12 @@ impl Replica {
     }
 
     pub(super) fn note_vote(&mut self, intent: &Intent) {
+        if let Intent::Vote { kind: VoteKind::Prevote, round, value_id, .. } = intent
+            && !value_id.is_zero()
+        {
+            let highest = self.open.prevotes.entry(*value_id).or_default();
+            *highest = (*highest).max(*round);
+        }
         // A precommit binds as well: its value is the locked one.
         if let Intent::Vote { value_id, .. } = intent
             && !value_id.is_zero()

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Time before the same thing is asked of another one.
 const ASK_AGAIN_MS: Millis = 250;
-/// Questions at one time.
-const MAX_OPEN: usize = 256;
+/// Open questions that one validator gave cause for.
+const MAX_OPEN: usize = 48;
 /// Times around the set before a question is given up; who still needs it asks anew.
 const TURNS: u8 = 4;
 
@@ -25,6 +25,8 @@ pub(super) struct Asks {
 #[derive(Debug)]
 struct Ask {
     need: Need,
+    /// Who named it first.
+    by: u16,
     at: Millis,
     tried: BTreeSet<u16>,
     turns: u8,
@@ -42,10 +44,11 @@ impl Asks {
     /// Notes a need; says whether `from`, who should have it, is to be asked now.
     fn note(&mut self, now: Millis, need: Need, from: u16) -> bool {
         let name = name(&need);
-        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&name) {
+        let of_one = || self.open.values().filter(|ask| ask.by == from).count();
+        if !self.open.contains_key(&name) && of_one() >= MAX_OPEN {
             return false;
         }
-        let fresh = || Ask { need, at: now, tried: BTreeSet::new(), turns: 0 };
+        let fresh = || Ask { need, by: from, at: now, tried: BTreeSet::new(), turns: 0 };
         let ask = self.open.entry(name).or_insert_with(fresh);
         let new = ask.turns == 0 && ask.tried.insert(from);
         if new {
@@ -152,5 +155,6 @@ mod tests {
             asks.note(0, Need::Frame(hash), 1);
         }
         assert_eq!(asks.open.len(), MAX_OPEN);
+        assert!(asks.note(0, Need::Frame(B256::repeat_byte(2)), 2), "another one is heard");
     }
 }

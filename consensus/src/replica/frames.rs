@@ -41,6 +41,7 @@ impl Replica {
         while let Some(frame) = self.next_frame(now, out) {
             match self.chain.append(&frame, &self.rules) {
                 Ok(closed) => {
+                    self.pool.pin(frame.hash);
                     if store {
                         out.push(Output::Store(Arc::clone(&frame)));
                     }
@@ -132,6 +133,7 @@ impl Replica {
             out.push(Output::Rewound { g: tip_g, reason });
         }
         for (frame, closed) in added {
+            self.pool.pin(frame.hash);
             out.push(Output::Store(Arc::clone(&frame)));
             out.push(Output::Accepted { frame, closed });
         }

@@ -19,6 +19,8 @@ pub(super) struct Open {
     pub(super) offered: BTreeSet<B256>,
     /// Values prevoted or precommitted: acks must not contradict them.
     pub(super) prevoted: BTreeSet<B256>,
+    /// The highest round in which a value was prevoted.
+    pub(super) prevotes: BTreeMap<B256, u32>,
     /// Who precommitted nil, by round of this height.
     pub(super) nil_precommits: BTreeMap<u32, BTreeSet<u16>>,
     /// What was accepted in this round, above round 0.

@@ -33,6 +33,7 @@ impl Replica {
         // In the order of the log: of two branches, the one that was accepted in round 0.
         for frame in frames {
             self.open.logged.frames.insert(frame.hash);
+            self.pool.pin(frame.hash);
             if self.chain.append(frame, &self.rules).is_err() {
                 tracing::debug!(g = frame.g(), "a logged frame is of a branch left behind");
             }

@@ -88,7 +88,7 @@ impl Replica {
             tracing::warn!(
                 height = self.height,
                 round = self.round,
-                "an acked frame is not on the chain: no report"
+                "what was acked or prevoted is not on the chain: no report"
             );
             return;
         }
@@ -103,14 +103,23 @@ impl Replica {
         self.say_status(signed, digest, out);
     }
 
-    /// Whether a report has the newest frame that was acked at this height: one that leaves it out, and rests
-    /// on no later round, would be a lie.
+    /// Whether a report has the newest frame that was acked and every value that was prevoted at this height:
+    /// one that leaves something out, and rests on no later round, would be a lie.
     fn tells_all(&self, status: &Status) -> bool {
-        let Some((at, g, hash)) = self.guard.newest_ack() else { return true };
-        at.height != self.height
-            || self.rules.off(Mutation::ForgetfulStatus)
-            || i64::from(status.best_round) > i64::from(at.round)
-            || i64::from(status.best_round) == i64::from(at.round) && self.chain.contains(g, &hash)
+        if self.rules.off(Mutation::ForgetfulStatus) {
+            return true;
+        }
+        let best = i64::from(status.best_round);
+        let closed = self.chain.header(self.height).map(|(_, id)| *id);
+        let prevotes = self.open.prevotes.iter().all(|(id, round)| {
+            best > i64::from(*round) || best == i64::from(*round) && closed == Some(*id)
+        });
+        let acks = self.guard.newest_ack().is_none_or(|(at, g, hash)| {
+            at.height != self.height
+                || best > i64::from(at.round)
+                || best == i64::from(at.round) && self.chain.contains(g, &hash)
+        });
+        prevotes && acks
     }
 
     /// Sends a report that is in the log, after the guard knows of it.

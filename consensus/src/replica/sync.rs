@@ -158,7 +158,9 @@ impl Replica {
                 return Ok(());
             }
             for frame in item.frames {
+                let hash = frame.hash;
                 self.pool.insert(frame);
+                self.pool.pin(hash);
             }
             if !self.branch_gives(&item.header) {
                 out.push(Output::Fault {

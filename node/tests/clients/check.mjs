@@ -180,7 +180,7 @@ await check('plain: preconfirmation status and promise', async () => {
   assert.equal(status.transactionHash, receipt.transactionHash)
   assert.ok(status.stages.some((s) => s.stage === 'preconfirmed'))
   const promise = await call('preconf_getReceipt', [receipt.transactionHash])
-  assert.equal(promise.v, 1)
+  assert.equal(promise.v, 2)
   assert.equal((promise.signature.length - 2) / 2, 64)
 })
 

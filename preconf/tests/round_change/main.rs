@@ -189,6 +189,14 @@ fn the_pool_keeps_every_leader_its_share() {
     }
     assert!(pool.len() <= 3 + 4_096);
     assert!(frames.iter().all(|f| pool.get(&f.hash).is_some()), "another leader's flood");
+    // Its own flood does not push out what was accepted of it either.
+    frames.iter().for_each(|f| pool.pin(f.hash));
+    let leader = cast.leader(0);
+    for i in 0..5_000u64 {
+        pool.insert(Arc::new(cast.far(leader, 1 + i % 2)));
+        pool.insert(Arc::new(cast.far(leader, 2_000 + i)));
+    }
+    assert!(frames.iter().all(|f| pool.get(&f.hash).is_some()), "its own flood");
     pool.prune(u64::MAX);
     assert!(pool.is_empty());
 }
