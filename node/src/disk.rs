@@ -3,7 +3,10 @@
 //! Queue: `disk`, bounded, policy wait. Invariant: nothing that needs durability leaves before the records
 //! in front of it are on disk; after any failure nothing leaves any more and the process stops.
 
-use crate::engine::{Loopback, ReplicaInput};
+use crate::{
+    engine::{Loopback, ReplicaInput},
+    slash::Tape,
+};
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
 use rota_consensus::To;
@@ -49,6 +52,8 @@ pub enum DiskError {
 
 /// The files, and where things go after a sync.
 pub struct Disk {
+    /// What this node signs, for who watches.
+    pub tape: Arc<Tape>,
     /// Sign guard; `None` for a node without keys.
     pub guard: Option<SignGuard>,
     /// Write-ahead log of the current height.
@@ -208,6 +213,8 @@ impl Disk {
                 }
                 Leaving::Send(to, message) => {
                     send(&self.p2p, to, &message);
+                    // Not before the sync either: whoever watches must not know more than the guard.
+                    self.tape.write(&message);
                     if to == To::All {
                         let loopback = Loopback { from: self.index, message: *message };
                         self.back(ReplicaInput::Loopback(Box::new(loopback)));

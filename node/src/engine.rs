@@ -8,6 +8,7 @@ use crate::{
     chain::ChainInput,
     disk::{self, DiskInput},
     inbound::validator,
+    slash::Tape,
     web::Progress,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -115,6 +116,8 @@ pub struct Outlets {
     pub asks: tokio::sync::mpsc::Sender<(u16, Request)>,
     /// Shared facts.
     pub facts: Arc<Facts>,
+    /// What this node signs, beside what others do.
+    pub tape: Arc<Tape>,
 }
 
 /// Cuts kept for the metrics; the oldest go first.
@@ -242,6 +245,7 @@ impl Engine {
                     self.disk(DiskInput::Send(to, Box::new(message)));
                 }
                 Output::Send { to, message, durable: false } => {
+                    self.outlets.tape.write(&message);
                     disk::send(&self.outlets.p2p, to, &message);
                 }
                 Output::Accepted { frame, closed } => {

@@ -6,6 +6,7 @@
 
 use crate::{
     engine::{Facts, ReplicaInput},
+    slash::Tape,
     submit::Submitter,
 };
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -17,8 +18,8 @@ use rota_p2p::{Busy, Handle, Incoming, Network, Peer, PeerFault, Sink, Target};
 use rota_preconf::{Frame, InvalidFrame, Rules};
 use rota_store::Blocks;
 use rota_types::{
-    Encode, SignedFrame, Tx, ValidatorSet,
-    wire::{MAX_HEIGHTS, MAX_RESPONSE, Message, Request, Response},
+    Encode, Signed, SignedFrame, Tx, ValidatorSet,
+    wire::{MAX_HEIGHTS, MAX_RESPONSE, MAX_WITNESSED, Message, Request, Response},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -107,6 +108,8 @@ pub struct Doors {
     pub bundles: Sender<Vec<Bytes>>,
     /// To the replica.
     pub replica: Sender<ReplicaInput>,
+    /// What members signed, besides frames, which come here once they are verified.
+    pub tape: Arc<Tape>,
 }
 
 /// Where everything from the network goes. Never blocks.
@@ -147,12 +150,16 @@ impl Doors {
             },
             other => {
                 let Some(index) = from.index else { return Ok(()) };
+                let said = Signed::all_of(&other);
                 let input = ReplicaInput::Message(index, Box::new(other));
                 match self.replica.try_send(input) {
                     Err(TrySendError::Full(ReplicaInput::Message(_, message))) => {
                         Err(busy(message))
                     }
-                    _ => Ok(()),
+                    _ => {
+                        self.tape.extend(said);
+                        Ok(())
+                    }
                 }
             }
         }
@@ -163,13 +170,15 @@ impl Doors {
 pub fn verify_frames(
     frames: &Receiver<RawFrame>,
     verifier: &Verifier,
-    replica: &Sender<ReplicaInput>,
+    (replica, tape): (&Sender<ReplicaInput>, &Tape),
     p2p: &Handle,
 ) {
     for (signed, from) in frames {
         let Some(index) = from.index else { continue };
         match verifier.verify(*signed) {
             Ok(frame) => {
+                let said = &frame.signed;
+                tape.extend(vec![Signed::Frame(said.header.clone(), said.signature)]);
                 if replica.send(ReplicaInput::Frame(Arc::new(frame), index)).is_err() {
                     return;
                 }
@@ -241,6 +250,7 @@ pub fn forward(raws: &Receiver<Bytes>, p2p: &Handle, facts: &Facts, me: u16) {
 pub fn handler(
     replica: Sender<ReplicaInput>,
     store: Blocks,
+    tape: Arc<Tape>,
 ) -> Arc<dyn Fn(Peer, Request) -> Response + Send + Sync> {
     Arc::new(move |_, request| match request {
         Request::Frames { .. } | Request::Justification { .. } => {
@@ -266,6 +276,11 @@ pub fn handler(
                 Vec::new()
             });
             Response::Heights(fit(heights))
+        }
+        Request::Witness { from, count } => {
+            let count = usize::try_from(count).unwrap_or(MAX_WITNESSED).min(MAX_WITNESSED);
+            let (from, statements) = tape.read(from, count);
+            Response::Witness { from, statements: fit(statements) }
         }
     })
 }
@@ -327,7 +342,8 @@ async fn answer(
                 }
             }
         }
-        Response::Justification(None) => {}
+        // Only who watches asks for the last.
+        Response::Justification(None) | Response::Witness { .. } => {}
         Response::Justification(Some(what)) => {
             if replica.send(ReplicaInput::Justification(to, what)).is_err() {
                 tracing::debug!("the replica has ended");

@@ -25,6 +25,7 @@
 //! | [`sequencer`] | A sequencer's threads and queues |
 //! | [`settle`] | The L1 side: origins, the inbox, posting |
 //! | [`setup`] | Deploying, joining and freezing on L1 |
+//! | [`slash`] | Finding contradictions and taking them to L1 |
 //! | [`submit`] | The one door for transactions |
 //! | [`view`] | What this node knows of the chain, for many readers and one writer |
 //! | [`web`] | Metrics and health over HTTP |
@@ -50,6 +51,7 @@ pub mod run;
 pub mod sequencer;
 pub mod settle;
 pub mod setup;
+pub mod slash;
 pub mod submit;
 pub mod view;
 pub mod web;

@@ -101,13 +101,15 @@ impl Sequencer {
         let settled = replay_heights(&mut chain, &recovered.chain)?;
 
         let (queues, outflow) = Queues::open();
-        let handler = inbound::handler(queues.replica.clone(), store.clone());
+        let handler =
+            inbound::handler(queues.replica.clone(), store.clone(), Arc::clone(&queues.tape));
         let p2p = rota_p2p::start(p2p, inbound::sink(queues.doors()), handler).await?;
         let (asks, asked) = mpsc::channel(256);
         spawn_asks(asked, &p2p, &verifier, (queues.frames.clone(), queues.replica.clone()));
 
         let index = keys.index;
-        let (disk, restored) = recovered.hand_on(p2p.clone(), queues.replica.clone(), index);
+        let own = (queues.replica.clone(), Arc::clone(&queues.tape));
+        let (disk, restored) = recovered.hand_on(p2p.clone(), own, index);
         let facts = Arc::new(Facts::default());
         let outlets = Outlets {
             disk: queues.disk.clone(),
@@ -116,6 +118,7 @@ impl Sequencer {
             p2p: p2p.clone(),
             asks,
             facts: Arc::clone(&facts),
+            tape: Arc::clone(&queues.tape),
         };
         let engine = Engine::new(Replica::new(Some(keys), set, rules, &restored), outlets, now_ms);
         let cache = Arc::clone(&verifier.cache);

@@ -24,6 +24,7 @@ mod proposal;
 mod receipt;
 mod secp;
 mod set;
+mod signed;
 mod stage;
 mod term;
 #[cfg(feature = "native")]
@@ -58,6 +59,7 @@ pub use receipt::{
     ReceiptSet,
 };
 pub use set::{Validator, ValidatorSet};
+pub use signed::Signed;
 pub use stage::Stage;
 pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
 #[cfg(feature = "native")]

@@ -4,7 +4,7 @@
 
 use crate::{
     AckCert, CommitCertificate, Decode, DecodeError, Encode, Header, Justification, MAX_TX_BYTES,
-    PolkaCertificate, Reader, RoundCertificate, SignedAck, SignedFrame, SignedProposal,
+    PolkaCertificate, Reader, RoundCertificate, Signed, SignedAck, SignedFrame, SignedProposal,
     SignedStatus, SignedTermInit, SignedVote, Writer,
 };
 use alloy_primitives::{B256, Bytes};
@@ -19,6 +19,8 @@ pub const MAX_BUNDLE: usize = 1024;
 pub const MAX_FRAMES: usize = 2048;
 /// Most heights in one response.
 pub const MAX_HEIGHTS: usize = 64;
+/// Most signed statements in one response.
+pub const MAX_WITNESSED: usize = 4096;
 
 /// Messages of one lane keep their order and never wait for another lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,6 +247,13 @@ pub enum Request {
         /// The name.
         reference: B256,
     },
+    /// What members signed, as this node saw it, for who looks for contradictions.
+    Witness {
+        /// Number of the first statement wanted; each node numbers its own, from 0.
+        from: u64,
+        /// How many, at most.
+        count: u32,
+    },
 }
 
 impl Encode for Request {
@@ -253,6 +262,7 @@ impl Encode for Request {
             Self::Frames { from_g, tip } => w.u8(1).u64(*from_g).hash(tip),
             Self::Heights { from, count } => w.u8(2).u64(*from).u32(*count),
             Self::Justification { height, reference } => w.u8(3).u64(*height).hash(reference),
+            Self::Witness { from, count } => w.u8(4).u64(*from).u32(*count),
         };
     }
 }
@@ -263,6 +273,7 @@ impl Decode for Request {
             1 => Self::Frames { from_g: r.u64("from_g")?, tip: r.hash("tip")? },
             2 => Self::Heights { from: r.u64("from")?, count: r.u32("count")? },
             3 => Self::Justification { height: r.u64("height")?, reference: r.hash("reference")? },
+            4 => Self::Witness { from: r.u64("from")?, count: r.u32("count")? },
             _ => return Err(DecodeError::Invalid("unknown request kind")),
         })
     }
@@ -277,6 +288,13 @@ pub enum Response {
     Heights(Vec<DecidedHeight>),
     /// The justification, if it is here.
     Justification(Option<Box<Justification>>),
+    /// Signed statements, unverified.
+    Witness {
+        /// Number of the first one here: above the one asked for if those before are not kept any more.
+        from: u64,
+        /// In the order in which the node saw them.
+        statements: Vec<Signed>,
+    },
 }
 
 impl Encode for Response {
@@ -289,6 +307,7 @@ impl Encode for Response {
                 x.encode_to(w.u8(3).u8(1));
                 w
             }
+            Self::Witness { from, statements } => w.u8(4).u64(*from).list(statements),
         };
     }
 }
@@ -303,6 +322,10 @@ impl Decode for Response {
                 1 => Some(Box::new(Justification::decode_from(r)?)),
                 _ => return Err(DecodeError::Invalid("justification must be 0 or 1")),
             }),
+            4 => Self::Witness {
+                from: r.u64("from")?,
+                statements: r.list("signed statements", MAX_WITNESSED)?,
+            },
             _ => return Err(DecodeError::Invalid("unknown response kind")),
         })
     }

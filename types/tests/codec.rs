@@ -69,6 +69,9 @@ proptest! {
         check(&Response::Heights(g.list(2, Gen::decided)), seed);
         check(&Request::Justification { height: g.u64(), reference: g.hash() }, seed);
         check(&Response::Justification(None), seed);
+        check(&Request::Witness { from: g.u64(), count: g.u32() }, seed);
+        let statements = (0..6).map(|kind| g.signed(kind)).collect();
+        check(&Response::Witness { from: g.u64(), statements }, seed);
         for justification in [Justification::Init(g.signed_init()), g.reproposal()] {
             check(&Response::Justification(Some(Box::new(justification))), seed);
         }
@@ -98,6 +101,7 @@ proptest! {
         any::<Mmr>(&bytes); any::<SignedProposal>(&bytes); any::<SignedStatus>(&bytes);
         any::<SignedTermInit>(&bytes); any::<SignedVote>(&bytes); any::<DecidedHeight>(&bytes);
         any::<Request>(&bytes); any::<Response>(&bytes); any::<Bitmap>(&bytes);
+        any::<Signed>(&bytes);
         for kind in 0u8..13 {
             let mut message = vec![kind];
             message.extend_from_slice(&bytes);

@@ -229,7 +229,7 @@ impl Replica {
                 let kept = self.open.archive.get(reference).filter(|_| *height == self.height);
                 Some(Response::Justification(kept.map(|k| Box::new((**k).clone()))))
             }
-            Request::Heights { .. } => None,
+            Request::Heights { .. } | Request::Witness { .. } => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bounded queues between the threads of a sequencer.
 //!
 //! Policies: `replica`, `disk`, `chain`, `archive` make their senders wait; `frames` and `bundles` make the
-//! network wait, which stops reading from the peer.
+//! network wait, which stops reading from the peer. The tape is a ring that drops its oldest.
 
 use crate::{
     archive::ArchiveInput,
@@ -9,9 +9,11 @@ use crate::{
     disk::DiskInput,
     engine::ReplicaInput,
     inbound::{Doors, RawFrame},
+    slash::Tape,
 };
 use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
 
 /// The sending ends: to the threads, and for gauges.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub struct Queues {
     pub(super) archive: Sender<ArchiveInput>,
     pub(super) frames: Sender<RawFrame>,
     pub(super) bundles: Sender<Vec<Bytes>>,
+    pub(super) tape: Arc<Tape>,
 }
 
 /// The receiving ends, one per thread.
@@ -49,6 +52,7 @@ impl Queues {
             archive: to_archive,
             frames: to_frames,
             bundles: to_bundles,
+            tape: Arc::default(),
         };
         (queues, Outflow { replica, disk, chain, archive, frames, bundles })
     }
@@ -59,6 +63,7 @@ impl Queues {
             frames: self.frames.clone(),
             bundles: self.bundles.clone(),
             replica: self.replica.clone(),
+            tape: Arc::clone(&self.tape),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     disk::{Disk, FrameRecord, read_record},
     engine::ReplicaInput,
     inbound::Verifier,
+    slash::Tape,
 };
 use crossbeam_channel::Sender;
 use eyre::WrapErr;
@@ -68,7 +69,7 @@ impl Recovered {
     pub(super) fn hand_on(
         self,
         p2p: Handle,
-        replica: Sender<ReplicaInput>,
+        (replica, tape): (Sender<ReplicaInput>, Arc<Tape>),
         index: u16,
     ) -> (Disk, Restored) {
         let restored = Restored {
@@ -79,6 +80,7 @@ impl Recovered {
             listen_ms: LISTEN_MS,
         };
         let disk = Disk {
+            tape,
             guard: Some(self.guard),
             wal: self.wal,
             frames: self.frames,

@@ -10,6 +10,7 @@ use crate::{
     disk::{Disk, DiskInput},
     engine::{Engine, Facts, ReplicaInput},
     inbound::{self, RawFrame, Verifier},
+    slash::Tape,
     submit::Submitter,
 };
 use alloy_primitives::Bytes;
@@ -85,7 +86,8 @@ impl Threads {
             }
             Ok(ended?)
         })?;
-        self.frames(frames, verifier.clone(), queues.replica.clone(), p2p.clone())?;
+        let verified = (queues.replica.clone(), Arc::clone(&queues.tape));
+        self.frames(frames, verifier.clone(), verified, p2p.clone())?;
         self.start("bundles", move || {
             inbound::take_bundles(&bundles, &submitter, &verifier);
             Ok(())
@@ -137,11 +139,11 @@ impl Threads {
         &mut self,
         frames: Receiver<RawFrame>,
         verifier: Verifier,
-        replica: Sender<ReplicaInput>,
+        (replica, tape): (Sender<ReplicaInput>, Arc<Tape>),
         p2p: Handle,
     ) -> eyre::Result<()> {
         self.start("frames", move || {
-            inbound::verify_frames(&frames, &verifier, &replica, &p2p);
+            inbound::verify_frames(&frames, &verifier, (&replica, &tape), &p2p);
             Ok(())
         })
     }

@@ -42,6 +42,7 @@ impl Rig {
         let (replica, left) = bounded(4096);
         let open = |name: &str| AppendLog::open(root.join(name)).unwrap().log;
         let disk = Disk {
+            tape: Arc::default(),
             guard: Some(SignGuard::open(root, VOTER, &domain()).unwrap()),
             wal: open("consensus.log"),
             frames: open("frames.log"),

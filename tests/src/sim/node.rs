@@ -335,6 +335,9 @@ impl SimNode {
                         .collect(),
                 )
             }
+            Request::Witness { from, .. } => {
+                Response::Witness { from: *from, statements: Vec::new() }
+            }
         }
     }
 }

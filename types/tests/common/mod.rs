@@ -297,6 +297,19 @@ impl Gen {
             _ => Message::Head(self.head()),
         }
     }
+    pub(crate) fn signed(&mut self, kind: usize) -> Signed {
+        match kind % 6 {
+            0 => Signed::Frame(self.frame_header(), self.array()),
+            1 => Signed::Init(self.init(), self.array()),
+            2 => Signed::Ack(self.signed_ack()),
+            3 => Signed::Vote(self.signed_vote()),
+            4 => {
+                let p = self.signed_proposal();
+                Signed::Proposal(p.proposal, p.signature, Box::new(p.header))
+            }
+            _ => Signed::Status(self.signed_status()),
+        }
+    }
     pub(crate) fn decided(&mut self) -> DecidedHeight {
         DecidedHeight {
             header: self.header(),

@@ -46,7 +46,8 @@ impl World {
                     self.frame_in(to, from, frame);
                 }
             }
-            Response::Justification(None) => {}
+            // Members do not ask each other for the last; watching is for programs outside of the set.
+            Response::Justification(None) | Response::Witness { .. } => {}
             Response::Justification(Some(what)) => {
                 self.seen_justification(to, &what);
                 for message in restated(&what) {

@@ -1,0 +1,10 @@
+//! Finding contradictions and taking them to L1.
+//!
+//! Not for: what is a contradiction (`rota_types::Evidence` and the contract decide the same). Invariant: nothing is
+//! sent that was not verified here first, and no own key is ever reported by the program that holds it.
+
+mod case;
+mod tape;
+
+pub use case::{Case, Next, Offence, Seen, Windows};
+pub use tape::Tape;
