@@ -12,7 +12,6 @@ use crate::{
 
 /// One signed statement of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "frames are most of them; no allocation for each")]
 pub enum Signed {
     /// A frame, without its body.
     Frame(FrameHeader, SeqSignature),

@@ -53,15 +53,15 @@ fn a_certificate_counts_only_with_the_set_of_its_epoch() {
 
 #[test]
 fn a_statement_counts_with_the_set_of_its_epoch_and_its_signers_key() {
-    let four = four(3);
+    let f = four(3);
     let vote =
         Vote { epoch: 3, height: 9, round: 0, kind: VoteKind::Prevote, value_id: B256::ZERO };
-    let signed = SignedVote::sign(vote, 2, &four.vote[2], &four.domain);
+    let signed = SignedVote::sign(vote, 2, &f.vote[2], &f.domain);
     let said = Signed::Vote(signed.clone());
-    assert!(said.verify(&four.set, &four.domain).is_ok());
-    assert!(said.verify(&four(4).set, &four.domain).is_err(), "another epoch");
+    assert!(said.verify(&f.set, &f.domain).is_ok());
+    assert!(said.verify(&four(4).set, &f.domain).is_err(), "another epoch");
     let other = Signed::Vote(SignedVote { signer: 1, ..signed });
-    assert!(other.verify(&four.set, &four.domain).is_err(), "another member");
+    assert!(other.verify(&f.set, &f.domain).is_err(), "another member");
     let ack = Ack {
         epoch: 3,
         height: 9,
@@ -71,9 +71,9 @@ fn a_statement_counts_with_the_set_of_its_epoch_and_its_signers_key() {
         frame_hash: B256::ZERO,
         init_hash: B256::ZERO,
     };
-    let ack = SignedAck::sign(ack, &four.seq[1], &four.domain);
-    assert!(Signed::Ack(ack.clone()).verify(&four.set, &four.domain).is_ok());
+    let ack = SignedAck::sign(ack, &f.seq[1], &f.domain);
+    assert!(Signed::Ack(ack.clone()).verify(&f.set, &f.domain).is_ok());
     let mut changed = ack;
     changed.ack.g += 1;
-    assert!(Signed::Ack(changed).verify(&four.set, &four.domain).is_err());
+    assert!(Signed::Ack(changed).verify(&f.set, &f.domain).is_err());
 }
