@@ -101,9 +101,8 @@ impl Sequencer {
         let settled = replay_heights(&mut chain, &recovered.chain)?;
 
         let (queues, outflow) = Queues::open();
-        let handler =
-            inbound::handler(queues.replica.clone(), store.clone(), Arc::clone(&queues.tape));
-        let p2p = rota_p2p::start(p2p, inbound::sink(queues.doors()), handler).await?;
+        let p2p =
+            rota_p2p::start(p2p, inbound::sink(queues.doors()), queues.handler(&store)).await?;
         let (asks, asked) = mpsc::channel(256);
         spawn_asks(asked, &p2p, &verifier, (queues.frames.clone(), queues.replica.clone()));
 

@@ -8,11 +8,12 @@ use crate::{
     chain::ChainInput,
     disk::DiskInput,
     engine::ReplicaInput,
-    inbound::{Doors, RawFrame},
+    inbound::{self, Doors, RawFrame},
     slash::Tape,
 };
 use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rota_store::Blocks;
 use std::sync::Arc;
 
 /// The sending ends: to the threads, and for gauges.
@@ -65,6 +66,11 @@ impl Queues {
             replica: self.replica.clone(),
             tape: Arc::clone(&self.tape),
         }
+    }
+
+    /// Answers peers.
+    pub(super) fn handler(&self, store: &Blocks) -> rota_p2p::RequestHandler {
+        inbound::handler(self.replica.clone(), store.clone(), Arc::clone(&self.tape))
     }
 
     /// Name, depth and capacity of each.
