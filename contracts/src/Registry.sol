@@ -1,207 +1,200 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {SSTORE2} from "solady/utils/SSTORE2.sol";
-import {Digests} from "./Digests.sol";
-import {Ed25519Verifier} from "./Ed25519Verifier.sol";
+import {Operators} from "./Operators.sol";
+import {Operator, Rotation, State, Terms} from "./RegistryTypes.sol";
+import {SetBlobs} from "./SetBlobs.sol";
 
 /// @title Operators of the sequencer set
-/// @notice Holds stakes and keys, and freezes the set of an epoch as one blob of 32-byte records that certificates are checked
-/// against. Joining takes a stake and a proof of possession of both hot keys; nobody's permission.
-/// @dev A key is used once, for ever: a retired key stays accountable for what it signed. No owner, no upgrade.
-contract Registry {
-    /// @notice What an operator sends to join.
-    struct Registration {
-        /// ed25519 key for frames and acknowledgements
-        bytes32 seqKey;
-        /// secp256k1 address for votes
-        address voteKey;
-        /// L2 account that receives fees
-        address feeRecipient;
-        /// libp2p multiaddress, UTF-8, at most 256 bytes
-        bytes peer;
-        /// seqKey's signature of the possession digest
-        bytes32 seqR;
-        bytes32 seqS;
-        /// voteKey's EIP-712 signature of `Possession(bytes32 digest)`: r || s || v
-        bytes voteSig;
+/// @notice Holds stakes and keys, and freezes the set of an epoch one epoch ahead, as bytes that certificates and evidence are checked
+/// against.
+/// @dev A freeze walks the previous set and as many candidates as may enter, never the whole queue: its gas is bounded by MAX_SET,
+/// whoever registers. No owner, no upgrade.
+contract Registry is Operators {
+    /// @dev A set being put together: operators and the weights they come with, before the largest share is applied.
+    struct Plan {
+        uint64 epoch;
+        uint256 count;
+        /// a quarter of the previous set's weight, gwei: what may join, what may leave, and what one may grow by
+        uint256 quarter;
+        uint256[] ids;
+        uint256[] weights;
     }
 
-    /// @notice One operator, in registration order.
-    struct Operator {
-        /// cold account: the one that registered
-        address owner;
-        /// wei
-        uint96 stake;
-        address voteKey;
-        address feeRecipient;
-        bytes32 seqKey;
-        bytes peer;
-    }
+    constructor(Terms memory t) Operators(t) {}
 
-    /// @dev Where a frozen set lies: SSTORE2 blob of records `voteKey (20) || stake in gwei (12)`, and the sum of the stakes.
-    struct EpochSet {
-        address pointer;
-        uint96 total;
-    }
-
-    error Registry_StakeTooLow();
-    error Registry_StakeTooHigh();
-    error Registry_ZeroVoteKey();
-    error Registry_ZeroFeeRecipient();
-    error Registry_PeerTooLong();
-    error Registry_SeqKeyUsed();
-    error Registry_VoteKeyUsed();
-    error Registry_BadSeqProof();
-    error Registry_BadVoteProof();
-    error Registry_HighS();
-    error Registry_EpochNotOpen();
-    error Registry_AlreadyFrozen();
-    error Registry_TooFewOperators();
-    error Registry_BadMinimum();
-
-    event Registered(uint256 indexed index, address indexed owner, address indexed voteKey, bytes32 seqKey, uint256 stake, bytes peer);
-    event SetFrozen(uint64 indexed epoch, address pointer, uint256 total, uint256 count, bytes32 setHash);
-
-    /// @notice Largest set of one epoch: certificates are checked in one loop on L1. Later operators wait for a later epoch.
-    uint256 public constant MAX_SET = 64;
-    uint256 public constant MAX_PEER_LENGTH = 256;
-
-    uint64 public immutable l2ChainId;
-    bytes32 public immutable genesisHash;
-    uint256 public immutable minStake;
-    uint256 public immutable minOperators;
-    Ed25519Verifier public immutable edVerifier;
-
-    Operator[] private _operators;
-    /// @notice keccak256 of every key ever registered (32 bytes for ed25519, 20 for secp256k1).
-    mapping(bytes32 => bool) public usedKey;
-    mapping(uint64 => EpochSet) private _sets;
-    /// @notice keccak256 of the epoch's packed records; zero until frozen.
-    mapping(uint64 => bytes32) public setHash;
-
-    /// @param minStake_ least stake in wei
-    /// @param minOperators_ least size of the first set, 1 to MAX_SET
-    constructor(uint64 l2ChainId_, bytes32 genesisHash_, uint256 minStake_, address edVerifier_, uint256 minOperators_) {
-        if (minOperators_ == 0 || minOperators_ > MAX_SET) revert Registry_BadMinimum();
-        l2ChainId = l2ChainId_;
-        genesisHash = genesisHash_;
-        minStake = minStake_;
-        minOperators = minOperators_;
-        edVerifier = Ed25519Verifier(edVerifier_);
-    }
-
-    /// @notice Joins with `msg.value` as stake; the sender is the operator's cold account.
-    /// @return index the operator's place in registration order
-    function register(Registration calldata r) external payable returns (uint256 index) {
-        _checkPlain(r);
-        _useKey(keccak256(abi.encodePacked(r.seqKey)), Registry_SeqKeyUsed.selector);
-        _useKey(keccak256(abi.encodePacked(r.voteKey)), Registry_VoteKeyUsed.selector);
-        _checkPossession(r);
-        index = _operators.length;
-        _operators.push(Operator(msg.sender, uint96(msg.value), r.voteKey, r.feeRecipient, r.seqKey, r.peer));
-        emit Registered(index, msg.sender, r.voteKey, r.seqKey, msg.value, r.peer);
-    }
-
-    /// @notice Freezes the set of an epoch; anyone may call. Only epoch 0, the first set, is open so far.
-    /// @dev The set is the first MAX_SET operators in registration order: a signer's index is its place in this list.
+    /// @notice Freezes the set of an epoch; anyone may call. Set 0 once there are enough operators, a later one in the epoch before.
+    /// @dev The members keep their order and come before those who join: a signer's index is its place in this list.
     function freezeSet(uint64 epoch) external {
-        if (epoch != 0) revert Registry_EpochNotOpen();
-        if (_sets[epoch].pointer != address(0)) revert Registry_AlreadyFrozen();
-        uint256 count = _operators.length;
-        if (count < minOperators) revert Registry_TooFewOperators();
-        if (count > MAX_SET) count = MAX_SET;
-        bytes memory records = new bytes(32 * count);
+        if (_isFrozen(epoch)) revert Registry_AlreadyFrozen();
+        bool first = base == 0;
+        if (epoch != (first ? 0 : currentEpoch() + 1)) revert Registry_EpochNotOpen();
+        Plan memory p = _plan(epoch);
+        if (first) {
+            p.quarter = type(uint256).max;
+            base = uint64(block.number);
+        } else {
+            _keep(p, type(uint256).max);
+            _release(p);
+        }
+        _admit(p);
+        if (p.count == MAX_SET) _displace(p);
+        if (p.count == 0 || (first && p.count < minOperators)) revert Registry_TooFewOperators();
+        _write(p, _largest(p));
+    }
+
+    /// @notice Freezes those members of the newest set whose bit is set, with the weights that they have in it. The others are out.
+    /// @return epoch the number of the set: the first that starts later than every frozen one, and later than now
+    function freezeEmergency(uint256 responders) external returns (uint64 epoch) {
+        if (msg.sender != inbox) revert Registry_NotInbox();
+        (uint64 last, uint64 current) = (lastFrozen(), currentEpoch());
+        epoch = (last > current ? last : current) + 1;
+        Plan memory p = _plan(epoch);
+        _keep(p, responders);
+        if (p.count == 0) revert Registry_TooFewOperators();
+        _write(p, type(uint256).max);
+    }
+
+    function _plan(uint64 epoch) private pure returns (Plan memory p) {
+        p.epoch = epoch;
+        (p.ids, p.weights) = (new uint256[](MAX_SET), new uint256[](MAX_SET));
+    }
+
+    /// @dev Takes over the previous members. Those in jail, and those whose bit is not set, are out from this set on.
+    function _keep(Plan memory p, uint256 mask) private {
+        (bytes memory records, bytes memory keys, uint256 total) = _lastSet();
+        p.quarter = total / 4;
+        bool emergency = mask != type(uint256).max;
+        uint256 count = records.length / SetBlobs.RECORD;
+        for (uint256 i; i < count; i++) {
+            (uint256 id, uint256 before) = SetBlobs.pick(records, keys, i);
+            Operator storage o = _operators[id];
+            if (o.state == State.Jailed) {
+                o.left = uint32(p.epoch);
+            } else if ((mask >> i) & 1 == 0) {
+                (o.state, o.left) = (State.Exiting, uint32(p.epoch));
+            } else {
+                uint256 stake = o.stake / 1 gwei;
+                uint256 most = emergency ? before : before + p.quarter;
+                _push(p, id, stake < most ? stake : most);
+            }
+        }
+    }
+
+    /// @dev Lets members go in the order of their requests: one, and more while they hold no more than a quarter together. The last
+    /// one stays: a set without members could never sign again.
+    function _release(Plan memory p) private {
+        uint256 done = _exitsDone;
+        uint256 end = _exits.length;
+        uint256 gone;
+        for (uint256 steps; done < end && steps < 2 * MAX_SET; (done++, steps++)) {
+            uint256 id = _exits[done];
+            Operator storage o = _operators[id];
+            // Jailed, or out already for another reason.
+            if (o.state != State.Exiting || o.left != 0) continue;
+            if (o.untilEpoch > p.epoch || p.count == 1) break;
+            uint256 i = _indexOf(p, id);
+            uint256 weight = p.weights[i];
+            if (gone != 0 && gone + weight > p.quarter) break;
+            gone += weight;
+            o.left = uint32(p.epoch);
+            _remove(p, i);
+        }
+        _exitsDone = done;
+    }
+
+    /// @dev Gives free seats to those who wait longest: one, and more while they bring no more than a quarter together.
+    function _admit(Plan memory p) private {
+        uint256 joined;
+        while (p.count < MAX_SET) {
+            uint32 link = _queue.head;
+            if (link == 0) break;
+            Operator storage o = _operators[link - 1];
+            if (o.fromEpoch > p.epoch) break;
+            uint256 weight = _entryWeight(p, o);
+            if (joined != 0 && weight > p.quarter - joined) break;
+            joined += weight;
+            _seat(p, link - 1, weight);
+        }
+    }
+
+    /// @dev The challenger takes the smallest seat of a full set if it brings more; who held it waits again.
+    function _displace(Plan memory p) private {
+        uint32 link = _queue.challenger;
+        if (link == 0) return;
+        uint256 weight = _entryWeight(p, _operators[link - 1]);
+        uint256 smallest = MAX_SET - 1;
+        for (uint256 i = MAX_SET - 1; i != 0; i--) {
+            if (p.weights[i - 1] < p.weights[smallest]) smallest = i - 1;
+        }
+        if (weight <= p.weights[smallest]) return;
+        uint256 loser = p.ids[smallest];
+        _remove(p, smallest);
+        _seat(p, link - 1, weight);
+        Operator storage o = _operators[loser];
+        o.left = uint32(p.epoch);
+        if (o.state != State.Active) return;
+        o.fromEpoch = uint32(_effective());
+        _enqueue(loser);
+    }
+
+    function _entryWeight(Plan memory p, Operator storage o) private view returns (uint256) {
+        uint256 stake = o.stake / 1 gwei;
+        return stake < p.quarter ? stake : p.quarter;
+    }
+
+    function _seat(Plan memory p, uint256 id, uint256 weight) private {
+        _dequeue(id);
+        Operator storage o = _operators[id];
+        (o.state, o.left) = (State.Active, 0);
+        _push(p, id, weight);
+    }
+
+    function _push(Plan memory p, uint256 id, uint256 weight) private pure {
+        (p.ids[p.count], p.weights[p.count]) = (id, weight);
+        p.count++;
+    }
+
+    function _remove(Plan memory p, uint256 index) private pure {
+        p.count--;
+        for (uint256 i = index; i < p.count; i++) {
+            (p.ids[i], p.weights[i]) = (p.ids[i + 1], p.weights[i + 1]);
+        }
+    }
+
+    /// @dev An operator that is leaving and has not left is in the set.
+    function _indexOf(Plan memory p, uint256 id) private pure returns (uint256 i) {
+        while (p.ids[i] != id) i++;
+    }
+
+    /// @dev The most that one operator may weigh: its share of the sum, but never less than an equal part.
+    function _largest(Plan memory p) private view returns (uint256) {
+        uint256 sum;
+        for (uint256 i; i < p.count; i++) {
+            sum += p.weights[i];
+        }
+        uint256 share = sum * maxShareBps / 10_000;
+        uint256 equal = sum / p.count;
+        return share > equal ? share : equal;
+    }
+
+    function _write(Plan memory p, uint256 largest) private {
+        SetBlobs.Draft memory d = SetBlobs.open(p.epoch, p.count);
         uint256 total;
-        for (uint256 i; i < count; i++) {
-            uint256 weight = _operators[i].stake / 1 gwei;
-            uint256 record = (uint256(uint160(_operators[i].voteKey)) << 96) | weight;
+        for (uint256 i; i < p.count; i++) {
+            Operator storage o = _operators[p.ids[i]];
+            if (o.rotating) _turn(o, p.ids[i], p.epoch);
+            uint256 weight = p.weights[i] < largest ? p.weights[i] : largest;
             total += weight;
-            assembly ("memory-safe") {
-                mstore(add(add(records, 32), shl(5, i)), record)
-            }
+            SetBlobs.put(d, i, SetBlobs.Member(p.ids[i], o.owner, o.voteKey, o.seqKey, weight));
         }
-        address pointer = SSTORE2.write(records);
-        bytes32 hash = keccak256(records);
-        // A stake is below 2^88 wei (`_checkPlain`) and there are at most 64, so the sum fits.
-        _sets[epoch] = EpochSet(pointer, uint96(total));
-        setHash[epoch] = hash;
-        emit SetFrozen(epoch, pointer, total, count, hash);
+        _freeze(p.epoch, d, total);
     }
 
-    /// @notice The frozen set of an epoch; pointer zero if there is none.
-    function epochSet(uint64 epoch) external view returns (address pointer, uint256 total) {
-        EpochSet storage s = _sets[epoch];
-        return (s.pointer, s.total);
-    }
-
-    /// @notice Sum of the stakes of a frozen set, in gwei.
-    function setTotal(uint64 epoch) external view returns (uint256) {
-        return _sets[epoch].total;
-    }
-
-    /// @notice The packed records of a frozen set; empty if there is none.
-    function setRecords(uint64 epoch) external view returns (bytes memory) {
-        address pointer = _sets[epoch].pointer;
-        return pointer == address(0) ? bytes("") : SSTORE2.read(pointer);
-    }
-
-    function operatorCount() external view returns (uint256) {
-        return _operators.length;
-    }
-
-    /// @notice A page of the operators in registration order, cut at the end of the list.
-    function operators(uint256 from, uint256 count) external view returns (Operator[] memory page) {
-        uint256 length = _operators.length;
-        if (from >= length) return page;
-        if (count > length - from) count = length - from;
-        page = new Operator[](count);
-        for (uint256 i; i < count; i++) {
-            page[i] = _operators[from + i];
-        }
-    }
-
-    /// @notice The context that every signature of this rollup covers.
-    function context(uint32 generation) public view returns (bytes32) {
-        return Digests.context(l2ChainId, address(this), genesisHash, generation);
-    }
-
-    /// @notice What both hot keys sign to prove that `owner` holds them.
-    function possessionDigest(address owner, address voteKey, bytes32 seqKey, address feeRecipient, bytes calldata peer)
-        public
-        view
-        returns (bytes32)
-    {
-        bytes32 encoding = keccak256(abi.encodePacked(owner, voteKey, seqKey, feeRecipient, keccak256(peer)));
-        return Digests.digest(Digests.TAG_POSSESSION, context(0), encoding);
-    }
-
-    function _checkPlain(Registration calldata r) private view {
-        if (msg.value < minStake || msg.value < 1 gwei) revert Registry_StakeTooLow();
-        // Far above all ether there is; keeps the sums of `freezeSet` within their words.
-        if (msg.value > type(uint88).max) revert Registry_StakeTooHigh();
-        if (r.voteKey == address(0)) revert Registry_ZeroVoteKey();
-        if (r.feeRecipient == address(0)) revert Registry_ZeroFeeRecipient();
-        if (r.peer.length > MAX_PEER_LENGTH) revert Registry_PeerTooLong();
-    }
-
-    function _useKey(bytes32 id, bytes4 refusal) private {
-        if (usedKey[id]) {
-            assembly ("memory-safe") {
-                mstore(0, refusal)
-                revert(0, 4)
-            }
-        }
-        usedKey[id] = true;
-    }
-
-    function _checkPossession(Registration calldata r) private view {
-        bytes32 digest = possessionDigest(msg.sender, r.voteKey, r.seqKey, r.feeRecipient, r.peer);
-        bytes32 typed = Digests.typed(Digests.separator(context(0), address(this)), Digests.possession(digest));
-        (address signer, ECDSA.RecoverError err,) = ECDSA.tryRecoverCalldata(typed, r.voteSig);
-        if (err == ECDSA.RecoverError.InvalidSignatureS) revert Registry_HighS();
-        if (err != ECDSA.RecoverError.NoError || signer != r.voteKey) revert Registry_BadVoteProof();
-        if (!edVerifier.verify(r.seqKey, r.seqR, r.seqS, digest)) revert Registry_BadSeqProof();
+    /// @dev Puts new keys in their place once their epoch has come.
+    function _turn(Operator storage o, uint256 id, uint64 epoch) private {
+        Rotation memory r = _rotations[id];
+        if (r.fromEpoch > epoch) return;
+        (o.voteKey, o.seqKey, o.rotating) = (r.voteKey, r.seqKey, false);
     }
 }

@@ -7,6 +7,7 @@ import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
 import {Inbox} from "../src/Inbox.sol";
 import {Registry} from "../src/Registry.sol";
+import {Registration, Terms} from "../src/RegistryTypes.sol";
 import {Test} from "./Vm.sol";
 
 /// @dev A registry whose frozen set is given.
@@ -44,6 +45,9 @@ abstract contract Fixture is Test {
     uint64 internal constant L2_CHAIN = 70_700;
     bytes32 internal constant GENESIS = keccak256("genesis");
     uint256 internal constant MIN_STAKE = 1 ether;
+    uint16 internal constant MAX_SHARE = 10_000;
+    uint32 internal constant EPOCH_BLOCKS = 100;
+    address internal constant SLASHER = address(0x51a54e4);
     uint256 internal constant CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
 
     Ed25519Verifier internal ed;
@@ -53,9 +57,26 @@ abstract contract Fixture is Test {
 
     function deploy(uint256 minOperators) internal {
         ed = new Ed25519Verifier();
-        registry = new Registry(L2_CHAIN, GENESIS, MIN_STAKE, address(ed), minOperators);
+        registry = new Registry(terms(minOperators));
         verifier = new EcdsaCertificateVerifier(address(registry));
         inbox = new Inbox(address(registry), address(verifier));
+    }
+
+    /// @dev The inbox comes two deployments after the registry.
+    function terms(uint256 minOperators) internal view returns (Terms memory) {
+        return Terms({
+            l2ChainId: L2_CHAIN,
+            genesisHash: GENESIS,
+            minStake: uint96(MIN_STAKE),
+            minOperators: uint16(minOperators),
+            maxShareBps: MAX_SHARE,
+            epochBlocks: EPOCH_BLOCKS,
+            unbondEpochs: 60,
+            evidenceEpochs: 56,
+            edVerifier: address(ed),
+            slasher: SLASHER,
+            inbox: vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2)
+        });
     }
 
     function deployWithSet(uint256 operators) internal {
@@ -76,13 +97,13 @@ abstract contract Fixture is Test {
     }
 
     function join(uint256 i, uint256 stake) internal returns (uint256 index) {
-        Registry.Registration memory r = registration(i);
+        Registration memory r = registration(i);
         vm.deal(owner(i), stake);
         vm.prank(owner(i));
         return registry.register{value: stake}(r);
     }
 
-    function registration(uint256 i) internal view returns (Registry.Registration memory r) {
+    function registration(uint256 i) internal view returns (Registration memory r) {
         bytes32 seqSecret;
         (r.seqKey, seqSecret) = vm.createEd25519Key(bytes32(i));
         r.voteKey = vm.addr(voteSecret(i));
@@ -91,7 +112,7 @@ abstract contract Fixture is Test {
         signPossession(r, owner(i), voteSecret(i), seqSecret);
     }
 
-    function signPossession(Registry.Registration memory r, address holder, uint256 secret, bytes32 seqSecret) internal view {
+    function signPossession(Registration memory r, address holder, uint256 secret, bytes32 seqSecret) internal view {
         bytes32 digest = registry.possessionDigest(holder, r.voteKey, r.seqKey, r.feeRecipient, r.peer);
         (r.seqR, r.seqS) = abi.decode(vm.signEd25519("", abi.encodePacked(digest), seqSecret), (bytes32, bytes32));
         r.voteSig = signTyped(secret, Digests.possession(digest));

@@ -6,6 +6,7 @@ import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
 import {Inbox} from "../src/Inbox.sol";
 import {Registry} from "../src/Registry.sol";
+import {Registration, Terms} from "../src/RegistryTypes.sol";
 import {FixedSet} from "./Fixture.sol";
 import {Test} from "./Vm.sol";
 
@@ -87,10 +88,16 @@ contract FormatsTest is Test {
         equal(keccak256(_bytes(".set_packed")), _word(".set_hash"));
     }
 
+    function _terms() private returns (Terms memory t) {
+        (t.l2ChainId, t.genesisHash, t.minStake, t.minOperators) = (l2ChainId, genesisHash, 1 ether, 1);
+        (t.maxShareBps, t.epochBlocks, t.unbondEpochs, t.evidenceEpochs) = (10_000, 1800, 60, 56);
+        t.edVerifier = address(new Ed25519Verifier());
+    }
+
     function test_aRegistrationMadeByTheNodesIsAccepted() public {
-        Registry deployed = new Registry(l2ChainId, genesisHash, 1 ether, address(new Ed25519Verifier()), 1);
+        Registry deployed = new Registry(_terms());
         _placeRegistry(address(deployed));
-        Registry.Registration memory r;
+        Registration memory r;
         r.seqKey = _word(".possession_seq_key");
         r.voteKey = vm.parseJsonAddress(json, ".possession_vote_key");
         r.feeRecipient = vm.parseJsonAddress(json, ".possession_fee_recipient");

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Inbox} from "../src/Inbox.sol";
-import {Registry} from "../src/Registry.sol";
+import {Registration} from "../src/RegistryTypes.sol";
 import {Fixture} from "./Fixture.sol";
 
 /// @dev The main operations, for `.gas-snapshot`. Each figure holds some constant work of the test itself; what counts is that it
@@ -60,7 +60,7 @@ contract GasEd25519Test is GasFixture {
     }
 
     function test_verify() public view {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         bytes32 digest = registry.possessionDigest(owner(0), r.voteKey, r.seqKey, r.feeRecipient, r.peer);
         check(ed.verify(r.seqKey, r.seqR, r.seqS, digest), "proof of possession");
     }

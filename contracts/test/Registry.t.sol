@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Registry} from "../src/Registry.sol";
+import {IRegistryEvents, Operator, Registration, Terms} from "../src/RegistryTypes.sol";
 import {Fixture} from "./Fixture.sol";
 
 contract RegistryTest is Fixture {
@@ -9,29 +10,32 @@ contract RegistryTest is Fixture {
         deploy(4);
     }
 
-    function _refuse(Registry.Registration memory r, uint256 value, bytes4 refusal) private {
+    function _refuse(Registration memory r, uint256 value, bytes4 refusal) private {
         vm.deal(owner(0), value);
         vm.prank(owner(0));
         vm.expectRevert(refusal);
         registry.register{value: value}(r);
     }
 
+    function _refuseTerms(Terms memory t, bytes4 refusal) private {
+        vm.expectRevert(refusal);
+        new Registry(t);
+    }
+
     function test_constructorRefusesBadMinimum() public {
-        vm.expectRevert(Registry.Registry_BadMinimum.selector);
-        new Registry(L2_CHAIN, GENESIS, MIN_STAKE, address(ed), 0);
-        vm.expectRevert(Registry.Registry_BadMinimum.selector);
-        new Registry(L2_CHAIN, GENESIS, MIN_STAKE, address(ed), 65);
+        _refuseTerms(terms(0), IRegistryEvents.Registry_BadMinimum.selector);
+        _refuseTerms(terms(65), IRegistryEvents.Registry_BadMinimum.selector);
     }
 
     function test_registerKeepsEverything() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         vm.deal(owner(0), 2 ether);
         vm.expectEmit();
-        emit Registry.Registered(0, owner(0), r.voteKey, r.seqKey, 2 ether, r.peer);
+        emit IRegistryEvents.Registered(0, owner(0), r.voteKey, r.seqKey, 2 ether, r.peer);
         vm.prank(owner(0));
         registry.register{value: 2 ether}(r);
         equal(address(registry).balance, 2 ether);
-        Registry.Operator memory o = registry.operators(0, 10)[0];
+        Operator memory o = registry.operators(0, 10)[0];
         equal(o.owner, owner(0));
         equal(o.stake, 2 ether);
         equal(o.voteKey, r.voteKey);
@@ -43,29 +47,29 @@ contract RegistryTest is Fixture {
     }
 
     function test_refusesStakeTooLow() public {
-        _refuse(registration(0), MIN_STAKE - 1, Registry.Registry_StakeTooLow.selector);
+        _refuse(registration(0), MIN_STAKE - 1, IRegistryEvents.Registry_StakeTooLow.selector);
     }
 
     function test_refusesStakeTooHigh() public {
-        _refuse(registration(0), uint256(type(uint88).max) + 1, Registry.Registry_StakeTooHigh.selector);
+        _refuse(registration(0), uint256(type(uint88).max) + 1, IRegistryEvents.Registry_StakeTooHigh.selector);
     }
 
     function test_refusesZeroVoteKey() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.voteKey = address(0);
-        _refuse(r, MIN_STAKE, Registry.Registry_ZeroVoteKey.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_ZeroVoteKey.selector);
     }
 
     function test_refusesZeroFeeRecipient() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.feeRecipient = address(0);
-        _refuse(r, MIN_STAKE, Registry.Registry_ZeroFeeRecipient.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_ZeroFeeRecipient.selector);
     }
 
     function test_peerLengthIsBounded() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.peer = new bytes(257);
-        _refuse(r, MIN_STAKE, Registry.Registry_PeerTooLong.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_PeerTooLong.selector);
         (, bytes32 secret) = vm.createEd25519Key(bytes32(0));
         r.peer = new bytes(256);
         signPossession(r, owner(0), voteSecret(0), secret);
@@ -76,69 +80,69 @@ contract RegistryTest is Fixture {
 
     function test_refusesUsedKeys() public {
         join(0, MIN_STAKE);
-        _refuse(registration(0), MIN_STAKE, Registry.Registry_SeqKeyUsed.selector);
-        Registry.Registration memory r = registration(1);
+        _refuse(registration(0), MIN_STAKE, IRegistryEvents.Registry_SeqKeyUsed.selector);
+        Registration memory r = registration(1);
         r.voteKey = vm.addr(voteSecret(0));
-        _refuse(r, MIN_STAKE, Registry.Registry_VoteKeyUsed.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_VoteKeyUsed.selector);
     }
 
     function test_aRefusalUsesNoKey() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.seqS = 0;
-        _refuse(r, MIN_STAKE, Registry.Registry_BadSeqProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadSeqProof.selector);
         equal(registry.operatorCount(), 0);
         join(0, MIN_STAKE);
     }
 
     function test_refusesProofOfAnotherOwner() public {
         // A copied registration, sent from another account: both proofs name the first owner.
-        _refuse(registration(1), MIN_STAKE, Registry.Registry_BadVoteProof.selector);
+        _refuse(registration(1), MIN_STAKE, IRegistryEvents.Registry_BadVoteProof.selector);
     }
 
     function test_refusesProofByAnotherVoteKey() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         (, bytes32 secret) = vm.createEd25519Key(bytes32(0));
         signPossession(r, owner(0), voteSecret(9), secret);
-        _refuse(r, MIN_STAKE, Registry.Registry_BadVoteProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadVoteProof.selector);
     }
 
     function test_refusesProofByAnotherSeqKey() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         (, bytes32 secret) = vm.createEd25519Key(bytes32(uint256(9)));
         signPossession(r, owner(0), voteSecret(0), secret);
-        _refuse(r, MIN_STAKE, Registry.Registry_BadSeqProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadSeqProof.selector);
     }
 
     function test_refusesSmallOrderSeqKey() public {
         // The identity "signs" everything under plain verification: R = identity, S = 0.
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.seqKey = bytes32(uint256(1) << 248);
         signPossession(r, owner(0), voteSecret(0), keccak256("any"));
         r.seqR = r.seqKey;
         r.seqS = 0;
-        _refuse(r, MIN_STAKE, Registry.Registry_BadSeqProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadSeqProof.selector);
     }
 
     function test_refusesHighS() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         r.voteSig = malleate(r.voteSig);
-        _refuse(r, MIN_STAKE, Registry.Registry_HighS.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_HighS.selector);
     }
 
     function test_refusesShortOrOddVoteProof() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         bytes memory good = r.voteSig;
         r.voteSig = new bytes(64);
-        _refuse(r, MIN_STAKE, Registry.Registry_BadVoteProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadVoteProof.selector);
         good[64] = bytes1(uint8(good[64]) - 27);
         r.voteSig = good;
-        _refuse(r, MIN_STAKE, Registry.Registry_BadVoteProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadVoteProof.selector);
     }
 
     function test_proofIsBoundToTheChain() public {
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         vm.chainId(block.chainid + 1);
-        _refuse(r, MIN_STAKE, Registry.Registry_BadVoteProof.selector);
+        _refuse(r, MIN_STAKE, IRegistryEvents.Registry_BadVoteProof.selector);
     }
 
     function test_freezePacksRecords() public {
@@ -160,13 +164,13 @@ contract RegistryTest is Fixture {
         for (uint256 i; i < 3; i++) {
             join(i, MIN_STAKE);
         }
-        vm.expectRevert(Registry.Registry_TooFewOperators.selector);
+        vm.expectRevert(IRegistryEvents.Registry_TooFewOperators.selector);
         registry.freezeSet(0);
         join(3, MIN_STAKE);
-        vm.expectRevert(Registry.Registry_EpochNotOpen.selector);
+        vm.expectRevert(IRegistryEvents.Registry_EpochNotOpen.selector);
         registry.freezeSet(1);
         registry.freezeSet(0);
-        vm.expectRevert(Registry.Registry_AlreadyFrozen.selector);
+        vm.expectRevert(IRegistryEvents.Registry_AlreadyFrozen.selector);
         registry.freezeSet(0);
     }
 
@@ -213,14 +217,14 @@ contract RegistryTest is Fixture {
     /// forge-config: default.fuzz.runs = 64
     function testFuzz_everySignedFieldCounts(uint8 field, bytes32 flip) public {
         vm.assume(flip != 0);
-        Registry.Registration memory r = registration(0);
+        Registration memory r = registration(0);
         field %= 5;
         if (field == 0) r.seqKey ^= flip;
         if (field == 1) r.voteKey = address(uint160(uint256(keccak256(abi.encode(flip)))));
         if (field == 2) r.feeRecipient = address(uint160(uint256(keccak256(abi.encode(flip)))));
         if (field == 3) r.peer = abi.encode(flip);
         if (field == 4) r.seqR ^= flip;
-        bytes4 refusal = field == 4 ? Registry.Registry_BadSeqProof.selector : Registry.Registry_BadVoteProof.selector;
+        bytes4 refusal = field == 4 ? IRegistryEvents.Registry_BadSeqProof.selector : IRegistryEvents.Registry_BadVoteProof.selector;
         _refuse(r, MIN_STAKE, refusal);
     }
 

@@ -9,6 +9,10 @@ interface Vm {
     function signEd25519(bytes calldata namespace, bytes calldata message, bytes32 privateKey) external pure returns (bytes memory);
     function deal(address who, uint256 amount) external;
     function prank(address sender) external;
+    function roll(uint256 number) external;
+    function warp(uint256 timestamp) external;
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function getNonce(address account) external view returns (uint64);
     function chainId(uint256 id) external;
     function blobhashes(bytes32[] calldata hashes) external;
     function expectRevert() external;
