@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const ABI_DIR = join(ROOT, 'abi');
-const CONTRACTS = ['EcdsaCertificateVerifier', 'Ed25519Verifier', 'Inbox', 'Registry'];
+const CONTRACTS = ['EcdsaCertificateVerifier', 'Ed25519Verifier', 'ForcedQueue', 'Inbox', 'Registry'];
 
 /** By kind and name, so that moving a function in the source changes nothing. */
 function inOrder(abi) {

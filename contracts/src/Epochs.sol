@@ -78,10 +78,11 @@ abstract contract Epochs is IRegistryEvents {
         return high == 0 ? 0 : _frozen[low];
     }
 
-    /// @notice L1 blocks `start..end` (end excluded) in which the set of a frozen epoch is in force; the greatest number if no other
-    /// set is frozen yet.
-    function inForce(uint64 epoch) public view returns (uint256 start, uint256 end) {
-        EpochSet storage s = _frozenSet(epoch);
+    /// @notice L1 blocks `start..end` (end excluded) in which the set of a frozen epoch is in force. No end yet: the greatest number;
+    /// no such set: twice the greatest number.
+    function inForce(uint64 epoch) external view returns (uint256 start, uint256 end) {
+        EpochSet storage s = _sets[epoch];
+        if (s.records == address(0)) return (type(uint256).max, type(uint256).max);
         uint32 next = s.next;
         return (epochStart(epoch), next == 0 ? type(uint256).max : epochStart(next));
     }

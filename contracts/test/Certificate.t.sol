@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ICertificateErrors} from "../src/ICertificateVerifier.sol";
 import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
-import {Inbox} from "../src/Inbox.sol";
+import {Batch, IInboxEvents} from "../src/InboxTypes.sol";
 import {Registry} from "../src/Registry.sol";
 import {FixedSet, Fixture} from "./Fixture.sol";
 
@@ -23,7 +23,7 @@ contract CertificateTest is Fixture {
     }
 
     function _quorum(uint256 weight, uint256 total) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(Inbox.Inbox_Quorum.selector, weight, total);
+        return abi.encodeWithSelector(IInboxEvents.Inbox_Quorum.selector, weight, total);
     }
 
     function test_quorumIsMoreThanTwoThirds() public {

@@ -5,7 +5,9 @@ import {SSTORE2} from "solady/utils/SSTORE2.sol";
 import {Digests} from "../src/Digests.sol";
 import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
+import {ForcedQueue} from "../src/ForcedQueue.sol";
 import {Inbox} from "../src/Inbox.sol";
+import {Batch, InboxRules} from "../src/InboxTypes.sol";
 import {Registry} from "../src/Registry.sol";
 import {Registration, Terms} from "../src/RegistryTypes.sol";
 import {Test} from "./Vm.sol";
@@ -17,6 +19,7 @@ contract FixedSet {
     uint64 private immutable _epoch;
     uint64 public immutable l2ChainId;
     bytes32 public immutable genesisHash;
+    uint64 public constant epochBlocks = 1800;
 
     constructor(bytes memory records, uint256 total, uint64 epoch, uint64 l2ChainId_, bytes32 genesisHash_) {
         _pointer = SSTORE2.write(records);
@@ -28,6 +31,10 @@ contract FixedSet {
 
     function epochSet(uint64 epoch) external view returns (address, uint256) {
         return epoch == _epoch ? (_pointer, _total) : (address(0), 0);
+    }
+
+    function inForce(uint64 epoch) external view returns (uint256, uint256) {
+        return (epoch == _epoch ? 0 : type(uint256).max, type(uint256).max);
     }
 }
 
@@ -47,22 +54,38 @@ abstract contract Fixture is Test {
     uint256 internal constant MIN_STAKE = 1 ether;
     uint16 internal constant MAX_SHARE = 10_000;
     uint32 internal constant EPOCH_BLOCKS = 100;
+    uint256 internal constant FORCED_FEE = 1e14;
+    uint256 internal constant FORCED_GAS_PRICE = 1 gwei;
+    address internal constant POOL = address(0x9001);
+    /// @dev L1 block and time at which the tests begin.
+    uint256 internal constant NOW = 1_000_000;
+    uint256 internal constant TODAY = 1_700_000_000;
+    /// @dev Origin of height h in these tests is ORIGIN + h.
+    uint64 internal constant ORIGIN = uint64(NOW) - 1000;
     address internal constant SLASHER = address(0x51a54e4);
     uint256 internal constant CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
 
     Ed25519Verifier internal ed;
     Registry internal registry;
     EcdsaCertificateVerifier internal verifier;
+    ForcedQueue internal forced;
     Inbox internal inbox;
 
     function deploy(uint256 minOperators) internal {
+        vm.roll(NOW);
+        vm.warp(TODAY);
         ed = new Ed25519Verifier();
         registry = new Registry(terms(minOperators));
         verifier = new EcdsaCertificateVerifier(address(registry));
-        inbox = new Inbox(address(registry), address(verifier));
+        forced = new ForcedQueue(POOL, FORCED_FEE, FORCED_GAS_PRICE);
+        inbox = new Inbox(address(registry), address(verifier), address(forced), rules());
     }
 
-    /// @dev The inbox comes two deployments after the registry.
+    function rules() internal pure returns (InboxRules memory) {
+        return InboxRules({fallbackBlocks: 200, rollCallBlocks: 40, forcedWindow: 3600});
+    }
+
+    /// @dev The inbox comes three deployments after the registry.
     function terms(uint256 minOperators) internal view returns (Terms memory) {
         return Terms({
             l2ChainId: L2_CHAIN,
@@ -75,7 +98,7 @@ abstract contract Fixture is Test {
             evidenceEpochs: 56,
             edVerifier: address(ed),
             slasher: SLASHER,
-            inbox: vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2)
+            inbox: vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 3)
         });
     }
 
@@ -131,7 +154,7 @@ abstract contract Fixture is Test {
     }
 
     function head(uint64 height) internal pure returns (Head memory h) {
-        h.l1Number = 1000 + height;
+        h.l1Number = ORIGIN + height;
         h.height = height;
         h.filler = keccak256(abi.encode("header", height));
     }
@@ -150,7 +173,7 @@ abstract contract Fixture is Test {
         return Digests.digest(Digests.TAG_HEADER, registry.context(0), keccak256(header));
     }
 
-    function batch(uint64 from, uint64 to) internal pure returns (Inbox.Batch memory b) {
+    function batch(uint64 from, uint64 to) internal pure returns (Batch memory b) {
         b.fromHeight = from;
         b.toHeight = to;
     }

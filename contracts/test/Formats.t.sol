@@ -4,7 +4,9 @@ pragma solidity 0.8.37;
 import {Digests} from "../src/Digests.sol";
 import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
 import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
+import {ForcedQueue} from "../src/ForcedQueue.sol";
 import {Inbox} from "../src/Inbox.sol";
+import {Batch, IInboxEvents, InboxRules} from "../src/InboxTypes.sol";
 import {Registry} from "../src/Registry.sol";
 import {Registration, Terms} from "../src/RegistryTypes.sol";
 import {FixedSet} from "./Fixture.sol";
@@ -54,13 +56,15 @@ contract FormatsTest is Test {
         FixedSet set =
             new FixedSet(_bytes(".set_packed"), _number(".set_total_gwei"), uint64(_number(".set_epoch")), l2ChainId, genesisHash);
         _placeRegistry(address(set));
-        inbox = new Inbox(registry, address(new EcdsaCertificateVerifier(registry)));
+        vm.roll(type(uint64).max);
+        address forced = address(new ForcedQueue(address(0), 0, 0));
+        inbox = new Inbox(registry, address(new EcdsaCertificateVerifier(registry)), forced, InboxRules(1, 1, 1));
         bytes32[] memory hashes = new bytes32[](1);
         hashes[0] = bytes32("blob");
         vm.blobhashes(hashes);
     }
 
-    function _batch() private view returns (Inbox.Batch memory b) {
+    function _batch() private view returns (Batch memory b) {
         (b.fromHeight, b.toHeight, b.round) = (1, uint64(_number(".cert_height")), uint32(_number(".cert_round")));
     }
 
@@ -128,7 +132,7 @@ contract FormatsTest is Test {
         bytes memory header = _bytes(".header_enc");
         bytes memory bitmap = _bytes(".cert_no_quorum_bitmap");
         bytes memory sigs = _bytes(".cert_no_quorum_signatures");
-        Inbox.Batch memory b = _batch();
+        Batch memory b = _batch();
         // The weight is what the two signers hold: the first two records of the set.
         bytes memory records = _bytes(".set_packed");
         uint256 weight;
@@ -136,7 +140,7 @@ contract FormatsTest is Test {
             let mask := 0xffffffffffffffffffffffff
             weight := add(and(mload(add(records, 32)), mask), and(mload(add(records, 64)), mask))
         }
-        vm.expectRevert(abi.encodeWithSelector(Inbox.Inbox_Quorum.selector, weight, _number(".set_total_gwei")));
+        vm.expectRevert(abi.encodeWithSelector(IInboxEvents.Inbox_Quorum.selector, weight, _number(".set_total_gwei")));
         inbox.submitBatch(b, header, bitmap, sigs);
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Inbox} from "../src/Inbox.sol";
+import {Batch, IInboxEvents} from "../src/InboxTypes.sol";
 import {Registration} from "../src/RegistryTypes.sol";
 import {Fixture} from "./Fixture.sol";
 

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ICertificateErrors} from "../src/ICertificateVerifier.sol";
-import {Inbox} from "../src/Inbox.sol";
+import {Batch, IInboxEvents} from "../src/InboxTypes.sol";
 import {Fixture} from "./Fixture.sol";
 
 contract InboxTest is Fixture {
@@ -16,12 +16,12 @@ contract InboxTest is Fixture {
         _;
     }
 
-    function _post(Inbox.Batch memory b, Head memory h) private {
+    function _post(Batch memory b, Head memory h) private {
         (bytes memory bitmap, bytes memory sigs) = certify(h, b.round, 7, 4);
         inbox.submitBatch(b, encode(h), bitmap, sigs);
     }
 
-    function _refuse(Inbox.Batch memory b, Head memory h, bytes memory refusal) private {
+    function _refuse(Batch memory b, Head memory h, bytes memory refusal) private {
         (bytes memory bitmap, bytes memory sigs) = certify(h, b.round, 7, 4);
         bytes memory header = encode(h);
         vm.expectRevert(refusal);
@@ -41,15 +41,15 @@ contract InboxTest is Fixture {
         bytes32[] memory hashes = new bytes32[](2);
         (hashes[0], hashes[1]) = (bytes32("first"), bytes32("second"));
         vm.blobhashes(hashes);
-        Inbox.Batch memory b = batch(1, 3);
+        Batch memory b = batch(1, 3);
         b.round = 5;
         (bytes memory bitmap, bytes memory sigs) = certify(h, 5, 11, 4);
         vm.expectEmit();
-        emit Inbox.BatchAccepted(1, 3, valueId(encode(h)), 0, 5, hashes);
+        emit IInboxEvents.BatchAccepted(1, 3, valueId(encode(h)), 0, 5, hashes);
         inbox.submitBatch(b, encode(h), bitmap, sigs);
         (uint64 height, uint64 l1Number, uint64 epoch, bool forked) = inbox.tip();
         equal(height, 3);
-        equal(l1Number, 1003);
+        equal(l1Number, ORIGIN + 3);
         equal(epoch, 0);
         check(!forked, "forked");
         equal(inbox.tipValueId(), valueId(encode(h)));
@@ -62,38 +62,38 @@ contract InboxTest is Fixture {
     }
 
     function test_refusesHeaderLength() public {
-        vm.expectRevert(abi.encodeWithSelector(Inbox.Inbox_HeaderLength.selector, 479));
+        vm.expectRevert(abi.encodeWithSelector(IInboxEvents.Inbox_HeaderLength.selector, 479));
         inbox.submitBatch(batch(1, 1), new bytes(479), "", "");
     }
 
     function test_refusesWrongGeneration() public {
         Head memory h = head(1);
         h.generation = 1;
-        _refuse(batch(1, 1), h, abi.encodeWithSelector(Inbox.Inbox_WrongGeneration.selector, 1));
+        _refuse(batch(1, 1), h, abi.encodeWithSelector(IInboxEvents.Inbox_WrongGeneration.selector, 1));
     }
 
     function test_refusesWrongHeight() public {
-        _refuse(batch(1, 2), head(1), abi.encodeWithSelector(Inbox.Inbox_WrongHeight.selector, 1));
-        _refuse(batch(2, 1), head(1), abi.encodeWithSelector(Inbox.Inbox_WrongHeight.selector, 1));
-        _refuse(batch(0, 1), head(1), abi.encodeWithSelector(Inbox.Inbox_WrongHeight.selector, 1));
+        _refuse(batch(1, 2), head(1), abi.encodeWithSelector(IInboxEvents.Inbox_WrongHeight.selector, 1));
+        _refuse(batch(2, 1), head(1), abi.encodeWithSelector(IInboxEvents.Inbox_WrongHeight.selector, 1));
+        _refuse(batch(0, 1), head(1), abi.encodeWithSelector(IInboxEvents.Inbox_WrongHeight.selector, 1));
     }
 
     function test_refusesGap() public withBlob {
-        _refuse(batch(2, 2), head(2), abi.encodeWithSelector(Inbox.Inbox_Gap.selector, 1));
+        _refuse(batch(2, 2), head(2), abi.encodeWithSelector(IInboxEvents.Inbox_Gap.selector, 1));
         _post(batch(1, 2), head(2));
-        _refuse(batch(4, 4), head(4), abi.encodeWithSelector(Inbox.Inbox_Gap.selector, 3));
+        _refuse(batch(4, 4), head(4), abi.encodeWithSelector(IInboxEvents.Inbox_Gap.selector, 3));
     }
 
     function test_refusesStaleUnlessRepost() public withBlob {
         _post(batch(1, 5), head(5));
-        _refuse(batch(1, 5), head(5), abi.encodeWithSelector(Inbox.Inbox_Stale.selector, 5));
-        _refuse(batch(1, 2), head(2), abi.encodeWithSelector(Inbox.Inbox_Stale.selector, 5));
-        Inbox.Batch memory b = batch(1, 2);
+        _refuse(batch(1, 5), head(5), abi.encodeWithSelector(IInboxEvents.Inbox_Stale.selector, 5));
+        _refuse(batch(1, 2), head(2), abi.encodeWithSelector(IInboxEvents.Inbox_Stale.selector, 5));
+        Batch memory b = batch(1, 2);
         b.repost = true;
         vm.expectEmit();
         bytes32[] memory hashes = new bytes32[](1);
         hashes[0] = bytes32(uint256(1) << 248 | 7);
-        emit Inbox.BatchAccepted(1, 2, valueId(encode(head(2))), 0, 0, hashes);
+        emit IInboxEvents.BatchAccepted(1, 2, valueId(encode(head(2))), 0, 0, hashes);
         _post(b, head(2));
         equal(_height(), 5);
         equal(inbox.tipValueId(), valueId(encode(head(5))));
@@ -102,19 +102,19 @@ contract InboxTest is Fixture {
     function test_refusesOriginBackwards() public withBlob {
         _post(batch(1, 1), head(1));
         Head memory h = head(2);
-        h.l1Number = 1000;
-        _refuse(batch(2, 2), h, abi.encodeWithSelector(Inbox.Inbox_OriginBackwards.selector, 1001));
+        h.l1Number = ORIGIN;
+        _refuse(batch(2, 2), h, abi.encodeWithSelector(IInboxEvents.Inbox_OriginBackwards.selector, ORIGIN + 1));
         // The flag does not help a batch that moves the tip.
-        Inbox.Batch memory b = batch(2, 2);
+        Batch memory b = batch(2, 2);
         b.repost = true;
-        _refuse(b, h, abi.encodeWithSelector(Inbox.Inbox_OriginBackwards.selector, 1001));
-        h.l1Number = 1001;
+        _refuse(b, h, abi.encodeWithSelector(IInboxEvents.Inbox_OriginBackwards.selector, ORIGIN + 1));
+        h.l1Number = ORIGIN + 1;
         _post(batch(2, 2), h);
     }
 
     function test_refusesNoBlob() public {
         vm.blobhashes(new bytes32[](0));
-        _refuse(batch(1, 1), head(1), abi.encodeWithSelector(Inbox.Inbox_NoBlob.selector));
+        _refuse(batch(1, 1), head(1), abi.encodeWithSelector(IInboxEvents.Inbox_NoBlob.selector));
     }
 
     function test_refusesUnknownEpoch() public withBlob {
@@ -129,7 +129,7 @@ contract InboxTest is Fixture {
         other.filler = keccak256("another history");
         bytes32 first = inbox.tipValueId();
         vm.expectEmit();
-        emit Inbox.Forked(2, first, valueId(encode(other)));
+        emit IInboxEvents.Forked(2, first, valueId(encode(other)));
         _post(batch(1, 2), other);
         check(_forked(), "forked");
         equal(inbox.tipValueId(), first);
@@ -145,7 +145,7 @@ contract InboxTest is Fixture {
         other.filler = keccak256("another history");
         (bytes memory bitmap, bytes memory sigs) = certify(other, 0, 3, 4);
         bytes memory header = encode(other);
-        vm.expectRevert(abi.encodeWithSelector(Inbox.Inbox_Quorum.selector, 2 gwei, 4 gwei));
+        vm.expectRevert(abi.encodeWithSelector(IInboxEvents.Inbox_Quorum.selector, 2 gwei, 4 gwei));
         inbox.submitBatch(batch(1, 2), header, bitmap, sigs);
         check(!_forked(), "forked without a quorum");
     }
@@ -166,7 +166,7 @@ contract InboxTest is Fixture {
 
     function test_certificateIsBoundToTheRound() public withBlob {
         (bytes memory bitmap, bytes memory sigs) = certify(head(1), 0, 7, 4);
-        Inbox.Batch memory b = batch(1, 1);
+        Batch memory b = batch(1, 1);
         b.round = 1;
         vm.expectRevert(abi.encodeWithSelector(ICertificateErrors.Inbox_BadSignature.selector, 0));
         inbox.submitBatch(b, encode(head(1)), bitmap, sigs);
@@ -188,7 +188,7 @@ contract InboxTest is Fixture {
     function testFuzz_tipNeverGoesBack(uint8[12] calldata moves) public withBlob {
         for (uint256 i; i < moves.length; i++) {
             uint64 before = _height();
-            Inbox.Batch memory b = batch(1 + moves[i] % 16, 1 + moves[i] % 16 + moves[i] / 64);
+            Batch memory b = batch(1 + moves[i] % 16, 1 + moves[i] % 16 + moves[i] / 64);
             b.repost = moves[i] % 2 == 0;
             (bytes memory bitmap, bytes memory sigs) = certify(head(b.toHeight), 0, 7, 4);
             try inbox.submitBatch(b, encode(head(b.toHeight)), bitmap, sigs) {
