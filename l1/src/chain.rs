@@ -3,7 +3,7 @@
 //! Invariant: every answer is of one named block. Log filters do not report what a reorganisation took away, so callers
 //! that follow the chain compare parent hashes themselves.
 
-use crate::{BatchPost, L1Error};
+use crate::{BatchPost, Enqueued, L1Error, Turn};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use futures::future::BoxFuture;
 use rota_types::{CommitCertificate, Header, Validator, ValidatorSet};
@@ -75,6 +75,13 @@ pub trait L1: Send + Sync {
     /// Batches accepted in the blocks `from..=to.number`, in L1 order. Fails with `NotCanonical` unless `to` is on the
     /// chain that the answer comes from, so an endpoint that lags is never taken for a chain without batches.
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>>;
+
+    /// What the forced queue took in the blocks `from..=to.number`, in queue order. Fails as `batches` does.
+    fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>>;
+
+    /// What the inbox said besides certified batches in the blocks `from..=to.number`, in L1 order. Fails as `batches`
+    /// does.
+    fn turns(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>>;
 
     /// The data of a batch: its blobs, checked against the versioned hashes and decoded.
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>>;

@@ -6,7 +6,7 @@ use crate::bindings::{Inbox, Registry};
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::endpoints::{Endpoints, Fault, client};
 use crate::post::Submitted;
-use crate::{BatchPost, BlobSource, L1Error, blobs};
+use crate::{BatchPost, BlobSource, Enqueued, L1Error, Turn, blobs};
 use alloy::consensus::{BlockHeader, Transaction};
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::network::Ethereum;
@@ -273,6 +273,16 @@ impl L1 for RpcL1 {
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>> {
         let inbox = self.config.inbox;
         self.endpoints.ask(move |p| Self::read_batches(p, inbox, from, to)).boxed()
+    }
+
+    fn forced(&self, _: u64, _: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
+        // Until the contract is there.
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn turns(&self, _: u64, _: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {
+        // Until the contract is there.
+        async { Ok(Vec::new()) }.boxed()
     }
 
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>> {

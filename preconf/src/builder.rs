@@ -6,7 +6,9 @@
 
 use crate::{Chain, Frame, Rules};
 use alloy_primitives::B256;
-use rota_types::{Env, Flags, FrameBody, FrameHeader, Millis, SeqKey, SignedFrame, Term, Tx};
+use rota_types::{
+    Env, Flags, FrameBody, FrameHeader, MAX_ORIGIN_STEP, Millis, SeqKey, SignedFrame, Term, Tx,
+};
 use std::sync::Arc;
 
 /// What to do now.
@@ -189,17 +191,22 @@ pub struct FrameCut<'a> {
     pub txs: &'a [Arc<Tx>],
     /// Whether to close the height.
     pub close: bool,
-    /// L1 origin, gas limit and fee vault for a height that opens.
+    /// L1 origin, gas limit and fee vault for a height that opens: at most [`MAX_ORIGIN_STEP`] above the
+    /// one before, or it is not used.
     pub origin: &'a Env,
 }
 
 /// The environment of a height that opens at `timestamp_ms`: the running execution block's if the
-/// second is the same, else the newest origin, never an older one than before.
+/// second is the same, else the origin given, unless the chain may not step to it.
 fn environment(chain: &Chain, origin: &Env, timestamp_ms: Millis) -> Env {
     let context = chain.context();
     let timestamp_s = context.second(timestamp_ms);
     match &context.parent_env {
-        Some(p) if p.timestamp_s == timestamp_s || p.l1_number >= origin.l1_number => {
+        Some(p)
+            if p.timestamp_s == timestamp_s
+                || p.l1_number >= origin.l1_number
+                || origin.l1_number.saturating_sub(p.l1_number) > MAX_ORIGIN_STEP =>
+        {
             Env { timestamp_s, ..p.clone() }
         }
         _ => Env { timestamp_s, ..origin.clone() },

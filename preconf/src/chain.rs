@@ -8,7 +8,9 @@
 
 use crate::{Frame, HeightContext, Link, Rules, Stream};
 use alloy_primitives::B256;
-use rota_types::{Close, Env, Flags, FrameHeader, Header, hash_list_root, tx_root};
+use rota_types::{
+    Close, Env, Flags, FrameHeader, Header, MAX_ORIGIN_STEP, hash_list_root, tx_root,
+};
 use std::sync::Arc;
 
 /// Why a frame cannot follow the tip. Its leader is at fault, unless it is early.
@@ -252,6 +254,9 @@ impl Chain {
         if let Some(parent) = &context.parent_env {
             if env.l1_number < parent.l1_number {
                 return Err(BadFrame::Rule("the L1 origin falls"));
+            }
+            if env.l1_number.saturating_sub(parent.l1_number) > MAX_ORIGIN_STEP {
+                return Err(BadFrame::Rule("the L1 origin skips too many blocks"));
             }
             let same_block = env.timestamp_s == parent.timestamp_s;
             if (same_block || env.l1_number == parent.l1_number)

@@ -11,6 +11,8 @@ mod batch;
 mod cert;
 mod codec;
 mod domain;
+#[cfg(feature = "native")]
+mod forced;
 mod frame;
 mod header;
 mod justification;
@@ -41,6 +43,8 @@ pub use cert::{
 };
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
 pub use domain::{Domain, Tag};
+#[cfg(feature = "native")]
+pub use forced::{ForcedTx, MAX_FORCED_BYTES, MAX_FORCED_GAS, NotForced, forced_txs};
 pub use frame::{
     FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS,
     SignedFrame,
@@ -70,6 +74,9 @@ pub use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// Milliseconds since the Unix epoch, always given by the caller.
 pub type Millis = u64;
+
+/// How many L1 blocks the origin may move forward from one height to the next: what they force in must fit into a block.
+pub const MAX_ORIGIN_STEP: u64 = 8;
 
 /// Largest transaction, bytes in EIP-2718 encoding.
 pub const MAX_TX_BYTES: usize = 128 * 1024;

@@ -96,14 +96,6 @@ impl Replica {
         frame.signed.header.timestamp_ms > now.saturating_add(self.rules.params.clock_lead_ms)
     }
 
-    /// Whether the frame's L1 origin is one that this node has seen final; else it waits.
-    fn origin_fits(&self, frame: &Frame) -> bool {
-        let Some(env) = &frame.signed.body.env else { return true };
-        let before = self.chain.context().parent_env.as_ref();
-        before.is_some_and(|p| p.l1_number == env.l1_number && p.l1_hash == env.l1_hash)
-            || self.origins.get(&env.l1_number) == Some(&(env.l1_hash, env.prev_randao))
-    }
-
     /// Replaces the accepted chain by `path`, which starts right above the base.
     pub(super) fn switch(
         &mut self,

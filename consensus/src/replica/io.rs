@@ -32,8 +32,12 @@ pub enum Input {
     },
     /// Executed transactions for the next frame, as asked for by `Output::TakeTxs`.
     Txs(Vec<Arc<Tx>>),
-    /// A new L1 origin that may be used (final, or deep enough). `timestamp_s` is ignored.
+    /// An L1 origin that may be used (final, or deep enough), after `L1Read` of its number.
+    /// `timestamp_s` is ignored.
     Origin(Env),
+    /// Everything that L1 forces on heights with an origin up to this block is known to the executor:
+    /// heights of peers with later ones wait.
+    L1Read(u64),
     /// Everything before the `Output::Durable` with this token is on disk.
     Durable(u64),
     /// What a Status rests on, as asked for.

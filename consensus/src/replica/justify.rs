@@ -124,6 +124,7 @@ impl Replica {
         }
         let Some(polka) = self.machine.polka(p.pol_round, &p.value_id) else { return Ok(false) };
         match gives(&proposal.header, &self.view()) {
+            Ok(true) if !self.carried_fits(&proposal.header.last_frame_hash) => return Ok(false),
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(_) => {

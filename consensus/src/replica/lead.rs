@@ -170,7 +170,7 @@ impl Replica {
     /// When the next cut may be due.
     pub(super) fn cut_at(&self, now: Millis) -> Option<Millis> {
         let builder = self.builder()?;
-        self.origin.as_ref()?;
+        self.origins.next(self.chain.context())?;
         let (may_frame, may_close) = self.may_cut();
         if !may_frame {
             return None;
@@ -199,10 +199,8 @@ impl Replica {
         if unheard && !self.lead.batch.is_empty() {
             out.push(Output::ReturnTxs(std::mem::take(&mut self.lead.batch)));
         }
-        let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), self.origin.as_ref())
-        else {
-            return;
-        };
+        let origin = self.origins.next(self.chain.context());
+        let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), origin) else { return };
         let ready = !self.lead.batch.is_empty();
         let mut cut = builder.pacing().decide(now, ready, may_close, &self.rules);
         // A term opened by a round change closes at once: its height is late already.
@@ -216,7 +214,7 @@ impl Replica {
                 now,
                 txs: &txs,
                 close: cut == Cut::Close,
-                origin,
+                origin: &origin,
             };
             if let Some(frame) = builder.build(&self.chain, &frame_cut, &keys.seq, &self.rules) {
                 let frame = Arc::new(frame);

@@ -14,6 +14,7 @@ mod later;
 mod lead;
 mod listen;
 mod open;
+mod origins;
 mod own;
 mod perform;
 mod restore;
@@ -28,7 +29,7 @@ use crate::machine::{Fatal, Machine, Setup};
 use alloy_primitives::B256;
 use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
 use rota_store::Watermarks;
-use rota_types::{Env, Millis, SeqKey, Term, Tx, ValidatorSet, VoteKey, wire::Message};
+use rota_types::{Millis, SeqKey, Term, Tx, ValidatorSet, VoteKey, wire::Message};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -82,8 +83,7 @@ pub struct Replica {
     abandoned: bool,
     open: open::Open,
     future: BTreeMap<u64, Vec<(u16, Message)>>,
-    origins: BTreeMap<u64, (B256, B256)>,
-    origin: Option<Env>,
+    origins: origins::Origins,
     /// Leaders that signed two frames for one place of a term.
     equivocators: BTreeSet<(Term, u16)>,
     lead: lead::Lead,
@@ -156,8 +156,7 @@ impl Replica {
             abandoned: false,
             open: open::Open::default(),
             future: BTreeMap::new(),
-            origins: BTreeMap::new(),
-            origin: None,
+            origins: origins::Origins::default(),
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
             sync,
@@ -282,7 +281,11 @@ impl Replica {
             Input::Frame { frame, from } => self.on_frame(now, frame, from, out),
             Input::Message { from, message } => self.on_message(now, from, message, out)?,
             Input::Txs(txs) => self.on_txs(txs, out),
-            Input::Origin(env) => self.on_origin(now, env, out),
+            Input::Origin(env) => {
+                self.origins.insert(env);
+                self.extend(now, true, out);
+            }
+            Input::L1Read(number) => self.origins.read_to(number),
             Input::Durable(token) => self.on_durable(now, token, out),
             Input::Justification { from, what } => self.on_justification(from, *what, out),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
@@ -339,18 +342,6 @@ impl Replica {
         }
         self.open_term(now, out);
         Ok(())
-    }
-
-    fn on_origin(&mut self, now: Millis, env: Env, out: &mut Vec<Output>) {
-        const KEEP: usize = 4096;
-        self.origins.insert(env.l1_number, (env.l1_hash, env.prev_randao));
-        while self.origins.len() > KEEP {
-            self.origins.pop_first();
-        }
-        if self.origin.as_ref().is_none_or(|o| o.l1_number < env.l1_number) {
-            self.origin = Some(env);
-        }
-        self.extend(now, true, out);
     }
 
     fn next_token(&mut self) -> u64 {

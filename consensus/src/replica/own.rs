@@ -53,7 +53,11 @@ impl Replica {
                     height.frames.iter().for_each(|f| claims.frame(f));
                 }
             }
-            Input::Txs(_) | Input::Origin(_) | Input::Durable(_) | Input::Tick => {}
+            Input::Txs(_)
+            | Input::Origin(_)
+            | Input::L1Read(_)
+            | Input::Durable(_)
+            | Input::Tick => {}
         }
         let mut out: Vec<Sighting> =
             claims.list.iter().filter_map(|claim| self.sighting(claim)).collect();

@@ -259,6 +259,11 @@ impl Replica {
         self.open.archive = archive;
         match verdict {
             Ok(_) if self.refuses_init(&init) => {}
+            Ok(_) if !self.carried_fits(&init.init.carry_hash) => {
+                if self.open.inits.len() < MAX_INITS && !self.open.inits.contains(&init) {
+                    self.open.inits.push(init);
+                }
+            }
             Ok(hash) => self.accept_init(now, init, hash, out),
             Err(BadInit::Missing { signer, need }) => {
                 self.ask_for(now, signer, need, out);

@@ -149,6 +149,10 @@ impl Replica {
             if item.header.height() != self.height {
                 continue;
             }
+            if !self.height_fits(&item.header) {
+                // Asked for again later.
+                break;
+            }
             let id = item.header.value_id(&self.rules.domain);
             if item.certificate.value_id != id || item.certificate.height != self.height {
                 out.push(Output::Fault {

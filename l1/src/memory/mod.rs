@@ -5,6 +5,7 @@
 
 mod contracts;
 mod pool;
+mod side;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -14,7 +15,7 @@ pub use pool::MemorySender;
 
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::tx::{Fees, Inclusion, Observation, SendFault, SignedTx, UnsignedTx};
-use crate::{BatchPost, L1Error, TxRequest};
+use crate::{BatchPost, Enqueued, L1Error, Turn, TxRequest};
 use alloy_primitives::{Address, B256, Bytes, Keccak256, U256};
 use contracts::{Effect, World};
 use futures::FutureExt;
@@ -72,6 +73,8 @@ impl MemoryParams {
 struct Mined {
     block: L1Block,
     batches: Vec<PostedBatch>,
+    forced: Vec<Enqueued>,
+    turns: Vec<Turn>,
     inclusions: BTreeMap<B256, Inclusion>,
     after: Arc<World>,
 }
@@ -82,6 +85,7 @@ struct State {
     chain: Vec<Mined>,
     pool: Pool,
     payloads: BTreeMap<B256, Bytes>,
+    queue: side::Waiting,
     salt: u64,
     offline: bool,
 }
@@ -100,6 +104,7 @@ impl MemoryL1 {
             chain: Vec::new(),
             pool: Pool::default(),
             payloads: BTreeMap::new(),
+            queue: side::Waiting::default(),
             salt: 0,
             offline: false,
         };
@@ -138,11 +143,11 @@ impl MemoryL1 {
         let dropped = state.chain.len().saturating_sub(keep);
         state.chain.truncate(keep);
         state.salt = state.salt.wrapping_add(1);
-        let pool = std::mem::take(&mut state.pool);
+        let waiting = (std::mem::take(&mut state.pool), std::mem::take(&mut state.queue));
         for _ in 0..dropped {
             state.mine();
         }
-        state.pool = pool;
+        (state.pool, state.queue) = waiting;
         state.head()
     }
 
@@ -256,7 +261,8 @@ impl State {
         let batches = batches.into_iter().map(|b| PostedBatch { block, ..b }).collect();
         let placed = |i: Inclusion| Inclusion { block: block.number, block_hash: block.hash, ..i };
         let inclusions = inclusions.into_iter().map(|(h, i)| (h, placed(i))).collect();
-        self.chain.push(Mined { block, batches, inclusions, after });
+        let (forced, turns) = self.take_waiting(block);
+        self.chain.push(Mined { block, batches, forced, turns, inclusions, after });
         block
     }
 
@@ -350,13 +356,16 @@ impl L1 for MemoryL1 {
     }
 
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>> {
-        now(self.read(|s| {
-            if s.at(to.number).map(|m| m.block) != Some(to) {
-                return Err(L1Error::NotCanonical { number: to.number, hash: to.hash });
-            }
-            let blocks = s.chain.iter().filter(|m| (from..=to.number).contains(&m.block.number));
-            Ok(blocks.flat_map(|m| m.batches.iter().cloned()).collect())
-        }))
+        now(self
+            .read(|s| Ok(s.between(from, to)?.flat_map(|m| m.batches.iter().cloned()).collect())))
+    }
+
+    fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
+        now(self.read(|s| Ok(s.between(from, to)?.flat_map(|m| m.forced.clone()).collect())))
+    }
+
+    fn turns(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {
+        now(self.read(|s| Ok(s.between(from, to)?.flat_map(|m| m.turns.clone()).collect())))
     }
 
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>> {
