@@ -6,6 +6,9 @@ use rota_consensus::{Fatal, Input};
 use rota_p2p::LinkPlan;
 use rota_preconf::HeightContext;
 
+/// Origins given to a node that starts, besides the newest.
+const ORIGINS_AT_START: u64 = 64;
+
 impl World {
     pub(super) fn event(&mut self, event: Event) {
         match event {
@@ -171,6 +174,11 @@ impl World {
             return;
         }
         self.absorb(node, out);
-        self.input(node, Input::Origin(self.origin.clone()));
+        // As the origin feed does: from where the chain may be, in order.
+        let newest = self.origin.l1_number;
+        for number in newest.saturating_sub(ORIGINS_AT_START)..=newest {
+            let origin = self.origin_at(number);
+            self.input(node, Input::Origin(origin));
+        }
     }
 }

@@ -10,7 +10,10 @@ use crate::{
 };
 use alloy_primitives::B256;
 use rota_consensus::{Input, Output, To};
-use rota_types::wire::{Head, Message, Request};
+use rota_types::{
+    Env,
+    wire::{Head, Message, Request},
+};
 use std::sync::Arc;
 
 impl World {
@@ -40,10 +43,21 @@ impl World {
         }
     }
 
+    /// The L1 block of a number.
+    pub(super) fn origin_at(&self, number: u64) -> Env {
+        let l1_hash = match number {
+            0 => B256::ZERO,
+            n => alloy_primitives::keccak256(n.to_be_bytes()),
+        };
+        let prev_randao = match number {
+            0 => B256::ZERO,
+            _ => alloy_primitives::keccak256(l1_hash),
+        };
+        Env { l1_number: number, l1_hash, prev_randao, ..self.origin.clone() }
+    }
+
     pub(super) fn new_origin(&mut self) {
-        self.origin.l1_number += 1;
-        self.origin.l1_hash = alloy_primitives::keccak256(self.origin.l1_number.to_be_bytes());
-        self.origin.prev_randao = alloy_primitives::keccak256(self.origin.l1_hash);
+        self.origin = self.origin_at(self.origin.l1_number + 1);
         for i in 0..self.nodes.len() {
             let node = self.nodes[i].index;
             self.input(node, Input::Origin(self.origin.clone()));
