@@ -86,6 +86,13 @@ impl Bitmap {
     pub fn count(&self) -> usize {
         self.iter().count()
     }
+    /// The bitmap of some bytes, which must not end with a zero.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.last() == Some(&0) {
+            return Err(DecodeError::Invalid("bitmap with trailing zeros"));
+        }
+        Ok(Self(bytes.to_vec()))
+    }
     /// The bytes, without trailing zero bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -101,11 +108,7 @@ impl Encode for Bitmap {
 
 impl Decode for Bitmap {
     fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let bytes = r.bytes("bitmap", MAX_SET / 8)?;
-        if bytes.last() == Some(&0) {
-            return Err(DecodeError::Invalid("bitmap with trailing zeros"));
-        }
-        Ok(Self(bytes.to_vec()))
+        Self::from_bytes(&r.bytes("bitmap", MAX_SET / 8)?)
     }
 }
 

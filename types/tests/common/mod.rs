@@ -7,6 +7,8 @@
 )]
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod innocent;
+pub(crate) mod offences;
 pub(crate) mod sample;
 
 use rota_types::{wire::*, *};
