@@ -8,11 +8,11 @@
 mod codec;
 mod file;
 mod judge;
-mod signed;
+mod sealed;
 
 pub use file::{EvidenceFile, EvidenceFileError};
 pub use judge::{EvidenceError, Verdict};
-pub use signed::{Sealed, Signed};
+pub use sealed::Sealed;
 
 use crate::{
     Ack, Bitmap, FrameHeader, Header, MerkleProof, Proposal, Status, TermInit, Vote, VoteSignature,

@@ -50,7 +50,7 @@ pub use evidence::{
     ACCUSED_MANY, AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceError,
     EvidenceFile, EvidenceFileError, EvidenceKind, MAX_CHAIN, MAX_EVIDENCE, OffenceClass,
     OffencePlace, OtherCut, Proof, Sealed, SealedAck, SealedFrame, SealedInit, SealedProposal,
-    SealedStatus, SealedVote, Signed, StatusHidesVote, Verdict,
+    SealedStatus, SealedVote, StatusHidesVote, Verdict,
 };
 pub use frame::{
     FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS,

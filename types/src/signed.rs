@@ -6,8 +6,8 @@
 
 use crate::{
     Decode, DecodeError, Domain, Encode, FrameHeader, Header, KeyError, Proposal, Reader,
-    SeqSignature, SignedAck, SignedProposal, SignedStatus, SignedVote, TermInit, ValidatorSet,
-    VoteSignature, Writer, recover_vote, verify_seq, wire::Message,
+    RoundVote, SeqSignature, SignedAck, SignedProposal, SignedStatus, SignedVote, TermInit,
+    ValidatorSet, Vote, VoteSignature, Writer, recover_vote, verify_seq, wire::Message,
 };
 
 /// One signed statement of a member.
@@ -43,6 +43,28 @@ impl Signed {
             | Message::RoundCertificate(_)
             | Message::Txs(_)
             | Message::Head(_) => Vec::new(),
+        }
+    }
+
+    /// The votes that a polka or a round certificate repeats: others tell of them where the votes themselves got lost.
+    #[must_use]
+    pub fn votes_of(message: &Message) -> Vec<Self> {
+        match message {
+            Message::Polka(polka) => polka.votes().map(Self::Vote).collect(),
+            Message::RoundCertificate(certificate) => {
+                let vote = |v: &RoundVote| {
+                    let vote = Vote {
+                        epoch: certificate.epoch,
+                        height: certificate.height,
+                        round: certificate.round,
+                        kind: v.kind,
+                        value_id: v.value_id,
+                    };
+                    Self::Vote(SignedVote { vote, signer: v.signer, signature: v.signature })
+                };
+                certificate.votes.iter().map(vote).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

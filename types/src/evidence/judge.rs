@@ -5,7 +5,7 @@
 use super::{
     ACCUSED_MANY, AckAgainstVote, CertVotes, Evidence, EvidenceKind, OffenceClass, OffencePlace,
     OtherCut, Proof, Sealed, SealedAck, SealedFrame, SealedStatus, SealedVote, StatusHidesVote,
-    signed::{Content, seq_by, vote_by},
+    sealed::{Content, seq_by, vote_by},
 };
 use crate::{
     CommitCertificate, Domain, Flags, FrameHeader, Header, KeyError, MerkleProof, Status,
