@@ -11,9 +11,9 @@ mod batch;
 mod cert;
 mod codec;
 mod domain;
+mod evidence;
 #[cfg(feature = "native")]
 mod forced;
-mod evidence;
 mod frame;
 mod header;
 mod justification;
@@ -44,14 +44,14 @@ pub use cert::{
 };
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
 pub use domain::{Domain, Tag};
-#[cfg(feature = "native")]
-pub use forced::{ForcedTx, MAX_FORCED_BYTES, MAX_FORCED_GAS, NotForced, forced_txs};
 pub use evidence::{
     ACCUSED_MANY, AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceError,
     EvidenceFile, EvidenceFileError, EvidenceKind, MAX_CHAIN, MAX_EVIDENCE, OffenceClass,
     OffencePlace, OtherCut, Proof, Sealed, SealedAck, SealedFrame, SealedInit, SealedProposal,
     SealedStatus, SealedVote, StatusHidesVote, Verdict,
 };
+#[cfg(feature = "native")]
+pub use forced::{ForcedTx, MAX_FORCED_BYTES, MAX_FORCED_GAS, NotForced, forced_txs};
 pub use frame::{
     FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS,
     SignedFrame,
