@@ -4,7 +4,9 @@
 //! sent that was not verified here first, and no own key is ever reported by the program that holds it.
 
 mod case;
+mod source;
 mod tape;
 
 pub use case::{Case, Next, Offence, Seen, Windows};
+pub use source::{Heard, read_own, read_tapes};
 pub use tape::Tape;
