@@ -8,7 +8,16 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const ABI_DIR = join(ROOT, 'abi');
-const CONTRACTS = ['EcdsaCertificateVerifier', 'Ed25519Verifier', 'ForcedQueue', 'Inbox', 'Registry'];
+const CONTRACTS = [
+  'ClaimsChecker',
+  'EcdsaCertificateVerifier',
+  'Ed25519Verifier',
+  'EvidenceChecker',
+  'ForcedQueue',
+  'Inbox',
+  'Registry',
+  'Slasher',
+];
 
 /** By kind and name, so that moving a function in the source changes nothing. */
 function inOrder(abi) {

@@ -8,6 +8,12 @@ pragma solidity 0.8.37;
 library Digests {
     /// @dev keccak256("rota/v1/header")
     bytes32 internal constant TAG_HEADER = keccak256("rota/v1/header");
+    /// @dev keccak256("rota/v1/frame"), of frames: its digest is the frame's hash
+    bytes32 internal constant TAG_FRAME = keccak256("rota/v1/frame");
+    /// @dev keccak256("rota/v1/init"), of the opening of a term in a round above 0
+    bytes32 internal constant TAG_INIT = keccak256("rota/v1/init");
+    /// @dev keccak256("rota/v1/ack")
+    bytes32 internal constant TAG_ACK = keccak256("rota/v1/ack");
     /// @dev keccak256("rota/v1/pop")
     bytes32 internal constant TAG_POSSESSION = keccak256("rota/v1/pop");
 
@@ -17,6 +23,12 @@ library Digests {
     bytes32 internal constant DOMAIN_VERSION = keccak256("1");
     bytes32 internal constant POSSESSION_TYPE = keccak256("Possession(bytes32 digest)");
     bytes32 internal constant VOTE_TYPE = keccak256("Vote(uint64 epoch,uint64 height,uint32 round,uint8 kind,bytes32 valueId)");
+    bytes32 internal constant STATUS_TYPE = keccak256(
+        "Status(uint64 epoch,uint64 height,uint32 round,uint16 signer,int32 bestRound,uint64 bestG,bytes32 bestHash,bytes32 bestRef)"
+    );
+    bytes32 internal constant PROPOSAL_TYPE =
+        keccak256("Proposal(uint64 epoch,uint64 height,uint32 round,int32 polRound,uint16 proposer,bytes32 valueId,bytes32 initHash)");
+    uint8 internal constant PREVOTE = 1;
     uint8 internal constant PRECOMMIT = 2;
 
     /// @notice The context of one rollup on this chain.
