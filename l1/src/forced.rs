@@ -66,6 +66,8 @@ pub enum TurnKind {
         generation: u32,
         /// Its epoch.
         epoch: u64,
+        /// First L1 block that is not in the fallback any more.
+        start: u64,
     },
     /// Heights without a certificate, which anyone may post in a fallback. The certificate in it is empty.
     Uncertified(Box<PostedBatch>),

@@ -51,6 +51,8 @@ pub enum ReplicaInput {
     Txs(Vec<Arc<Tx>>),
     /// A usable L1 origin.
     Origin(Box<Env>),
+    /// What L1 forces in up to this block is on disk.
+    L1Read(u64),
     /// A sync is done.
     Durable(u64),
     /// Decided heights from a peer.
@@ -204,6 +206,7 @@ impl Engine {
             }
             ReplicaInput::Txs(txs) => Input::Txs(txs),
             ReplicaInput::Origin(env) => Input::Origin(*env),
+            ReplicaInput::L1Read(number) => Input::L1Read(number),
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
             ReplicaInput::Justification(from, what) => Input::Justification { from, what },

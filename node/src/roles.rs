@@ -11,8 +11,8 @@ use crate::{
     run::{RunArgs, interrupted, reader},
     sequencer::Sequencer,
     settle::{
-        Inbox, InboxState, L1Health, OriginSettings, Pace, Poster, PosterStats, PosterTask,
-        StoreJournal, Turn, follow_inbox, follow_origins, posting_policy, run_poster,
+        Inbox, InboxState, L1Health, L1News, OriginSettings, Origins, Pace, Poster, PosterStats,
+        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, posting_policy, run_poster,
     },
     submit::Submitter,
     web::{Check, Severity, Web, bind, serve_on},
@@ -148,16 +148,17 @@ impl SequencerTasks<'_> {
         };
         let (send, head) = (running.origin(), Arc::clone(&self.l1_head));
         let task = follow_origins(
+            Origins::new(settings, running.store.clone()),
             self.l1.clone(),
-            settings,
             Arc::clone(health),
             pace.clone(),
-            move |env| {
-                let newest = head.read().is_none_or(|(n, _)| n < env.l1_number);
-                if newest {
+            move |news| {
+                if let L1News::Origin(env) = &news
+                    && head.read().is_none_or(|(n, _)| n < env.l1_number)
+                {
                     *head.write() = Some((env.l1_number, env.l1_hash));
                 }
-                send(env);
+                send(news);
             },
         );
         tokio::spawn(task);

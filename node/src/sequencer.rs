@@ -11,11 +11,12 @@ pub use queues::Queues;
 
 use crate::{
     archive::{ArchiveInput, StoreArchive},
-    chain::{ChainInput, ChainThread, Stack},
+    chain::{ChainInput, ChainThread, ForcedBook, Stack},
     clock::now_ms,
     disk::DiskInput,
     engine::{Engine, Facts, Outlets, ReplicaInput},
     inbound::{self, RawFrame, TxCache, Verifier},
+    settle::L1News,
     submit::{SubmitError, Submitter},
     view::{View, ViewConfig},
 };
@@ -26,7 +27,7 @@ use rota_consensus::{Keys, Replica};
 use rota_execution::Head;
 use rota_preconf::{Admitted, Intake, IntakeConfig, Rules};
 use rota_store::{Blocks, DataDir};
-use rota_types::{Address, Env, Tx, ValidatorSet, wire::Request};
+use rota_types::{Address, Tx, ValidatorSet, wire::Request};
 use std::{sync::Arc, thread::JoinHandle};
 use threads::{Archived, Ended, Parts, Threads};
 use tokio::sync::mpsc;
@@ -152,11 +153,15 @@ impl Sequencer {
         })
     }
 
-    /// Gives the replica an L1 origin that may be used.
-    pub fn origin(&self) -> impl Fn(Env) + Send + Sync + 'static {
+    /// Gives the replica what L1 says.
+    pub fn origin(&self) -> impl Fn(L1News) + Send + Sync + 'static {
         let replica = self.queues.replica.clone();
-        move |env| {
-            if replica.send(ReplicaInput::Origin(Box::new(env))).is_err() {
+        move |news| {
+            let input = match news {
+                L1News::Read(number) => ReplicaInput::L1Read(number),
+                L1News::Origin(env) => ReplicaInput::Origin(Box::new(env)),
+            };
+            if replica.send(input).is_err() {
                 tracing::debug!("the replica has ended");
             }
         }
@@ -220,7 +225,11 @@ fn chain_thread(
 ) -> ChainThread {
     let Verifier { set, rules, .. } = &recovered.verifier;
     ChainThread {
-        stack: Stack::new(rules.domain.l2_chain_id, recovered.chain.head.clone()),
+        stack: Stack::new(
+            rules.domain.l2_chain_id,
+            (recovered.chain.head.clone(), recovered.chain.origin),
+            Arc::new(ForcedBook::new(recovered.store.clone())),
+        ),
         view: Arc::clone(view),
         submitter: Arc::clone(submitter),
         set: Arc::clone(set),

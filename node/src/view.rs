@@ -26,8 +26,8 @@ pub use follow::{CannotFollow, Cursor, Retraction, Step};
 pub use promise::NoPromise;
 pub use reader::{At, InBlock, PendingAccount, TxView};
 pub use records::{
-    BlockView, Decision, Finalization, FrameRecord, FrameTx, FrameView, HeightRecord, OpenHeader,
-    Posting, Problem, ProblemKind, Span,
+    BlockView, Decision, FORCED, Finalization, FrameRecord, FrameTx, FrameView, HeightRecord,
+    OpenHeader, Posting, Problem, ProblemKind, Span,
 };
 pub use stats::{Percentiles, Promises, Stats};
 pub use status::{AckInfo, Progress};

@@ -25,9 +25,9 @@ impl MemoryL1 {
         self.0.lock().queue.turns.push(TurnKind::Fallback { generation });
     }
 
-    /// Puts a new set in force in the next block.
-    pub fn emergency_set(&self, generation: u32, epoch: u64) {
-        self.0.lock().queue.turns.push(TurnKind::EmergencySet { generation, epoch });
+    /// Forms a new set in the next block, in force from L1 block `start` on.
+    pub fn emergency_set(&self, generation: u32, epoch: u64, start: u64) {
+        self.0.lock().queue.turns.push(TurnKind::EmergencySet { generation, epoch, start });
     }
 
     /// Posts heights in the next block; their certificate is not looked at.

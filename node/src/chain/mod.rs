@@ -6,11 +6,13 @@
 //! shown, and is undone when the next frame is not the one it was made for.
 
 mod codec;
+mod forced;
 mod restore;
 mod stack;
 mod thread;
 
 pub use codec::{decode_block, decode_context, encode_block, encode_context};
+pub use forced::{ForcedBook, ForcedSource};
 pub use restore::{CONTEXT, Restored, SETTLED, restore, write_block, write_genesis};
 pub use stack::{Done, Draft, Executed, Sealed, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};

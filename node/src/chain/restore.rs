@@ -24,6 +24,8 @@ const SHOWN: u64 = 256;
 pub struct Restored {
     /// Newest settled block with its state.
     pub head: Head,
+    /// Its L1 origin; 0 for the genesis block.
+    pub origin: u64,
     /// Newest blocks, oldest first; the last one with its state.
     pub blocks: Vec<Arc<BlockView>>,
     /// The height to decide next.
@@ -56,6 +58,7 @@ pub fn restore(
         Some(bytes) => u64::from_be_bytes(bytes.as_slice().try_into()?),
         None => 0,
     };
+    let origin = store.height(settled)?.map_or(0, |h| h.header.env.l1_number);
     let mut heights = Vec::new();
     let mut from = settled.saturating_add(1);
     while from < context.height {
@@ -69,7 +72,7 @@ pub fn restore(
             heights.push((decided, frames));
         }
     }
-    Ok(Restored { head, blocks, context, heights })
+    Ok(Restored { head, origin, blocks, context, heights })
 }
 
 fn verify_frames(

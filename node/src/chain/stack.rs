@@ -11,12 +11,22 @@ use rota_preconf::Frame;
 use rota_types::{Env, Flags, Tx};
 use std::sync::Arc;
 
+use super::forced::ForcedSource;
+
 /// Ours: the node must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// Execution failed.
     #[error(transparent)]
     Execution(#[from] ExecutionError),
+    /// The forced transactions of an origin are not here; its frames were accepted too early.
+    #[error("what L1 forces in up to its block {upto} cannot be read: {why}")]
+    Forced {
+        /// The origin.
+        upto: u64,
+        /// Why.
+        why: String,
+    },
     /// Frames arrived that cannot follow what is here.
     #[error("frame {g} does not follow: {what}")]
     Order {
@@ -39,6 +49,8 @@ pub enum Done {
 /// What executing a frame gave.
 #[derive(Debug)]
 pub struct Executed {
+    /// Transactions that L1 forced in before the frame, if it opened a block.
+    pub forced: Vec<(Arc<Tx>, Outcome)>,
     /// Each transaction with what became of it.
     pub outcomes: Vec<(Arc<Tx>, Outcome)>,
     /// State after the frame.
@@ -56,11 +68,15 @@ pub struct Sealed {
     pub g: (u64, u64),
     /// First and last height.
     pub heights: (u64, u64),
+    /// L1 origin.
+    pub origin: u64,
 }
 
 struct Building {
     parent: Head,
     env: Env,
+    /// What L1 forced in: executed before the first frame.
+    forced: Vec<Arc<Tx>>,
     frames: Vec<(Arc<Frame>, Option<B256>)>,
     open: OpenBlock,
     sealed: Option<Arc<Sealed>>,
@@ -86,6 +102,9 @@ pub struct Draft {
 pub struct Stack {
     chain_id: u64,
     settled: Head,
+    /// L1 origin of the settled block.
+    origin: u64,
+    source: Arc<dyn ForcedSource>,
     blocks: Vec<Building>,
     tentative: Option<Tentative>,
 }
@@ -97,10 +116,14 @@ impl std::fmt::Debug for Stack {
 }
 
 impl Stack {
-    /// A stack on top of a settled block.
+    /// A stack on top of a settled block, with its L1 origin.
     #[must_use]
-    pub const fn new(chain_id: u64, settled: Head) -> Self {
-        Self { chain_id, settled, blocks: Vec::new(), tentative: None }
+    pub fn new(
+        chain_id: u64,
+        (settled, origin): (Head, u64),
+        source: Arc<dyn ForcedSource>,
+    ) -> Self {
+        Self { chain_id, settled, origin, source, blocks: Vec::new(), tentative: None }
     }
 
     /// The newest settled block.
@@ -115,9 +138,9 @@ impl Stack {
         frame: &Arc<Frame>,
         closed: Option<B256>,
     ) -> Result<Vec<Done>, StackError> {
-        let mut done = Vec::new();
+        let (mut done, mut forced) = (Vec::new(), Vec::new());
         if let Some(env) = &frame.signed.body.env {
-            self.turn(frame, env, &mut done)?;
+            forced = self.turn(frame, env, &mut done)?;
         }
         let tentative = self.tentative.take();
         let mut keep = None;
@@ -127,7 +150,7 @@ impl Stack {
         let state = keep.as_ref().map_or_else(|| top.open.snapshot(), |t| t.state.clone());
         let block = top.open.clone();
         self.tentative = keep;
-        done.push(Done::Executed(Box::new(Executed { outcomes, state, block })));
+        done.push(Done::Executed(Box::new(Executed { forced, outcomes, state, block })));
         if frame.signed.header.flags.has(Flags::SEAL) {
             self.undo_draft()?;
             let top = self.top(frame.g())?;
@@ -136,13 +159,22 @@ impl Stack {
         Ok(done)
     }
 
-    /// Seals the open block if `env` is of a later second, and opens the next one.
-    fn turn(&mut self, frame: &Frame, env: &Env, done: &mut Vec<Done>) -> Result<(), StackError> {
+    /// Seals the open block if `env` is of a later second, and opens the next one with what L1 forces in.
+    fn turn(
+        &mut self,
+        frame: &Frame,
+        env: &Env,
+        done: &mut Vec<Done>,
+    ) -> Result<Vec<(Arc<Tx>, Outcome)>, StackError> {
         let order = |what| StackError::Order { g: frame.g(), what };
+        let same = |b: &Building| b.sealed.is_none() && b.env.timestamp_s == env.timestamp_s;
+        if self.blocks.last().is_some_and(same) {
+            return Ok(Vec::new());
+        }
+        // First of all: if it is not known yet, nothing has changed and the frame can be given again.
+        let after = self.blocks.last().map_or(self.origin, |b| b.env.l1_number);
+        let forced = self.source.between(after, env.l1_number, self.chain_id)?;
         let parent = match self.blocks.last_mut() {
-            Some(top) if top.sealed.is_none() && top.env.timestamp_s == env.timestamp_s => {
-                return Ok(());
-            }
             Some(top) => {
                 if top.sealed.is_none() {
                     if let Some(t) = self.tentative.take() {
@@ -165,14 +197,11 @@ impl Stack {
             withdrawals: Vec::new(),
         };
         let open = OpenBlock::open(&parent, block_env, self.chain_id)?;
-        self.blocks.push(Building {
-            parent,
-            env: env.clone(),
-            frames: Vec::new(),
-            open,
-            sealed: None,
-        });
-        Ok(())
+        let (env, frames) = (env.clone(), Vec::new());
+        let mut building = Building { parent, env, forced, frames, open, sealed: None };
+        let outcomes = building.force()?;
+        self.blocks.push(building);
+        Ok(outcomes)
     }
 
     fn top(&mut self, g: u64) -> Result<&mut Building, StackError> {
@@ -199,6 +228,7 @@ impl Stack {
             top.sealed = None;
             let env = top.open.env().clone();
             top.open = OpenBlock::open(&top.parent, env, self.chain_id)?;
+            top.force()?;
             for (frame, closed) in frames {
                 top.run(&frame, None, &mut None)?;
                 top.frames.push((frame, closed));
@@ -216,6 +246,7 @@ impl Stack {
                 break;
             }
             self.settled = sealed.block.head.clone();
+            self.origin = sealed.origin;
             self.blocks.remove(0);
             out.push(sealed);
         }
@@ -257,6 +288,16 @@ impl Stack {
 }
 
 impl Building {
+    /// Executes what L1 forces in, first of all. What cannot be included is skipped (I-15).
+    fn force(&mut self) -> Result<Vec<(Arc<Tx>, Outcome)>, StackError> {
+        let mut run = self.open.run();
+        let mut outcomes = Vec::with_capacity(self.forced.len());
+        for tx in &self.forced {
+            outcomes.push((Arc::clone(tx), run.apply(&tx.envelope, tx.sender)?));
+        }
+        Ok(outcomes)
+    }
+
     /// Executes a frame's transactions, or takes the results of the draft that it was made from. A draft
     /// that this frame leaves alone stays for the next one.
     fn run(
@@ -295,6 +336,7 @@ impl Building {
         let sealed = Arc::new(Sealed {
             g: (first.g(), last.g()),
             heights: (first.height(), last.height()),
+            origin: self.env.l1_number,
             block: self.open.clone().seal(id)?,
         });
         self.sealed = Some(Arc::clone(&sealed));

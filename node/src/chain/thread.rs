@@ -5,7 +5,7 @@
 use super::stack::{Done, Executed, Sealed, Stack, StackError};
 use crate::{
     submit::Submitter,
-    view::{BlockView, Decision, FrameTx, FrameView, OpenHeader, Span, View},
+    view::{BlockView, Decision, FORCED, FrameTx, FrameView, OpenHeader, Span, View},
 };
 use alloy_primitives::{Address, B256};
 use crossbeam_channel::{Receiver, select};
@@ -13,7 +13,7 @@ use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
 use rota_preconf::{Frame, TakeLimits};
 use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx, ValidatorSet};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What the chain thread is told.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ impl std::fmt::Debug for ChainThread {
     }
 }
 
+/// How long a frame waits for what L1 forces in, milliseconds.
+const L1_PATIENCE_MS: Millis = 600_000;
 /// A frame's worth of drafting.
 const LIMITS: TakeLimits = TakeLimits { txs: 1024, bytes: 192 * 1024, gas: 30_000_000 };
 
@@ -152,12 +154,19 @@ impl ChainThread {
 
     /// Executes a frame and shows it.
     pub fn accept(&mut self, frame: &Arc<Frame>, closed: Option<B256>) -> Result<(), StackError> {
-        for done in self.stack.accept(frame, closed)? {
+        for done in self.execute(frame, closed)? {
             match done {
                 Done::Sealed(sealed) => self.show_sealed(&sealed),
                 Done::Executed(executed) => {
-                    let Executed { outcomes, state, block } = *executed;
+                    let Executed { forced, outcomes, state, block } = *executed;
+                    self.settle_senders(&forced);
                     self.settle_senders(&outcomes);
+                    let forced = forced.into_iter().map(|(tx, outcome)| FrameTx {
+                        position: FORCED,
+                        tx,
+                        outcome,
+                    });
+                    let forced = forced.collect();
                     let txs = (0u32..)
                         .zip(outcomes)
                         .map(|(position, (tx, outcome))| FrameTx { position, tx, outcome })
@@ -167,6 +176,7 @@ impl ChainThread {
                         frame: Arc::clone(&frame.signed),
                         hash: frame.hash,
                         leader: leader.map_or(Address::ZERO, |v| v.owner),
+                        forced,
                         txs,
                         block: OpenHeader::of(&block),
                         state,
@@ -176,6 +186,24 @@ impl ChainThread {
             }
         }
         Ok(())
+    }
+
+    /// Frames wait for L1 before they are accepted; should one have come too early, it waits here instead.
+    fn execute(
+        &mut self,
+        frame: &Arc<Frame>,
+        closed: Option<B256>,
+    ) -> Result<Vec<Done>, StackError> {
+        let until = (self.now)().saturating_add(L1_PATIENCE_MS);
+        loop {
+            match self.stack.accept(frame, closed) {
+                Err(why @ StackError::Forced { .. }) if (self.now)() < until => {
+                    tracing::warn!(%why, g = frame.g(), "waiting for L1");
+                    std::thread::sleep(Duration::from_millis(250));
+                }
+                done => return done,
+            }
+        }
     }
 
     fn show_sealed(&self, sealed: &Sealed) {

@@ -148,6 +148,11 @@ pub(super) fn promise(error: NoPromise) -> ErrorObjectOwned {
         NoPromise::NotPreconfirmed => {
             plain(TX_UNKNOWN, message, "preconf_getTransactionStatus says what became of it")
         }
+        NoPromise::Forced => plain(
+            PROMISE_PRUNED,
+            message,
+            "eth_getTransactionReceipt has the result; the L1 queue is the proof that it had to be executed",
+        ),
         NoPromise::Pruned => plain(PROMISE_PRUNED, message, "save the promise when it is given"),
     }
 }

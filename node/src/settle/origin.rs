@@ -1,20 +1,27 @@
-//! Final L1 blocks become origins for the replica.
+//! Final L1 blocks become origins for the replica, after what they force in is on disk.
 //!
-//! Invariant: only final blocks are given, each once, the newest first and then what is before it, so that a
-//! node can order at once and check older frames soon after.
+//! Invariant: only final blocks are given, in order from where the chain is, and none before everything that it and the
+//! blocks below it force in is in the book (I-15).
 
 use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
+use crate::chain::ForcedBook;
 use alloy_primitives::Address;
 use rota_l1::{At, L1, L1Block, L1Error};
-use rota_types::Env;
+use rota_store::Blocks;
+use rota_types::{Env, ForcedTx};
 use std::sync::Arc;
+
+/// L1 blocks whose queue is read in one step: the strictest common limit of public endpoints.
+const STRIDE: u64 = 500;
+/// Origins given ahead of the chain: it takes at most eight a second.
+const AHEAD: u64 = 512;
 
 /// What goes into each environment besides the L1 block, and how far back to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OriginSettings {
     /// No earlier L1 block is given.
     pub start: u64,
-    /// Blocks given before the newest one at start.
+    /// Blocks given below the newest one, or below the chain's, at start.
     pub backlog: u64,
     /// Gas limit of an execution block.
     pub gas_limit: u64,
@@ -22,20 +29,31 @@ pub struct OriginSettings {
     pub fee_vault: Address,
 }
 
+/// What the replica is told of L1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum L1News {
+    /// What L1 forces in up to this block is in the book.
+    Read(u64),
+    /// A block that may be an origin.
+    Origin(Env),
+}
+
 /// Follows the final head.
 #[derive(Debug)]
 pub struct Origins {
     settings: OriginSettings,
+    store: Blocks,
+    book: ForcedBook,
+    /// The newest origin given.
     newest: Option<L1Block>,
-    /// What of the backlog is left: next, and the first one not in it.
-    back: (u64, u64),
+    told: bool,
 }
 
 impl Origins {
     /// Nothing given yet.
     #[must_use]
-    pub const fn new(settings: OriginSettings) -> Self {
-        Self { settings, newest: None, back: (0, 0) }
+    pub fn new(settings: OriginSettings, store: Blocks) -> Self {
+        Self { settings, book: ForcedBook::new(store.clone()), store, newest: None, told: false }
     }
 
     /// The newest origin given.
@@ -44,44 +62,70 @@ impl Origins {
         self.newest.as_ref()
     }
 
-    /// Gives every origin that is new. After an error what was given stays given.
+    /// Gives what is new. Whether there is more to do at once. After an error what was given stays given.
     pub async fn step(
         &mut self,
         l1: &dyn L1,
-        send: &mut (dyn FnMut(Env) + Send),
-    ) -> Result<(), L1Error> {
-        let Some(head) = l1.block(At::Finalized).await? else { return Ok(()) };
-        match self.newest {
-            None if head.number < self.settings.start => return Ok(()),
-            None => {
-                send(self.env(&head));
-                self.newest = Some(head);
-                let from = head.number.saturating_sub(self.settings.backlog);
-                self.back = (from.max(self.settings.start), head.number);
-            }
-            Some(newest) if newest.number == head.number && newest.hash != head.hash => {
-                self.start_over(&head);
-                return Ok(());
-            }
-            Some(newest) => self.forward(l1, newest, head, send).await?,
+        send: &mut (dyn FnMut(L1News) + Send),
+    ) -> eyre::Result<bool> {
+        let Some(head) = l1.block(At::Finalized).await? else { return Ok(false) };
+        if head.number < self.settings.start {
+            return Ok(false);
         }
-        while self.back.0 < self.back.1 {
-            let Some(block) = l1.block(At::Number(self.back.0)).await? else { return Ok(()) };
-            send(self.env(&block));
-            self.back.0 = self.back.0.saturating_add(1);
+        if self.newest.is_some_and(|n| n.number == head.number && n.hash != head.hash) {
+            self.start_over(&head);
+            return Ok(false);
         }
-        Ok(())
+        let read = self.read(l1, head, send).await?;
+        self.give(l1, head, read, send).await?;
+        Ok(read < head.number)
     }
 
-    async fn forward(
+    /// Reads the queue on and notes it. Gives the L1 block up to which it is in the book.
+    async fn read(
         &mut self,
         l1: &dyn L1,
-        mut newest: L1Block,
         head: L1Block,
-        send: &mut (dyn FnMut(Env) + Send),
-    ) -> Result<(), L1Error> {
-        while newest.number < head.number {
-            let number = newest.number.saturating_add(1);
+        send: &mut (dyn FnMut(L1News) + Send),
+    ) -> eyre::Result<u64> {
+        let known = self.book.upto()?.unwrap_or(self.settings.start.saturating_sub(1));
+        if !std::mem::replace(&mut self.told, true) {
+            send(L1News::Read(known));
+        }
+        if known >= head.number {
+            return Ok(known);
+        }
+        let to = known.saturating_add(STRIDE).min(head.number);
+        let to = if to == head.number {
+            head
+        } else {
+            l1.block(At::Number(to)).await?.ok_or(L1Error::NoBlock(to))?
+        };
+        let entries = l1.forced(known.saturating_add(1), to).await?;
+        let entries: Vec<ForcedTx> = entries.iter().map(rota_l1::Enqueued::forced).collect();
+        for entry in &entries {
+            tracing::info!(index = entry.index, l1_block = entry.l1_number, "forced transaction");
+        }
+        let (book, upto) = (self.book.clone(), to.number);
+        tokio::task::spawn_blocking(move || book.extend(upto, &entries)).await??;
+        send(L1News::Read(upto));
+        Ok(upto)
+    }
+
+    /// Gives the blocks up to `read` in order, not too far ahead of the chain.
+    async fn give(
+        &mut self,
+        l1: &dyn L1,
+        head: L1Block,
+        read: u64,
+        send: &mut (dyn FnMut(L1News) + Send),
+    ) -> eyre::Result<()> {
+        let chain = self.chain_origin()?;
+        let back = chain.unwrap_or(read).min(read).saturating_sub(self.settings.backlog);
+        let back = back.max(self.settings.start);
+        let from = self.newest.map_or(back, |b| b.number.saturating_add(1).max(back));
+        let to = chain.map_or(read, |at| at.saturating_add(AHEAD).min(read));
+        for number in from..=to {
             let block = if number == head.number {
                 head
             } else {
@@ -90,12 +134,13 @@ impl Origins {
                     None => return Ok(()),
                 }
             };
-            if block.parent_hash != newest.hash {
+            let follows =
+                |n: L1Block| n.number.saturating_add(1) != number || n.hash == block.parent_hash;
+            if !self.newest.is_none_or(follows) {
                 self.start_over(&block);
                 return Ok(());
             }
-            send(self.env(&block));
-            newest = block;
+            send(L1News::Origin(self.env(&block)));
             self.newest = Some(block);
         }
         Ok(())
@@ -104,6 +149,12 @@ impl Origins {
     fn start_over(&mut self, found: &L1Block) {
         tracing::error!(number = found.number, hash = %found.hash, "L1 replaced a final block");
         self.newest = None;
+    }
+
+    /// Origin of the newest decided height.
+    fn chain_origin(&self) -> eyre::Result<Option<u64>> {
+        let Some(head) = self.store.decided_head()? else { return Ok(None) };
+        Ok(self.store.height(head.height)?.map(|h| h.header.env.l1_number))
     }
 
     const fn env(&self, block: &L1Block) -> Env {
@@ -120,26 +171,39 @@ impl Origins {
 
 /// Runs until told to stop.
 pub async fn follow_origins(
+    mut origins: Origins,
     l1: Arc<dyn L1>,
-    settings: OriginSettings,
     health: Arc<L1Health>,
     pace: Pace,
-    mut send: impl FnMut(Env) + Send,
+    mut send: impl FnMut(L1News) + Send,
 ) {
-    let mut origins = Origins::new(settings);
     let (mut throttle, mut backoff) = (Throttle::default(), Backoff::default());
     loop {
         let Some(done) = pace.step(origins.step(&*l1, &mut send)).await else { return };
         let wait = match done {
-            Ok(()) => {
+            Ok(true) => std::time::Duration::ZERO,
+            Ok(false) => {
                 health.ok();
                 throttle.reset();
                 backoff.ok(pace.every)
             }
-            Err(why) => complain("origins", &why, &pace, (&health, &mut throttle, &mut backoff)),
+            Err(why) => match why.downcast_ref::<L1Error>() {
+                Some(why) => {
+                    complain("origins", why, &pace, (&health, &mut throttle, &mut backoff))
+                }
+                None => {
+                    if throttle.due(pace.now()) {
+                        tracing::error!(%why, "what L1 forces in cannot be noted");
+                    }
+                    backoff.failed(pace.every)
+                }
+            },
         };
         if !pace.wait(wait).await {
             return;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

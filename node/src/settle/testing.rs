@@ -33,7 +33,7 @@ fn user() -> VoteKey {
     VoteKey::from_secret(&[0x55; 32]).unwrap()
 }
 
-fn transfer(nonce: u64) -> Bytes {
+pub(crate) fn transfer(nonce: u64) -> Bytes {
     let tx = TxEip1559 {
         chain_id: CHAIN,
         nonce,

@@ -283,44 +283,6 @@ async fn l1_gone_is_an_error_that_passes() {
     side.until(&l1, 2).await;
 }
 
-fn settings(start: u64) -> OriginSettings {
-    let fee_vault = Address::repeat_byte(4);
-    OriginSettings { start, backlog: 5, gas_limit: 7, fee_vault }
-}
-
-async fn given(origins: &mut Origins, l1: &MemoryL1) -> Vec<u64> {
-    let mut out = Vec::new();
-    origins.step(l1, &mut |env| out.push(env.l1_number)).await.unwrap();
-    out
-}
-
-#[tokio::test]
-async fn origins_are_the_newest_final_block_then_those_before_then_each_new_one() {
-    let l1 = Chain::new().l1(3);
-    let mut origins = Origins::new(settings(4));
-    let mut late = Origins::new(settings(0));
-    assert_eq!(given(&mut origins, &l1).await, Vec::<u64>::new());
-    for _ in 0..8 {
-        l1.mine();
-    }
-    assert_eq!(given(&mut origins, &l1).await, [6, 4, 5]);
-    assert_eq!(given(&mut late, &l1).await, [6, 1, 2, 3, 4, 5]);
-    for _ in 0..3 {
-        l1.mine();
-    }
-    l1.set_offline(true);
-    assert!(origins.step(&l1, &mut |_| ()).await.is_err());
-    l1.set_offline(false);
-    assert_eq!(given(&mut origins, &l1).await, [7, 8, 9]);
-    assert_eq!(given(&mut origins, &l1).await, Vec::<u64>::new());
-    // A final block that L1 replaces is given anew.
-    l1.reorg(7);
-    assert_eq!(given(&mut origins, &l1).await, Vec::<u64>::new());
-    assert_eq!(given(&mut origins, &l1).await, [9, 4, 5, 6, 7, 8]);
-    let hash = l1.block(rota_l1::At::Number(9)).await.unwrap().unwrap().hash;
-    assert_eq!(origins.newest().unwrap().hash, hash);
-}
-
 #[tokio::test]
 async fn a_restart_shows_what_was_posted_before_l1_answers_and_takes_back_what_is_gone() {
     let chain = Chain::new().grow(4);

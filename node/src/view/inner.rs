@@ -4,8 +4,8 @@
 //! transaction: a transaction's stage is a look-up of the first entry at or above it.
 
 use super::{
-    BlockView, Finalization, FrameRecord, FrameView, HeightRecord, OpenHeader, Posting, Problem,
-    ProblemKind, Retraction, stats::Recorder, status::AckInfo,
+    BlockView, FORCED, Finalization, FrameRecord, FrameView, HeightRecord, OpenHeader, Posting,
+    Problem, ProblemKind, Retraction, stats::Recorder, status::AckInfo,
 };
 use alloy_primitives::B256;
 use rota_execution::{Included, Outcome, State};
@@ -129,12 +129,13 @@ impl Inner {
 
     /// Adds a frame and its transactions; the block it belongs to becomes the open one.
     pub(super) fn add_frame(&mut self, view: FrameView, bound: usize) -> Arc<FrameRecord> {
-        let FrameView { frame, hash, leader, txs, block, state, now_ms } = view;
-        let record = Arc::new(FrameRecord { frame, hash, leader, txs, block, at_ms: now_ms });
+        let FrameView { frame, hash, leader, forced, txs, block, state, now_ms } = view;
+        let record =
+            Arc::new(FrameRecord { frame, hash, leader, forced, txs, block, at_ms: now_ms });
         let g = record.g();
         self.stats.given(&record);
-        for (at, item) in record.txs.iter().enumerate() {
-            let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let framed = (0u32..).zip(&record.txs);
+        for (index, item) in record.forced.iter().map(|f| (FORCED, f)).chain(framed) {
             let entry = self.txs.entry(item.tx.hash).or_insert_with(|| TxRecord {
                 tx: item.tx.clone(),
                 received_ms: None,
@@ -214,7 +215,7 @@ impl Inner {
         }
         for frame in gone.values() {
             self.frame_gs.remove(&frame.hash);
-            for item in &frame.txs {
+            for item in frame.forced.iter().chain(&frame.txs) {
                 if let Some(record) = self.txs.get_mut(&item.tx.hash) {
                     record.place = None;
                     record.problem = Some(lost.clone());

@@ -3,7 +3,7 @@
 //! Not for: checking one (`rota-verify`). Invariant: each part is given whole or not at all, so that what is given
 //! verifies at the stage that it shows.
 
-use super::{Archive, FrameRecord, Posting, TxLocation, View, inner::Inner};
+use super::{Archive, FORCED, FrameRecord, Posting, TxLocation, View, inner::Inner};
 use alloy_primitives::{B256, Bytes, keccak256};
 use rota_types::{
     AckProof, DecidedProof, Decode, Encode, FrameHeader, Header, MerkleProof, PostedRef,
@@ -27,6 +27,9 @@ pub enum NoPromise {
     /// User: it is waiting, or was not executed.
     #[error("the transaction is in no frame")]
     NotPreconfirmed,
+    /// User: it came through L1. That it is executed is the rollup's rule and no validator's promise.
+    #[error("the transaction was forced through L1: the queue there is its proof")]
+    Forced,
     /// Us: its frame is no longer kept here.
     #[error("the frame of the transaction is no longer kept by this node")]
     Pruned,
@@ -49,6 +52,9 @@ impl View {
         let record = inner.txs.get(hash).ok_or(NoPromise::Unknown)?;
         let place = record.place.as_ref().ok_or(NoPromise::NotPreconfirmed)?;
         let (frame, at) = place.frame.as_ref().ok_or(NoPromise::Pruned)?;
+        if *at == FORCED {
+            return Err(NoPromise::Forced);
+        }
         let slot = usize::try_from(*at).unwrap_or(usize::MAX);
         let position = frame.txs.get(slot).map_or(0, |t| t.position);
         let set = inner.sets.get(&frame.frame.header.epoch).cloned().ok_or(NoPromise::Pruned)?;

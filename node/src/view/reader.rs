@@ -1,8 +1,8 @@
 //! What readers ask. Every answer is a snapshot: it does not change in the reader's hand.
 
 use super::{
-    BlockView, Event, FrameRecord, Heads, HeightRecord, OpenHeader, Problem, Progress, Span, Stats,
-    View, Wait,
+    BlockView, Event, FORCED, FrameRecord, Heads, HeightRecord, OpenHeader, Problem, Progress,
+    Span, Stats, View, Wait,
     inner::{Inner, TxRecord, tx_of},
 };
 use alloy_eips::{BlockNumberOrTag, eip1559::BaseFeeParams};
@@ -58,7 +58,7 @@ pub struct TxView {
     pub tx: Arc<Tx>,
     /// Its block.
     pub block: Option<InBlock>,
-    /// Its frame and its place there; missing for what was restored or archived.
+    /// Its frame and its place there; missing for what was restored, archived or forced through L1.
     pub frame: Option<(Arc<FrameRecord>, u32)>,
     /// Its stages.
     pub progress: Progress,
@@ -313,7 +313,7 @@ impl Inner {
             Some(InBlock { number: place.number, hash, timestamp_s, base_fee, sealed, result })
         });
         let frame = record.place.as_ref().and_then(|p| p.frame.clone());
-        let frame = frame.map(|(f, at)| {
+        let frame = frame.filter(|(_, at)| *at != FORCED).map(|(f, at)| {
             let slot = usize::try_from(at).unwrap_or(usize::MAX);
             let position = f.txs.get(slot).map_or(0, |t| t.position);
             (f, position)

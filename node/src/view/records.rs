@@ -158,10 +158,13 @@ impl OpenHeader {
     }
 }
 
+/// The position of a transaction that L1 forced in: it is in the block, and in no frame.
+pub const FORCED: u32 = u32::MAX;
+
 /// A transaction of a frame, with what became of it.
 #[derive(Debug, Clone)]
 pub struct FrameTx {
-    /// Place in the frame's body.
+    /// Place in the frame's body, or [`FORCED`].
     pub position: u32,
     /// The transaction.
     pub tx: Arc<Tx>,
@@ -178,6 +181,8 @@ pub struct FrameView {
     pub hash: B256,
     /// The leader's owner address.
     pub leader: Address,
+    /// What L1 forced in before it, if it opens a block.
+    pub forced: Vec<FrameTx>,
     /// Its transactions that decode, in order.
     pub txs: Vec<FrameTx>,
     /// The block that the frame belongs to.
@@ -197,6 +202,8 @@ pub struct FrameRecord {
     pub hash: B256,
     /// The leader's owner address.
     pub leader: Address,
+    /// What L1 forced in before it, if it opens a block.
+    pub forced: Vec<FrameTx>,
     /// Its transactions that decode, in order.
     pub txs: Vec<FrameTx>,
     /// The block that the frame belongs to.
@@ -223,9 +230,9 @@ impl FrameRecord {
         body.iter().map(keccak256).collect()
     }
 
-    /// Results of the transactions that are in the block.
+    /// Results of the transactions that are in the block, the forced ones first.
     pub fn included(&self) -> impl Iterator<Item = &Arc<Included>> {
-        self.txs.iter().filter_map(|t| match &t.outcome {
+        self.forced.iter().chain(&self.txs).filter_map(|t| match &t.outcome {
             Outcome::Included(result) => Some(result),
             Outcome::Skipped(_) => None,
         })

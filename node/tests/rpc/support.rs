@@ -251,6 +251,7 @@ impl Leader {
             frame: Arc::new(frame),
             hash,
             leader: owner,
+            forced: Vec::new(),
             txs: results,
             block: OpenHeader::of(&block),
             state: block.snapshot(),

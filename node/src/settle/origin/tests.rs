@@ -1,0 +1,99 @@
+//! Origins and the book of forced transactions over an L1 in memory.
+
+use super::{L1News, OriginSettings, Origins};
+use crate::{
+    chain::{ForcedBook, ForcedSource},
+    settle::testing::{CHAIN, Chain, transfer},
+};
+use alloy_primitives::{Address, Bytes};
+use rota_l1::{At, L1, MemoryL1};
+use rota_store::{Blocks, MemKv};
+use std::sync::Arc;
+
+fn settings(start: u64) -> OriginSettings {
+    let fee_vault = Address::repeat_byte(4);
+    OriginSettings { start, backlog: 5, gas_limit: 7, fee_vault }
+}
+
+fn store() -> Blocks {
+    Blocks::open(Arc::new(MemKv::default())).unwrap()
+}
+
+/// The numbers of the origins given, and how far L1 is read.
+async fn given(origins: &mut Origins, l1: &MemoryL1) -> (Vec<u64>, Option<u64>) {
+    let (mut out, mut read) = (Vec::new(), None);
+    let mut take = |news| match news {
+        L1News::Read(to) => read = Some(to),
+        L1News::Origin(env) => out.push(env.l1_number),
+    };
+    while origins.step(l1, &mut take).await.unwrap() {}
+    (out, read)
+}
+
+#[tokio::test]
+async fn origins_come_in_order_each_after_what_it_forces_in() {
+    let l1 = Chain::new().l1(3);
+    let mut origins = Origins::new(settings(4), store());
+    let mut late = Origins::new(settings(0), store());
+    assert_eq!(given(&mut origins, &l1).await, (vec![], None));
+    (0..8).for_each(|_| drop(l1.mine()));
+    assert_eq!(given(&mut origins, &l1).await, (vec![4, 5, 6], Some(6)));
+    assert_eq!(given(&mut late, &l1).await, (vec![1, 2, 3, 4, 5, 6], Some(6)));
+    (0..3).for_each(|_| drop(l1.mine()));
+    l1.set_offline(true);
+    assert!(origins.step(&l1, &mut |_| ()).await.is_err());
+    l1.set_offline(false);
+    assert_eq!(given(&mut origins, &l1).await, (vec![7, 8, 9], Some(9)));
+    assert_eq!(given(&mut origins, &l1).await, (vec![], None));
+    // A final block that L1 replaces is given anew.
+    l1.reorg(7);
+    assert_eq!(given(&mut origins, &l1).await, (vec![], None));
+    assert_eq!(given(&mut origins, &l1).await, (vec![4, 5, 6, 7, 8, 9], None));
+    let hash = l1.block(At::Number(9)).await.unwrap().unwrap().hash;
+    assert_eq!(origins.newest().unwrap().hash, hash);
+}
+
+#[tokio::test]
+async fn a_chain_that_is_far_behind_is_given_what_it_can_step_to() {
+    let chain = Chain::new().grow(4);
+    let (l1, store) = (chain.l1(3), chain.store(4));
+    (0..1_500).for_each(|_| drop(l1.mine()));
+    let mut origins = Origins::new(settings(1), store);
+    let (numbers, read) = given(&mut origins, &l1).await;
+    // The chain is at origin 0: what is far ahead of it comes when it has moved.
+    assert_eq!((numbers.first(), numbers.last(), read), (Some(&1), Some(&512), Some(1_498)));
+}
+
+#[tokio::test]
+async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
+    let chain = Chain::new();
+    let (l1, store) = (chain.l1(3), store());
+    l1.enqueue(21_000, transfer(0));
+    l1.mine();
+    l1.enqueue(20_000, transfer(1));
+    l1.enqueue(21_000, transfer(2));
+    l1.enqueue(21_000, Bytes::from_static(b"junk"));
+    l1.mine();
+    l1.mine();
+    l1.enqueue(30_000, transfer(3));
+    (0..3).for_each(|_| drop(l1.mine()));
+    given(&mut Origins::new(settings(1), store.clone()), &l1).await;
+    let book = ForcedBook::new(store.clone());
+    assert_eq!(book.upto().unwrap(), Some(4));
+    (0..9).for_each(|_| drop(l1.mine()));
+    given(&mut Origins::new(settings(1), store.clone()), &l1).await;
+    let book = ForcedBook::new(store);
+    let nonces = |after, upto| -> Vec<u64> {
+        let txs = book.between(after, upto, CHAIN).unwrap();
+        txs.iter().map(|t| t.nonce()).collect()
+    };
+    assert_eq!(nonces(0, 4), [0, 2]);
+    assert_eq!(nonces(0, 2), [0]);
+    assert_eq!(nonces(2, 5), [2, 3]);
+    assert_eq!(nonces(3, 13), [3]);
+    assert!(nonces(5, 5).is_empty());
+    // Not read yet: no answer rather than half of one.
+    assert!(book.between(3, 14, CHAIN).is_err());
+    let found = book.find(&alloy_primitives::keccak256(transfer(3))).unwrap().unwrap();
+    assert_eq!((found.index, found.l1_number, found.gas), (4, 5, 30_000));
+}
