@@ -16,6 +16,7 @@ mod intake;
 mod mutation;
 mod pool;
 mod schedule;
+mod watch;
 
 pub use ack::{AckTally, AckVerdict};
 pub use archive::{Archive, Choice, InitView, Need, Unjustified, gives};
@@ -30,3 +31,4 @@ pub use intake::{
 pub use mutation::Mutation;
 pub use pool::FramePool;
 pub use schedule::{Cursor, Schedule};
+pub use watch::{Watch, WatchLimits};
