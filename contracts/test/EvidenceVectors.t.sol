@@ -46,7 +46,12 @@ contract EvidenceVectorsTest is Test {
         bool[] memory guilty = abi.decode(vm.parseJson(json, ".guilty"), (bool[]));
         string[] memory names = abi.decode(vm.parseJson(json, ".names"), (string[]));
         uint256[][6] memory want = [
-            _numbers(".kinds"), _numbers(".classes"), _numbers(".groups"), _numbers(".heights"), _numbers(".rounds"), _numbers(".accused_bits")
+            _numbers(".kinds"),
+            _numbers(".classes"),
+            _numbers(".groups"),
+            _numbers(".heights"),
+            _numbers(".rounds"),
+            _numbers(".accused_bits")
         ];
         bytes32[] memory keys = vm.parseJsonBytes32Array(json, ".keys_of_operator_7");
         Slasher slasher = new Slasher(address(registry), address(checker), address(0), 256, 50, 100);
