@@ -10,6 +10,7 @@ mod file;
 mod judge;
 mod sealed;
 
+pub(crate) use codec::{get_branch, get_signers, put_branch, put_signers};
 pub use file::{EvidenceFile, EvidenceFileError};
 pub use judge::{EvidenceError, Verdict};
 pub use sealed::Sealed;

@@ -9,6 +9,7 @@ mod ack;
 #[cfg(feature = "native")]
 mod batch;
 mod cert;
+mod claim;
 mod codec;
 mod domain;
 mod evidence;
@@ -16,6 +17,7 @@ mod evidence;
 mod forced;
 mod frame;
 mod header;
+mod insurance;
 mod justification;
 mod keys;
 #[cfg(feature = "memo")]
@@ -42,6 +44,7 @@ pub use batch::{Batch, BatchError, BatchHeight, MAX_BATCH_HEIGHTS, MAX_BATCH_RAW
 pub use cert::{
     Bitmap, CertError, CommitCertificate, PolkaCertificate, RoundCertificate, RoundVote,
 };
+pub use claim::{Claim, ClaimError, MAX_CLAIM_CHAIN, Reversion};
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
 pub use domain::{Domain, Tag};
 pub use evidence::{
@@ -57,6 +60,7 @@ pub use frame::{
     SignedFrame,
 };
 pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header};
+pub use insurance::{KAPPA_BPS, RELEASE_BLOCKS, drained, leader_cap, premium, set_cap};
 pub use justification::Justification;
 pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};
 #[cfg(feature = "memo")]
@@ -77,7 +81,7 @@ pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
 pub use tx::{TX_GAS_CAP, Tx, TxError};
 pub use vote::{SignedVote, Vote, VoteKind};
 
-pub use alloy_primitives::{Address, B256, Bytes, U256};
+pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 /// Milliseconds since the Unix epoch, always given by the caller.
 pub type Millis = u64;

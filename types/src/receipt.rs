@@ -33,6 +33,9 @@ pub struct Receipt {
     /// Insured amount, wei; part of the transaction's leaf.
     #[serde(with = "quantity")]
     pub insured: u128,
+    /// The signed transaction, if an amount is insured: a claim needs it, and its signer is who is paid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transaction: Option<Bytes>,
     /// Encoded frame header (273 bytes).
     pub frame: Bytes,
     /// The leader's signature over the frame hash (64 bytes).

@@ -42,6 +42,7 @@ impl Signed {
             | Message::Polka(_)
             | Message::RoundCertificate(_)
             | Message::Txs(_)
+            | Message::InsuredTxs(_)
             | Message::Head(_) => Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::MAX_TX_BYTES;
 use alloy_consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes};
+use std::sync::Arc;
 
 /// Largest gas limit of one transaction (EIP-7825).
 pub const TX_GAS_CAP: u64 = 16_777_216;
@@ -79,6 +80,9 @@ pub struct Tx {
     pub sender: Address,
     /// `keccak256(raw)`.
     pub hash: B256,
+    /// Wei that are, or are to be, insured. Not signed by the sender: it is a wish while the transaction waits,
+    /// and on a frame what the transaction's leaf commits to.
+    pub insured: u128,
 }
 
 impl Tx {
@@ -99,7 +103,12 @@ impl Tx {
         check(&envelope, chain_id)?;
         let sender = envelope.recover_signer().map_err(|_| TxError::Signature)?;
         let hash = *envelope.tx_hash();
-        Ok(Self { raw: raw.clone(), envelope, sender, hash })
+        Ok(Self { raw: raw.clone(), envelope, sender, hash, insured: 0 })
+    }
+    /// The same transaction with this amount insured.
+    #[must_use]
+    pub fn insuring(self: Arc<Self>, insured: u128) -> Arc<Self> {
+        if self.insured == insured { self } else { Arc::new(Self { insured, ..(*self).clone() }) }
     }
     /// The nonce.
     #[must_use]

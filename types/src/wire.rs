@@ -15,6 +15,8 @@ pub const MAX_MESSAGE: usize = 512 * 1024;
 pub const MAX_RESPONSE: usize = 4 * 1024 * 1024;
 /// Most transactions in one forwarded bundle.
 pub const MAX_BUNDLE: usize = 1024;
+/// Most transactions in one forwarded bundle with insured amounts.
+pub const MAX_INSURED_BUNDLE: usize = 256;
 /// Most frames in one response.
 pub const MAX_FRAMES: usize = 2048;
 /// Most heights in one response.
@@ -71,6 +73,15 @@ pub struct Head {
     pub oldest: u64,
 }
 
+/// A transaction that is to be framed with an insured amount, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InsuredTx {
+    /// EIP-2718 bytes.
+    pub raw: Bytes,
+    /// What is to be insured, wei; not zero.
+    pub insured: u128,
+}
+
 /// A message between validators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "frames are the hot path; no allocation for each")]
@@ -97,6 +108,8 @@ pub enum Message {
     Txs(Vec<Bytes>),
     /// The sender's head.
     Head(Head),
+    /// Transactions for the leader whose senders want an insured amount.
+    InsuredTxs(Vec<InsuredTx>),
 }
 
 impl Message {
@@ -106,7 +119,7 @@ impl Message {
         match self {
             Self::Frame(_) => Lane::Frames,
             Self::Ack(_) | Self::AckCert(_) => Lane::Acks,
-            Self::Txs(_) | Self::Head(_) => Lane::Bulk,
+            Self::Txs(_) | Self::InsuredTxs(_) | Self::Head(_) => Lane::Bulk,
             _ => Lane::Consensus,
         }
     }
@@ -125,6 +138,7 @@ impl Message {
             Self::TermInit(_) => "term init",
             Self::Txs(_) => "transactions",
             Self::Head(_) => "head",
+            Self::InsuredTxs(_) => "insured transactions",
         }
     }
 }
@@ -142,6 +156,22 @@ impl Decode for Head {
             value_id: r.hash("value_id")?,
             oldest: r.u64("oldest")?,
         })
+    }
+}
+
+impl Encode for InsuredTx {
+    fn encode_to(&self, w: &mut Writer) {
+        w.u128(self.insured).bytes(&self.raw);
+    }
+}
+
+impl Decode for InsuredTx {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let insured = r.u128("insured amount")?;
+        if insured == 0 {
+            return Err(DecodeError::Invalid("an insured amount of zero"));
+        }
+        Ok(Self { raw: r.bytes("transaction", MAX_TX_BYTES)?, insured })
     }
 }
 
@@ -164,6 +194,9 @@ impl Encode for Message {
                 }
             }
             Self::Head(x) => x.encode_to(w.u8(11)),
+            Self::InsuredTxs(x) => {
+                w.u8(12).list(x);
+            }
         }
     }
 }
@@ -189,6 +222,7 @@ impl Decode for Message {
                 Self::Txs(txs)
             }
             11 => Self::Head(Head::decode_from(r)?),
+            12 => Self::InsuredTxs(r.list("insured bundle", MAX_INSURED_BUNDLE)?),
             _ => return Err(DecodeError::Invalid("unknown message kind")),
         })
     }

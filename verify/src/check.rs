@@ -2,14 +2,14 @@
 
 use crate::{
     secured_wei,
-    verdict::{Acked, Decided, Leader, Posted, Verdict},
+    verdict::{Acked, Decided, Insured, Leader, Posted, Verdict},
     words,
 };
 use alloc::string::String;
 use rota_types::{
-    AckCert, AckProof, B256, CommitCertificate, DecidedProof, Decode, Domain, FrameHeader, Header,
-    PostedRef, RECEIPT_VERSION, Receipt, SeqSignature, Stage, TermInit, Validator, ValidatorSet,
-    verify_seq, verify_tx,
+    AckCert, AckProof, B256, Bytes, CommitCertificate, DecidedProof, Decode, Domain, FrameHeader,
+    Header, PostedRef, RECEIPT_VERSION, Receipt, SeqSignature, Stage, TermInit, Validator,
+    ValidatorSet, keccak256, leader_cap, verify_seq, verify_tx,
 };
 
 /// Most headers between a frame and the acked one, or between a height and the end of its batch.
@@ -53,6 +53,9 @@ pub enum Invalid {
     /// The transaction is not at that position in the frame.
     #[error("the transaction is not at that place in the frame")]
     Position,
+    /// The transaction given is another one than the receipt's.
+    #[error("the signed transaction is not the one that the receipt is for")]
+    Transaction,
     /// The headers given do not link the frame to the acked one.
     #[error("the frame is not an ancestor of the acked one")]
     Chain,
@@ -84,6 +87,7 @@ pub fn verify(receipt: &Receipt, anchor: &Anchor) -> Result<Verdict, Invalid> {
     let (frame_hash, leader) = parts.frame(receipt, &frame)?;
     let acked =
         receipt.acked.as_ref().map(|proof| parts.acked(proof, &frame, frame_hash)).transpose()?;
+    let (acked, least) = acked.map_or((None, None), |(acked, least)| (Some(acked), Some(least)));
     let decided = receipt.decided.as_ref();
     let decided = decided.map(|proof| parts.decided(proof, &frame, &frame_hash)).transpose()?;
     let posted = match (&receipt.posted, &decided) {
@@ -109,6 +113,7 @@ pub fn verify(receipt: &Receipt, anchor: &Anchor) -> Result<Verdict, Invalid> {
         frame_hash,
         epoch: frame.epoch,
         leader,
+        insured: insured(receipt, least),
         acked,
         decided: decided.map(|(_, d)| d),
         posted,
@@ -118,6 +123,15 @@ pub fn verify(receipt: &Receipt, anchor: &Anchor) -> Result<Verdict, Invalid> {
     verdict.worth = words::worth(&verdict, stage);
     verdict.lost_if = words::lost_if(&verdict, stage);
     Ok(verdict)
+}
+
+/// What is insured, and what of it the stake of the leaders covers: nothing before it is acked.
+fn insured(receipt: &Receipt, least_gwei: Option<u64>) -> Option<Insured> {
+    (receipt.insured > 0).then(|| Insured {
+        amount_wei: receipt.insured,
+        covered_wei: least_gwei.map_or(0, |gwei| receipt.insured.min(leader_cap(gwei))),
+        claimable: least_gwei.is_some() && receipt.transaction.is_some(),
+    })
 }
 
 /// The set and the domain that the receipt brings, if they are the trusted ones.
@@ -158,12 +172,21 @@ impl Parts<'_> {
         {
             return Err(Invalid::Position);
         }
+        let other = |raw: &Bytes| keccak256(raw) != receipt.transaction_hash;
+        if receipt.transaction.as_ref().is_some_and(other) {
+            return Err(Invalid::Transaction);
+        }
         let stake_gwei = leader.power();
         Ok((hash, Leader { index: frame.leader, owner: leader.owner, stake_gwei }))
     }
 
-    /// The chain of hashes up to the acked frame, and who acked it.
-    fn acked(&self, proof: &AckProof, frame: &FrameHeader, hash: B256) -> Result<Acked, Invalid> {
+    /// The chain of hashes up to the acked frame, and who acked it; with the least stake of those who led, gwei.
+    fn acked(
+        &self,
+        proof: &AckProof,
+        frame: &FrameHeader,
+        hash: B256,
+    ) -> Result<(Acked, u64), Invalid> {
         let cert: AckCert = decode(&proof.certificate, "ack certificate")?;
         if proof.headers.len() > MAX_HEADERS {
             return Err(Invalid::Chain);
@@ -192,7 +215,7 @@ impl Parts<'_> {
         let least = || self.set.iter().map(|(_, v)| v.power()).min().unwrap_or(0);
         let leader = stake(frame.leader).min(round_leader.map_or_else(least, stake));
         let total_gwei = self.set.total();
-        Ok(Acked {
+        let acked = Acked {
             g: cert.g,
             height: cert.height,
             round: cert.round,
@@ -201,7 +224,8 @@ impl Parts<'_> {
             total_gwei,
             round_leader,
             secured_wei: secured_wei(leader, weight_gwei, total_gwei),
-        })
+        };
+        Ok((acked, leader))
     }
 
     /// Who led the round of the acks. In round 0 it is who led the acked frame; above, whoever opened the round,

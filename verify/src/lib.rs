@@ -16,5 +16,5 @@ mod words;
 
 pub use check::{Anchor, Invalid, verify};
 pub use secured::{percent, secured_wei};
-pub use verdict::{Acked, Decided, Leader, Posted, Verdict};
-pub use words::{SLASHING, lost_if, worth};
+pub use verdict::{Acked, Decided, Insured, Leader, Posted, Verdict};
+pub use words::{SLASHING, covered, lost_if, worth};

@@ -26,6 +26,9 @@ pub struct Verdict {
     pub epoch: u64,
     /// Who signed the frame.
     pub leader: Leader,
+    /// What is insured; missing if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insured: Option<Insured>,
     /// Who stored it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acked: Option<Acked>,
@@ -52,6 +55,20 @@ pub struct Leader {
     /// Its stake, gwei.
     #[serde(serialize_with = "text")]
     pub stake_gwei: u64,
+}
+
+/// What is paid to the transaction's sender if it loses its place in the log after it was acked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Insured {
+    /// The amount that the frame commits to, wei.
+    #[serde(serialize_with = "text")]
+    pub amount_wei: u128,
+    /// What of it the stake of whoever led covers alone, wei: nothing before it is acked.
+    #[serde(serialize_with = "text")]
+    pub covered_wei: u128,
+    /// Whether the receipt has all that a claim needs of it: acks and the signed transaction.
+    pub claimable: bool,
 }
 
 /// More than two thirds of the stake stored the frame.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a sentence promises nothing that the verdict does not hold.
 
-use crate::{Acked, Verdict, percent};
+use crate::{Acked, Insured, Verdict, percent};
 use alloc::{format, string::String};
 use rota_types::{Stage, U256};
 
@@ -51,6 +51,24 @@ pub fn lost_if(verdict: &Verdict, stage: Stage) -> String {
         ),
         (Stage::Finalized, _) => String::from("Ethereum itself goes back behind its finality."),
     }
+}
+
+/// What the insured amount is worth, if there is one.
+#[must_use]
+pub fn covered(verdict: &Verdict) -> Option<String> {
+    let Insured { amount_wei, covered_wei, .. } = verdict.insured?;
+    let (amount, covered) = (eth(U256::from(amount_wei)), eth(U256::from(covered_wei)));
+    Some(if verdict.acked.is_none() {
+        format!(
+            "{amount} ETH are insured once the receipt has acks: this one has none, so nothing is covered by it."
+        )
+    } else if covered_wei < amount_wei {
+        format!("{covered} of {amount} insured ETH are covered by the stake of who led.")
+    } else {
+        format!(
+            "{amount} ETH are insured: if the transaction loses its place, the slashed stake pays that to its sender on Ethereum."
+        )
+    })
 }
 
 fn lost_acked(acked: &Acked) -> String {

@@ -11,9 +11,9 @@ mod cases;
 #[path = "../../types/tests/common/mod.rs"]
 mod common;
 
-use cases::{Case, EPOCH, HEIGHT, case, init};
+use cases::{Case, EPOCH, ETH, HEIGHT, case, init};
 use rota_types::*;
-use rota_verify::{Anchor, Invalid, Verdict, verify};
+use rota_verify::{Anchor, Invalid, Verdict, covered, verify};
 
 fn check(case: &Case, receipt: &Receipt) -> Result<Verdict, Invalid> {
     verify(receipt, &case.anchor())
@@ -64,6 +64,65 @@ fn the_weight_is_that_of_the_signers_and_the_amount_is_exact() {
     assert_eq!((hidden.round_leader, hidden.secured_wei), (None, opened.secured_wei));
 }
 
+/// A receipt of the leader alone for the same transaction in a frame that insures another amount.
+fn insuring(case: &Case, amount: u128) -> Receipt {
+    let raw = case.leader.transaction.clone().unwrap();
+    let hashes = [case.leader.transaction_hash];
+    let body = FrameBody { txs: vec![raw], insured: vec![amount], ..FrameBody::default() };
+    let header = FrameHeader { tx_count: 1, tx_root: body.root(), ..case.frames[0].clone() };
+    let key = &case.f.seq[usize::from(1)];
+    let signed = SignedFrame::sign(header, body, key, &case.f.domain);
+    Receipt {
+        insured: amount,
+        frame: (&signed.header).into(),
+        signature: signed.signature.into(),
+        position: tx_proof(&hashes, &[amount], 0).unwrap(),
+        ..case.leader.clone()
+    }
+}
+
+/// Acks for the very frame of a receipt.
+fn acks_of(case: &Case, receipt: &Receipt, round: u32, signers: &[u16]) -> AckProof {
+    let frame = FrameHeader::decode(&receipt.frame).unwrap();
+    let (init, init_hash) = match round {
+        0 => (None, B256::ZERO),
+        _ => (Some(init().encode().into()), init().hash(&case.f.domain)),
+    };
+    let place = (HEIGHT, round, frame.g);
+    let cert = case.f.acks(place, frame.hash(&case.f.domain), init_hash, signers);
+    AckProof { certificate: cert.encode().into(), headers: Vec::new(), init }
+}
+
+#[test]
+fn what_is_insured_counts_from_acked_on_and_not_beyond_the_stake_of_who_led() {
+    let case = case();
+    let stages = case.stages();
+    let of = |name: &str| check(&case, &stages.iter().find(|s| s.0 == name).unwrap().1).unwrap();
+    let first = of("preconfirmed");
+    let insured = first.insured.unwrap();
+    assert_eq!((insured.amount_wei, insured.covered_wei, insured.claimable), (7 * ETH, 0, false));
+    assert!(covered(&first).unwrap().contains("nothing is covered"));
+    let acked = of("acked");
+    let insured = acked.insured.unwrap();
+    assert_eq!((insured.covered_wei, insured.claimable), (7 * ETH, true));
+    assert!(covered(&acked).unwrap().starts_with("7 ETH are insured"));
+    // 80 % of the 33 ETH of the leader, of the 32 ETH of who led the round of the acks.
+    let much = insuring(&case, 50 * ETH);
+    let with =
+        |acked: AckProof| check(&case, &Receipt { acked: Some(acked), ..much.clone() }).unwrap();
+    let capped = with(acks_of(&case, &much, 0, &[0, 2, 3]));
+    assert_eq!(capped.insured.unwrap().covered_wei, 264 * ETH / 10);
+    assert!(covered(&capped).unwrap().starts_with("26.4 of 50"));
+    let round = with(acks_of(&case, &much, 2, &[1, 2, 3]));
+    assert_eq!(round.insured.unwrap().covered_wei, 256 * ETH / 10);
+    let none = check(&case, &insuring(&case, 0)).unwrap();
+    assert_eq!((none.insured, covered(&none)), (None, None));
+    let bare = Receipt { transaction: None, ..stages[1].1.clone() };
+    assert!(!check(&case, &bare).unwrap().insured.unwrap().claimable);
+    let other = Receipt { transaction: Some(Bytes::from_static(b"other")), ..case.leader.clone() };
+    assert_eq!(check(&case, &other), Err(Invalid::Transaction));
+}
+
 /// Every receipt that differs from a good one in one bit of one part.
 fn tampered(good: &Receipt) -> Vec<(String, Receipt)> {
     fn flips(
@@ -85,6 +144,7 @@ fn tampered(good: &Receipt) -> Vec<(String, Receipt)> {
     let mut out = Vec::new();
     flips(&mut out, good, "frame", |r| &mut r.frame);
     flips(&mut out, good, "signature", |r| &mut r.signature);
+    flips(&mut out, good, "transaction", |r| r.transaction.as_mut().unwrap());
     flips(&mut out, good, "acks", |r| &mut r.acked.as_mut().unwrap().certificate);
     flips(&mut out, good, "acked header", |r| &mut r.acked.as_mut().unwrap().headers[0]);
     flips(&mut out, good, "header", |r| &mut r.decided.as_mut().unwrap().header);
@@ -115,6 +175,7 @@ fn tampered(good: &Receipt) -> Vec<(String, Receipt)> {
     });
     change("a member twice", &|r| r.set.members.push(r.set.members[0].clone()));
     change("insured", &|r| r.insured += 1);
+    change("insured away", &|r| r.insured = 0);
     change("index", &|r| r.position.index = 0);
     change("count", &|r| r.position.count += 1);
     change("sibling less", &|r| {

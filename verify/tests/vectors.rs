@@ -36,6 +36,8 @@ fn changes() -> Vec<Value> {
         flip("/set/members/1/seqKey", 5),
         set("/v", json!(1)),
         set("/insured", json!("0x8")),
+        set("/insured", json!("0x0")),
+        flip("/transaction", 3),
         set("/domain/l1ChainId", json!("0x2")),
         set("/set/epoch", json!("0x4")),
         set("/set/members/0/stakeGwei", json!("0x1")),

@@ -30,7 +30,7 @@ impl Replica {
             | Message::RoundCertificate(_) => return self.on_consensus(now, from, message, out),
             // Frames come as `Input::Frame`; certificates of acks are built from acks here; transactions
             // are not the replica's.
-            Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) => {}
+            Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) | Message::InsuredTxs(_) => {}
         }
         Ok(())
     }

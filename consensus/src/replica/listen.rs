@@ -346,6 +346,6 @@ const fn place(message: &Message) -> Option<u64> {
         Message::Status(s) => Some(s.status.height),
         Message::TermInit(i) => Some(i.init.height),
         Message::Ack(a) => Some(a.ack.height),
-        Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) => None,
+        Message::Frame(_) | Message::AckCert(_) | Message::Txs(_) | Message::InsuredTxs(_) => None,
     }
 }

@@ -107,6 +107,7 @@ impl View {
         let insured = &frame.body.insured;
         let at = usize::try_from(position).unwrap_or(usize::MAX);
         let set = ReceiptSet::of(set);
+        let insured_wei = insured.get(at).copied().unwrap_or(0);
         Ok(Receipt {
             v: RECEIPT_VERSION,
             ctx: self.config.domain.ctx(),
@@ -114,7 +115,8 @@ impl View {
             domain: ReceiptDomain::of(&self.config.domain),
             set,
             transaction_hash: *hash,
-            insured: insured.get(at).copied().unwrap_or(0),
+            insured: insured_wei,
+            transaction: frame.body.txs.get(at).filter(|_| insured_wei > 0).cloned(),
             frame: (&frame.header).into(),
             signature: frame.signature.to_vec().into(),
             position: tx_proof(hashes, insured, position).ok_or(NoPromise::NotPreconfirmed)?,

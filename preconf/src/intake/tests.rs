@@ -26,7 +26,7 @@ fn tx(sender: u8, nonce: u64, tip: u128) -> Arc<Tx> {
     let hash = keccak256(format!("{sender}/{nonce}/{tip}"));
     let envelope =
         TxEnvelope::Eip1559(Signed::new_unchecked(inner, Signature::test_signature(), hash));
-    Arc::new(Tx { raw, envelope, sender: Address::with_last_byte(sender), hash })
+    Arc::new(Tx { raw, envelope, sender: Address::with_last_byte(sender), hash, insured: 0 })
 }
 
 fn account(state_nonce: u64) -> SenderState {

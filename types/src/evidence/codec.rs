@@ -97,7 +97,7 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             header: Header::decode_from(r)?,
             frame: Decode::decode_from(r)?,
             leaf: r.hash("leaf")?,
-            branch: branch(r)?,
+            branch: get_branch(r)?,
         })),
         EvidenceKind::AckTwice => Proof::AckTwice { acks: pair(r)?, chain: chain(r)? },
         EvidenceKind::StatusTwice => Proof::StatusTwice(pair(r)?),
@@ -106,7 +106,7 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             vote: Decode::decode_from(r)?,
             header: Header::decode_from(r)?,
             leaf: r.hash("leaf")?,
-            branch: branch(r)?,
+            branch: get_branch(r)?,
             chain: chain(r)?,
         })),
         EvidenceKind::StatusHidesAck => Proof::StatusHidesAck {
@@ -152,7 +152,7 @@ fn chain(r: &mut Reader<'_>) -> Result<Vec<FrameHeader>, DecodeError> {
 }
 
 /// `index:u32 || count:u32 || depth:u8 || sibling:32*`.
-fn put_branch(w: &mut Writer, branch: &MerkleProof) {
+pub(crate) fn put_branch(w: &mut Writer, branch: &MerkleProof) {
     w.u32(branch.index).u32(branch.count);
     w.u8(u8::try_from(branch.siblings.len()).unwrap_or(u8::MAX));
     for sibling in &branch.siblings {
@@ -160,7 +160,7 @@ fn put_branch(w: &mut Writer, branch: &MerkleProof) {
     }
 }
 
-fn branch(r: &mut Reader<'_>) -> Result<MerkleProof, DecodeError> {
+pub(crate) fn get_branch(r: &mut Reader<'_>) -> Result<MerkleProof, DecodeError> {
     let (index, count) = (r.u32("leaf index")?, r.u32("leaf count")?);
     let depth = bounded(r, "branch depth", MAX_DEPTH)?;
     let siblings = (0..depth).map(|_| r.hash("sibling")).collect::<Result<_, _>>()?;
@@ -175,14 +175,32 @@ fn bounded(r: &mut Reader<'_>, what: &'static str, max: u8) -> Result<u8, Decode
     Ok(got)
 }
 
+/// `length:u8 || bitmap || signature*`, in ascending index.
+pub(crate) fn put_signers<const N: usize>(
+    w: &mut Writer,
+    signers: &Bitmap,
+    signatures: &[[u8; N]],
+) {
+    let bits = signers.as_bytes();
+    w.u8(u8::try_from(bits.len()).unwrap_or(u8::MAX)).raw(bits);
+    for signature in signatures {
+        w.raw(signature);
+    }
+}
+
+pub(crate) fn get_signers<const N: usize>(
+    r: &mut Reader<'_>,
+) -> Result<(Bitmap, Vec<[u8; N]>), DecodeError> {
+    let length = bounded(r, "bitmap", MAX_BITMAP)?;
+    let signers = Bitmap::from_bytes(r.take(length.into(), "bitmap")?)?;
+    let signatures = signers.iter().map(|_| r.array("signature")).collect::<Result<_, _>>()?;
+    Ok((signers, signatures))
+}
+
 impl Encode for CertVotes {
     fn encode_to(&self, w: &mut Writer) {
-        let bits = self.signers.as_bytes();
         w.u64(self.height).u32(self.round).hash(&self.value_id);
-        w.u8(u8::try_from(bits.len()).unwrap_or(u8::MAX)).raw(bits);
-        for signature in &self.signatures {
-            w.raw(signature);
-        }
+        put_signers(w, &self.signers, &self.signatures);
     }
 }
 
@@ -190,10 +208,7 @@ impl Decode for CertVotes {
     fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (height, round) = (r.u64("height")?, r.u32("round")?);
         let value_id = r.hash("value_id")?;
-        let length = bounded(r, "bitmap", MAX_BITMAP)?;
-        let signers = Bitmap::from_bytes(r.take(length.into(), "bitmap")?)?;
-        let signatures =
-            signers.iter().map(|_| r.array("vote signature")).collect::<Result<_, _>>()?;
+        let (signers, signatures) = get_signers(r)?;
         Ok(Self { height, round, value_id, signers, signatures })
     }
 }

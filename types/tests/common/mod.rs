@@ -285,7 +285,7 @@ impl Gen {
         Head { height: self.u64(), value_id: self.hash(), oldest: self.u64() }
     }
     pub(crate) fn message(&mut self, kind: usize) -> Message {
-        match kind % 11 {
+        match kind % 12 {
             0 => Message::Frame(self.frame()),
             1 => Message::Ack(self.signed_ack()),
             2 => Message::AckCert(self.ack_cert()),
@@ -296,6 +296,10 @@ impl Gen {
             7 => Message::Status(self.signed_status()),
             8 => Message::TermInit(self.signed_init()),
             9 => Message::Txs(self.list(4, |g| g.bytes(30))),
+            10 => Message::InsuredTxs(self.list(4, |g| InsuredTx {
+                raw: g.bytes(30),
+                insured: u128::from(g.u64()).saturating_add(1),
+            })),
             _ => Message::Head(self.head()),
         }
     }

@@ -9,6 +9,7 @@ pub(crate) const EPOCH: u64 = 3;
 pub(crate) const HEIGHT: u64 = 9;
 const FIRST_G: u64 = 100;
 const LEADER: u16 = 1;
+pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
 
 pub(crate) struct Case {
     pub(crate) f: Four,
@@ -25,8 +26,8 @@ pub(crate) fn case() -> Case {
     let mut g = Gen(11);
     let txs: Vec<Bytes> = (0..5).map(|_| g.bytes(50)).collect();
     let hashes: Vec<B256> = txs.iter().map(keccak256).collect();
-    let insured = vec![0, 7, 0, 0, 9];
-    let body = FrameBody { txs, insured: insured.clone(), ..FrameBody::default() };
+    let insured = vec![0, 7 * ETH, 0, 0, 9 * ETH];
+    let body = FrameBody { txs: txs.clone(), insured: insured.clone(), ..FrameBody::default() };
     let mut frames: Vec<FrameHeader> = Vec::new();
     for seq in 0u32..4 {
         let mut header = g.frame_header();
@@ -61,7 +62,8 @@ pub(crate) fn case() -> Case {
         domain: ReceiptDomain::of(&f.domain),
         set,
         transaction_hash: hashes[1],
-        insured: 7,
+        insured: 7 * ETH,
+        transaction: Some(txs[1].clone()),
         frame: (&frames[0]).into(),
         signature: signed.signature.into(),
         position: tx_proof(&hashes, &insured, 1).unwrap(),
