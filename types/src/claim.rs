@@ -7,15 +7,12 @@
 
 use crate::{
     AckCert, Bitmap, CommitCertificate, Decode, DecodeError, Domain, Encode, FrameHeader, Header,
-    MAX_TX_BYTES, MerkleProof, Reader, Receipt, SeqSignature, ValidatorSet, VoteSignature, Writer,
-    evidence::{get_branch, get_signers, put_branch, put_signers},
+    MAX_CHAIN, MAX_TX_BYTES, MerkleProof, Reader, Receipt, SeqSignature, ValidatorSet,
+    VoteSignature, Writer,
+    evidence::{get_branch, get_chain, get_signers, put_branch, put_chain, put_signers},
     verify_tx,
 };
 use alloy_primitives::{B256, Bytes, keccak256};
-
-/// Most frame headers from an acked frame down to the one that is meant.
-pub const MAX_CLAIM_CHAIN: usize = 256;
-const VERSION: u8 = 1;
 
 /// Why a claim does not hold. Whoever built it is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +38,8 @@ pub enum ClaimError {
     /// The header is not decided.
     #[error("the commit certificate does not verify")]
     Commit,
-    /// The decided header has the frame, or none at its position.
-    #[error("the decided height does not exclude the frame")]
+    /// The log does not part from the frames where the proof says.
+    #[error("the decided height does not exclude the frames, or not from there on")]
     NotExcluded,
     /// The transaction is not at that place.
     #[error("the transaction is not at that place in the frame")]
@@ -52,20 +49,25 @@ pub enum ClaimError {
 /// Shows that frames which more than two thirds stored are not on the decided log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reversion {
-    /// Generation of all signatures in it.
-    pub generation: u32,
     /// Acks for the first frame of `chain`.
     pub acks: AckCert,
-    /// Frame headers from the acked one down to one that is not on the log; at least one.
+    /// Frame headers from the acked one down to the first that is not on the log; at least one.
     pub chain: Vec<FrameHeader>,
-    /// The decided height that has the position of the last of them.
+    /// Where the log parts from them.
+    pub fork: Fork,
+}
+
+/// The frame that the log has in place of another one, and the decided height that it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The frame of the log; names the same frame before it as the other one.
+    pub frame: FrameHeader,
+    /// Its place in `frames_root`.
+    pub branch: MerkleProof,
+    /// The decided height.
     pub header: Header,
     /// Its certificate.
     pub commit: CommitCertificate,
-    /// The frame hash that it has there.
-    pub leaf: B256,
-    /// Place of that hash in `frames_root`.
-    pub branch: MerkleProof,
 }
 
 /// An insured transaction on frames that were shown to be off the log.
@@ -82,26 +84,14 @@ pub struct Claim {
 }
 
 impl Reversion {
-    /// From a receipt and the decided height that excludes its frame; `hashes` are the frame hashes of that height,
-    /// in order.
+    /// From a receipt, the headers from below its frame down to the first that is not on the log, and the fork there.
     ///
     /// # Errors
     /// [`ClaimError`] names what is missing.
-    pub fn of(
-        receipt: &Receipt,
-        header: Header,
-        commit: CommitCertificate,
-        hashes: &[B256],
-    ) -> Result<Self, ClaimError> {
-        let (acks, chain) = acked(receipt)?;
-        let g = chain.last().map_or(0, |f| f.g);
-        let at = g.checked_sub(header.first_g).and_then(|n| u32::try_from(n).ok());
-        let at = at.ok_or(ClaimError::NotExcluded)?;
-        let slot = usize::try_from(at).map_err(|_| ClaimError::NotExcluded)?;
-        let leaf = *hashes.get(slot).ok_or(ClaimError::NotExcluded)?;
-        let branch = crate::tx_proof(hashes, &[], at).ok_or(ClaimError::NotExcluded)?;
-        let generation = receipt.domain.generation;
-        Ok(Self { generation, acks, chain, header, commit, leaf, branch })
+    pub fn of(receipt: &Receipt, below: &[FrameHeader], fork: Fork) -> Result<Self, ClaimError> {
+        let (acks, mut chain) = acked(receipt)?;
+        chain.extend_from_slice(below);
+        Ok(Self { acks, chain, fork })
     }
 
     /// Checks everything in it. `acked` is the set of the acks, `decided` that of the certificate.
@@ -114,32 +104,39 @@ impl Reversion {
         decided: &ValidatorSet,
         domain: &Domain,
     ) -> Result<(), ClaimError> {
-        let acks = &self.acks;
-        let lowest = linked(&self.chain, (acks.g, acks.frame_hash), domain)?;
-        if self.chain.iter().any(|f| f.epoch != acks.epoch) {
-            return Err(ClaimError::Chain);
-        }
-        let weight = acks.verify(acked, domain).map_err(|_| ClaimError::Acks)?;
-        if !acked.is_quorum(weight) || domain.generation != self.generation {
-            return Err(ClaimError::Acks);
-        }
-        let (header, close) = (&self.header, &self.header.close);
-        let same = self.commit.value_id == header.value_id(domain)
-            && self.commit.height == close.height
-            && self.commit.epoch == close.epoch
-            && close.generation == self.generation;
-        if !same || self.commit.verify(decided, domain).is_err() {
-            return Err(ClaimError::Commit);
-        }
-        let index = lowest.g.checked_sub(header.first_g);
+        let first = linked(&self.chain, (self.acks.g, self.acks.frame_hash), domain)?;
+        self.fork.verify(first, decided, domain)?;
+        let weight = self.acks.verify(acked, domain).map_err(|_| ClaimError::Acks)?;
+        if acked.is_quorum(weight) { Ok(()) } else { Err(ClaimError::Acks) }
+    }
+}
+
+impl Fork {
+    /// Checks that the log has another frame in the place of `first`, after the same one.
+    fn verify(
+        &self,
+        first: &FrameHeader,
+        decided: &ValidatorSet,
+        domain: &Domain,
+    ) -> Result<(), ClaimError> {
+        let (header, there) = (&self.header, self.frame.hash(domain));
+        let parts = self.frame.prev_hash == first.prev_hash
+            && self.frame.g == first.g
+            && there != first.hash(domain);
+        let index = first.g.checked_sub(header.first_g);
         let count = header.last_g.checked_sub(header.first_g).and_then(|n| n.checked_add(1));
         let placed = index == Some(u64::from(self.branch.index))
             && count == Some(u64::from(self.branch.count));
-        let is_in = verify_tx(&header.frames_root, &self.leaf, 0, &self.branch);
-        if placed && is_in && self.leaf != lowest.hash(domain) {
+        if !parts || !placed || !verify_tx(&header.frames_root, &there, 0, &self.branch) {
+            return Err(ClaimError::NotExcluded);
+        }
+        let same = self.commit.value_id == header.value_id(domain)
+            && self.commit.height == header.close.height
+            && self.commit.epoch == header.close.epoch;
+        if same && self.commit.verify(decided, domain).is_ok() {
             Ok(())
         } else {
-            Err(ClaimError::NotExcluded)
+            Err(ClaimError::Commit)
         }
     }
 }
@@ -202,7 +199,7 @@ fn linked<'a>(
 ) -> Result<&'a FrameHeader, ClaimError> {
     let (mut g, mut hash) = tip;
     let mut last = None;
-    if chain.len() > MAX_CLAIM_CHAIN {
+    if chain.len() > MAX_CHAIN {
         return Err(ClaimError::Chain);
     }
     for header in chain {
@@ -217,20 +214,20 @@ fn linked<'a>(
 
 impl Encode for Reversion {
     fn encode_to(&self, w: &mut Writer) {
-        let (acks, commit) = (&self.acks, &self.commit);
-        w.u8(VERSION).u32(self.generation).u64(acks.epoch).u64(acks.height).u32(acks.round);
+        let Self { acks, chain, fork } = self;
+        w.u64(acks.epoch).u64(acks.height).u32(acks.round).u64(acks.g).hash(&acks.frame_hash);
         w.hash(&acks.init_hash);
         put_signers(w, &acks.signers, &acks.signatures);
-        put_chain(w, &self.chain);
-        self.header.encode_to(w);
-        w.u32(commit.round);
-        put_signers(w, &commit.signers, &commit.signatures);
-        w.hash(&self.leaf);
-        put_branch(w, &self.branch);
+        put_chain(w, chain);
+        fork.frame.encode_to(w);
+        put_branch(w, &fork.branch);
+        fork.header.encode_to(w);
+        w.u32(fork.commit.round);
+        put_signers(w, &fork.commit.signers, &fork.commit.signatures);
     }
 }
 
-/// Position and hash of the acks are those of the chain's first header, so decoding needs the domain.
+/// The value id that was decided follows from the header, so decoding needs the domain.
 impl Reversion {
     /// Reads a reversion that fills `bytes` exactly.
     ///
@@ -238,14 +235,12 @@ impl Reversion {
     /// [`DecodeError`]: not the one form of it.
     pub fn decode(bytes: &[u8], domain: &Domain) -> Result<Self, DecodeError> {
         let r = &mut Reader::new(bytes);
-        version(r)?;
-        let (generation, epoch) = (r.u32("generation")?, r.u64("epoch")?);
-        let (height, round, init_hash) =
-            (r.u64("ack height")?, r.u32("ack round")?, r.hash("init_hash")?);
+        let (epoch, height, round) = (r.u64("epoch")?, r.u64("height")?, r.u32("round")?);
+        let (g, frame_hash, init_hash) = (r.u64("g")?, r.hash("frame_hash")?, r.hash("init_hash")?);
         let (signers, signatures): (Bitmap, Vec<SeqSignature>) = get_signers(r)?;
-        let chain = get_chain(r)?;
-        let (g, frame_hash) = chain.first().map_or((0, B256::ZERO), |f| (f.g, f.hash(domain)));
         let acks = AckCert { epoch, height, round, g, frame_hash, init_hash, signers, signatures };
+        let chain = get_chain(r)?;
+        let (frame, branch) = (FrameHeader::decode_from(r)?, get_branch(r)?);
         let header = Header::decode_from(r)?;
         let round = r.u32("commit round")?;
         let (signers, signatures): (Bitmap, Vec<VoteSignature>) = get_signers(r)?;
@@ -257,55 +252,26 @@ impl Reversion {
             signers,
             signatures,
         };
-        let (leaf, branch) = (r.hash("leaf")?, get_branch(r)?);
         r.end()?;
-        Ok(Self { generation, acks, chain, header, commit, leaf, branch })
+        Ok(Self { acks, chain, fork: Fork { frame, branch, header, commit } })
     }
 }
 
 impl Encode for Claim {
     fn encode_to(&self, w: &mut Writer) {
-        w.u8(VERSION);
-        put_chain(w, &self.chain);
-        w.u32(self.position.index).u128(self.insured);
+        w.bytes(&self.raw).u128(self.insured);
         put_branch(w, &self.position);
-        w.bytes(&self.raw);
+        put_chain(w, &self.chain);
     }
 }
 
 impl Decode for Claim {
     fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        version(r)?;
-        let chain = get_chain(r)?;
-        let (index, insured) = (r.u32("index")?, r.u128("insured amount")?);
-        let position = get_branch(r)?;
-        if position.index != index {
-            return Err(DecodeError::Invalid("the branch is of another index"));
+        let (raw, insured) = (r.bytes("transaction", MAX_TX_BYTES)?, r.u128("insured amount")?);
+        let (position, chain) = (get_branch(r)?, get_chain(r)?);
+        if chain.is_empty() {
+            return Err(DecodeError::Invalid("a claim without a frame"));
         }
-        Ok(Self { chain, insured, position, raw: r.bytes("transaction", MAX_TX_BYTES)? })
+        Ok(Self { chain, insured, position, raw })
     }
-}
-
-fn version(r: &mut Reader<'_>) -> Result<(), DecodeError> {
-    if r.u8("claim version")? == VERSION {
-        Ok(())
-    } else {
-        Err(DecodeError::Invalid("unknown claim version"))
-    }
-}
-
-/// `count:u16 || header:273*`, at least one.
-fn put_chain(w: &mut Writer, chain: &[FrameHeader]) {
-    w.u16(u16::try_from(chain.len()).unwrap_or(u16::MAX));
-    for header in chain {
-        header.encode_to(w);
-    }
-}
-
-fn get_chain(r: &mut Reader<'_>) -> Result<Vec<FrameHeader>, DecodeError> {
-    let got = usize::from(r.u16("chain")?);
-    if got == 0 || got > MAX_CLAIM_CHAIN {
-        return Err(DecodeError::Bound { what: "chain", max: MAX_CLAIM_CHAIN, got });
-    }
-    (0..got).map(|_| FrameHeader::decode_from(r)).collect()
 }

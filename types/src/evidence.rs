@@ -10,7 +10,7 @@ mod file;
 mod judge;
 mod sealed;
 
-pub(crate) use codec::{get_branch, get_signers, put_branch, put_signers};
+pub(crate) use codec::{get_branch, get_chain, get_signers, put_branch, put_chain, put_signers};
 pub use file::{EvidenceFile, EvidenceFileError};
 pub use judge::{EvidenceError, Verdict};
 pub use sealed::Sealed;

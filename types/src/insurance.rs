@@ -37,7 +37,9 @@ pub const fn drained(total: u128, cap: u128, l1_blocks: u64) -> u128 {
 pub const fn premium(insured: u128, premium_bps: u16) -> u128 {
     let (whole, rest) = (insured.wrapping_div(10_000), insured.wrapping_rem(10_000));
     let bps = premium_bps as u128;
-    whole.saturating_mul(bps).saturating_add(rest.saturating_mul(bps).div_ceil(10_000))
+    whole
+        .saturating_mul(bps)
+        .saturating_add(rest.saturating_mul(bps).saturating_add(9_999).wrapping_div(10_000))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub use batch::{Batch, BatchError, BatchHeight, MAX_BATCH_HEIGHTS, MAX_BATCH_RAW
 pub use cert::{
     Bitmap, CertError, CommitCertificate, PolkaCertificate, RoundCertificate, RoundVote,
 };
-pub use claim::{Claim, ClaimError, MAX_CLAIM_CHAIN, Reversion};
+pub use claim::{Claim, ClaimError, Fork, Reversion};
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
 pub use domain::{Domain, Tag};
 pub use evidence::{

@@ -122,20 +122,15 @@ impl Case {
             posted: None,
         }
     }
-    fn hashes_a(&self) -> Vec<B256> {
-        self.x.a[..5].iter().map(|f| self.x.hash(f)).collect()
-    }
     fn reversion(&self, receipt: &Receipt) -> Reversion {
         let header = self.x.header(&self.x.a);
         let commit = self.x.four.certify(HEIGHT, self.x.id(&header), &[0, 1, 3]);
-        Reversion::of(receipt, header, commit, &self.hashes_a()).unwrap()
+        let (_, branch) = self.x.place(&self.x.a, 102);
+        let fork = rota_types::Fork { frame: self.x.a[2].clone(), branch, header, commit };
+        Reversion::of(receipt, &self.b[2..3], fork).unwrap()
     }
-    /// By a node that knows where the branches part.
-    fn from_the_fork(&self) -> Reversion {
-        let mut out = self.reversion(&self.receipt(0, 4, &[0, 2, 3]));
-        out.chain.push(self.b[2].clone());
-        (out.leaf, out.branch) = self.x.place(&self.x.a, self.b[2].g);
-        out
+    fn good(&self) -> Reversion {
+        self.reversion(&self.receipt(0, 4, &[0, 2, 3]))
     }
     fn check(&self, reversion: &Reversion) -> Result<(), ClaimError> {
         reversion.verify(&self.x.four.set, &self.x.four.set, self.domain())
@@ -153,15 +148,13 @@ fn an_insured_receipt_gives_a_reversion_and_a_claim() {
             let receipt = case.receipt(at, acked, &[0, 2, 3]);
             let reversion = case.reversion(&receipt);
             case.check(&reversion).unwrap();
-            assert_eq!(reversion.chain.last().unwrap().g, 103, "its own frame");
             let claim = Claim::of(&receipt).unwrap();
-            claim.verify(case.tip(acked), 103, case.domain()).unwrap();
+            claim.verify(case.tip(acked), 102, case.domain()).unwrap();
             assert_eq!(claim.insured, case.insured[usize::try_from(at).unwrap()]);
             assert_eq!(Reversion::decode(&reversion.encode(), case.domain()).unwrap(), reversion);
             assert_eq!(Claim::decode(&claim.encode()).unwrap(), claim);
         }
     }
-    case.check(&case.from_the_fork()).unwrap();
 }
 
 #[test]
@@ -182,7 +175,7 @@ fn receipts_without_acks_amount_or_transaction_claim_nothing() {
 
 /// Each with the error that it must give.
 fn wrong(case: &Case) -> Vec<(&'static str, Reversion, ClaimError)> {
-    let good = case.from_the_fork();
+    let good = case.good();
     let f = &case.x.four;
     let with = |change: &dyn Fn(&mut Reversion)| {
         let mut bad = good.clone();
@@ -192,68 +185,72 @@ fn wrong(case: &Case) -> Vec<(&'static str, Reversion, ClaimError)> {
     let two = f.acks((HEIGHT, 0, 104), case.x.hash(&case.b[4]), B256::ZERO, &[2, 3]);
     let certify = |header: &Header, signers: &[u16]| f.certify(HEIGHT, case.x.id(header), signers);
     let on_b = case.x.header(&case.b);
-    let shifted = Header { first_g: 99, ..good.header.clone() };
-    let mut older = good.header.clone();
-    older.close.generation = 7;
-    let (leaf, branch) = case.x.place(&case.b, 102);
+    let shifted = Header { first_g: 99, ..good.fork.header.clone() };
+    let mut older = good.fork.header.clone();
+    older.close.epoch = 1;
+    let place = |frames: &[FrameHeader], g: u64| case.x.place(frames, g).1;
+    use ClaimError::{Acks, Chain, Commit, NotExcluded};
     vec![
-        ("acks of two of four", with(&|r| r.acks = two.clone()), ClaimError::Acks),
-        ("another round of acks", with(&|r| r.acks.round = 1), ClaimError::Acks),
-        ("another opening", with(&|r| r.acks.init_hash = keccak256("init")), ClaimError::Acks),
-        ("an epoch that the frames are not of", with(&|r| r.acks.epoch = 1), ClaimError::Chain),
-        ("a hole in the chain", with(&|r| drop(r.chain.remove(1))), ClaimError::Chain),
+        ("acks of two of four", with(&|r| r.acks = two.clone()), Acks),
+        ("another round of acks", with(&|r| r.acks.round = 1), Acks),
+        ("another opening", with(&|r| r.acks.init_hash = keccak256("init")), Acks),
+        ("acks of another epoch", with(&|r| r.acks.epoch = 1), Acks),
+        ("acks of another position", with(&|r| r.acks.g = 103), Chain),
+        ("acks of another frame", with(&|r| r.acks.frame_hash = case.x.hash(&case.b[3])), Chain),
+        ("no chain", with(&|r| r.chain.clear()), Chain),
+        ("a hole in the chain", with(&|r| drop(r.chain.remove(1))), Chain),
+        ("a frame of the log in the chain", with(&|r| r.chain[1] = case.x.a[3].clone()), Chain),
+        ("frames of the log", with(&|r| r.chain.push(case.b[1].clone())), NotExcluded),
+        ("not from the first reverted frame on", with(&|r| drop(r.chain.pop())), NotExcluded),
         (
-            "a frame of the log in the chain",
-            with(&|r| r.chain[1] = case.x.a[3].clone()),
-            ClaimError::Chain,
-        ),
-        (
-            "a frame that is on the log",
+            "another frame of the log",
             with(&|r| {
-                r.chain.push(case.x.b[1].clone());
-                (r.leaf, r.branch) = case.x.place(&case.x.a, 101);
+                r.chain.pop();
+                r.fork.frame = case.x.a[3].clone();
+                r.fork.branch = place(&case.x.a, 103);
             }),
-            ClaimError::NotExcluded,
+            NotExcluded,
         ),
         (
             "a decided height that has the frame",
             with(&|r| {
-                (r.header, r.commit) = (on_b.clone(), certify(&on_b, &[0, 1, 3]));
-                (r.leaf, r.branch) = (leaf, branch.clone());
+                r.fork = rota_types::Fork {
+                    frame: case.b[2].clone(),
+                    branch: place(&case.b, 102),
+                    header: on_b.clone(),
+                    commit: certify(&on_b, &[0, 1, 3]),
+                };
             }),
-            ClaimError::NotExcluded,
+            NotExcluded,
         ),
-        (
-            "another place of the height",
-            with(&|r| (r.leaf, r.branch) = case.x.place(&case.x.a, 103)),
-            ClaimError::NotExcluded,
-        ),
-        (
-            "a leaf that is not there",
-            with(&|r| r.leaf = keccak256("leaf")),
-            ClaimError::NotExcluded,
-        ),
+        ("another place", with(&|r| r.fork.branch = place(&case.x.a, 103)), NotExcluded),
+        ("a frame of nobody", with(&|r| r.fork.frame.timestamp_ms += 1), NotExcluded),
         (
             "a height with other positions",
-            with(&|r| (r.header, r.commit) = (shifted.clone(), certify(&shifted, &[0, 1, 3]))),
-            ClaimError::NotExcluded,
+            with(&|r| {
+                r.fork.commit = certify(&shifted, &[0, 1, 3]);
+                r.fork.header = shifted.clone();
+            }),
+            NotExcluded,
         ),
         (
             "a certificate of two of four",
-            with(&|r| r.commit = certify(&r.header, &[1, 3])),
-            ClaimError::Commit,
+            with(&|r| r.fork.commit = certify(&r.fork.header, &[1, 3])),
+            Commit,
         ),
         (
             "a header that was not decided",
-            with(&|r| r.header.txs_root = keccak256("txs")),
-            ClaimError::Commit,
+            with(&|r| r.fork.header.txs_root = keccak256("txs")),
+            Commit,
         ),
         (
-            "a height of another generation",
-            with(&|r| (r.header, r.commit) = (older.clone(), certify(&older, &[0, 1, 3]))),
-            ClaimError::Commit,
+            "a height of another set",
+            with(&|r| {
+                r.fork.commit = certify(&older, &[0, 1, 3]);
+                r.fork.header = older.clone();
+            }),
+            Commit,
         ),
-        ("another generation", with(&|r| r.generation = 1), ClaimError::Acks),
     ]
 }
 
@@ -318,7 +315,7 @@ proptest! {
     fn bytes_have_one_meaning(at in 0usize..5000, bit in 0u8..8, cut in 0usize..4, which in any::<bool>()) {
         let case = Case::new();
         let mut bytes = if which {
-            case.from_the_fork().encode()
+            case.good().encode()
         } else {
             Claim::of(&case.receipt(2, 4, &[0, 2, 3])).unwrap().encode()
         };
@@ -347,12 +344,12 @@ fn the_vectors_are_what_this_code_makes_and_judges() {
     let (_, offence) = guilty(&case.x).into_iter().find(|(n, _)| *n == "FrameTwice").unwrap();
     o.insert("offence".into(), enc(offence.encode()));
     o.insert("genesis_hash".into(), json!(f.domain.genesis_hash));
-    let own = case.reversion(&case.receipt(0, 3, &[0, 1, 2, 3]));
-    let good = [("from the fork", case.from_the_fork(), 102u64), ("of a user alone", own, 103)];
-    o.insert("reversion_names".into(), good.iter().map(|(n, ..)| json!(n)).collect());
-    o.insert("reversions".into(), good.iter().map(|(_, r, _)| enc(r.encode())).collect());
-    o.insert("reversion_from_g".into(), good.iter().map(|(.., g)| json!(g)).collect());
-    let tips = good.iter().map(|(_, r, _)| json!(r.acks.frame_hash));
+    let all = case.reversion(&case.receipt(0, 3, &[0, 1, 2, 3]));
+    let good = [("acked above", case.good()), ("acked there, by all", all)];
+    o.insert("reversion_names".into(), good.iter().map(|(n, _)| json!(n)).collect());
+    o.insert("reversions".into(), good.iter().map(|(_, r)| enc(r.encode())).collect());
+    o.insert("reversion_from_g".into(), json!(102));
+    let tips = good.iter().map(|(_, r)| json!(r.acks.frame_hash));
     o.insert("reversion_tips".into(), tips.collect());
     let claims: Vec<Claim> =
         (0..4).map(|at| Claim::of(&case.receipt(at, 4, &[0, 2, 3])).unwrap()).collect();

@@ -284,5 +284,6 @@ pub(super) fn tx_of(result: &Included) -> Tx {
         envelope: result.transaction.clone(),
         sender: result.sender,
         hash: *result.transaction.tx_hash(),
+        insured: 0,
     }
 }

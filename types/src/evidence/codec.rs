@@ -99,7 +99,7 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             leaf: r.hash("leaf")?,
             branch: get_branch(r)?,
         })),
-        EvidenceKind::AckTwice => Proof::AckTwice { acks: pair(r)?, chain: chain(r)? },
+        EvidenceKind::AckTwice => Proof::AckTwice { acks: pair(r)?, chain: get_chain(r)? },
         EvidenceKind::StatusTwice => Proof::StatusTwice(pair(r)?),
         EvidenceKind::AckAgainstVote => Proof::AckAgainstVote(Box::new(AckAgainstVote {
             ack: Decode::decode_from(r)?,
@@ -107,12 +107,12 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             header: Header::decode_from(r)?,
             leaf: r.hash("leaf")?,
             branch: get_branch(r)?,
-            chain: chain(r)?,
+            chain: get_chain(r)?,
         })),
         EvidenceKind::StatusHidesAck => Proof::StatusHidesAck {
             ack: Box::new(Decode::decode_from(r)?),
             status: Box::new(Decode::decode_from(r)?),
-            chain: chain(r)?,
+            chain: get_chain(r)?,
         },
         EvidenceKind::VoteTwice => Proof::VoteTwice(pair(r)?),
         EvidenceKind::ProposalTwice => Proof::ProposalTwice(pair(r)?),
@@ -121,7 +121,7 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             vote: Decode::decode_from(r)?,
             header: Header::decode_from(r)?,
             status: Decode::decode_from(r)?,
-            chain: chain(r)?,
+            chain: get_chain(r)?,
         })),
     })
 }
@@ -136,14 +136,14 @@ fn pair<T: Decode>(r: &mut Reader<'_>) -> Result<Box<[T; 2]>, DecodeError> {
 }
 
 /// `count:u16 || header:273*`.
-fn put_chain(w: &mut Writer, chain: &[FrameHeader]) {
+pub(crate) fn put_chain(w: &mut Writer, chain: &[FrameHeader]) {
     w.u16(u16::try_from(chain.len()).unwrap_or(u16::MAX));
     for header in chain {
         header.encode_to(w);
     }
 }
 
-fn chain(r: &mut Reader<'_>) -> Result<Vec<FrameHeader>, DecodeError> {
+pub(crate) fn get_chain(r: &mut Reader<'_>) -> Result<Vec<FrameHeader>, DecodeError> {
     let got = usize::from(r.u16("chain")?);
     if got > MAX_CHAIN {
         return Err(DecodeError::Bound { what: "chain", max: MAX_CHAIN, got });

@@ -18,6 +18,7 @@ fn posted(header: &Header, domain: &Domain, l1_tx: B256, l1_block: u64) -> Verdi
         frame_hash: B256::ZERO,
         epoch: 0,
         leader,
+        insured: None,
         acked: None,
         decided: Some(Decided {
             round: 0,
