@@ -1,6 +1,8 @@
 //! What the tests share: the deterministic simulation of a whole set, real processes, and small makers of
 //! real input.
 
+/// The compiled contracts in a virtual machine.
+pub mod evm;
 /// Real processes.
 pub mod live;
 /// Keys, sets, parameters and signed transactions.

@@ -1,0 +1,115 @@
+//! Evidence before the real contracts, and evidence from simulated sets: a correct validator is never accused, and
+//! what breaks a promise is always punished (I-3, I-4, I-6).
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use rota_tests::evm::Court;
+use rota_types::{
+    Decode, Domain, Evidence, OffencePlace, SeqKey, Validator, ValidatorSet, VoteKey,
+};
+use serde::Deserialize;
+
+/// `tests/vectors/evidence.json`.
+#[derive(Deserialize)]
+struct Vectors {
+    l1_chain_id: u64,
+    l2_chain_id: u64,
+    registry: Address,
+    genesis_hash: B256,
+    generation: u32,
+    epoch: u64,
+    owners: Vec<Address>,
+    powers_gwei: Vec<u64>,
+    names: Vec<String>,
+    evidence: Vec<Bytes>,
+    guilty: Vec<bool>,
+    malformed: Vec<Bytes>,
+    malformed_names: Vec<String>,
+}
+
+impl Vectors {
+    fn read() -> Self {
+        serde_json::from_str(include_str!("../vectors/evidence.json")).unwrap()
+    }
+    fn domain(&self) -> Domain {
+        Domain::new(
+            self.l1_chain_id,
+            self.l2_chain_id,
+            self.registry,
+            self.genesis_hash,
+            self.generation,
+        )
+    }
+    fn set(&self) -> ValidatorSet {
+        let validators =
+            (0u16..).zip(&self.owners).zip(&self.powers_gwei).map(|((i, owner), gwei)| {
+                let (seq, vote) = keys(i);
+                Validator {
+                    owner: *owner,
+                    seq_key: seq.public(),
+                    vote_key: vote.address(),
+                    stake: U256::from(*gwei) * U256::from(1_000_000_000u64),
+                    fee_recipient: Address::repeat_byte(0xfe),
+                    peer: "/ip4/127.0.0.1/tcp/27000".to_owned(),
+                }
+            });
+        ValidatorSet::new(self.epoch, validators.collect())
+    }
+}
+
+/// The keys of the vectors.
+fn keys(i: u16) -> (SeqKey, VoteKey) {
+    let i = u8::try_from(i).unwrap();
+    (SeqKey::from_seed(&[0x10 + i; 32]), VoteKey::from_secret(&[0x20 + i; 32]).unwrap())
+}
+
+#[test]
+fn the_contract_judges_every_vector_as_the_nodes_do() {
+    let v = Vectors::read();
+    let (set, domain) = (v.set(), v.domain());
+    let mut court = Court::new(&set, &domain, keys);
+    for ((name, bytes), guilty) in v.names.iter().zip(&v.evidence).zip(&v.guilty) {
+        let verdict = Evidence::decode(bytes).unwrap().verify(&set, &domain);
+        assert_eq!(verdict.is_ok(), *guilty, "{name}");
+        match (verdict, court.check(bytes)) {
+            (Ok(ours), Ok(theirs)) => {
+                assert_eq!(
+                    (ours.kind as u8, ours.class as u8),
+                    (theirs.kind, theirs.class),
+                    "{name}"
+                );
+                assert_eq!(U256::from(ours.accused[0]), theirs.operator, "{name}");
+                assert_eq!(ours.place.key(theirs.operator), theirs.key, "{name}");
+            }
+            (Err(_), Err(_)) => {}
+            (ours, theirs) => panic!("{name}: {ours:?} here, {theirs:?} on L1"),
+        }
+    }
+    for (name, bytes) in v.malformed_names.iter().zip(&v.malformed) {
+        assert!(Evidence::decode(bytes).is_err() && court.check(bytes).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_slash_takes_the_whole_stake_once() {
+    let v = Vectors::read();
+    let (set, domain) = (v.set(), v.domain());
+    let mut court = Court::new(&set, &domain, keys);
+    let named = |name: &str| {
+        let at = v.names.iter().position(|n| n == name).unwrap();
+        Evidence::decode(&v.evidence[at]).unwrap()
+    };
+    let (first, again) = (named("FrameTwice"), named("PastEnd after the end"));
+    assert!(!court.jailed(1));
+    court.report(&first).unwrap();
+    assert!(court.jailed(1) && !court.jailed(2));
+    assert_eq!(court.seized(), set.get(1).unwrap().stake);
+    assert!(court.report(&first).is_err(), "once");
+    assert!(court.report(&again).is_err(), "one offence, shown in another way");
+    let place: OffencePlace = again.place();
+    assert_eq!(court.check(&v.evidence[2]).unwrap().key, place.key(U256::from(1)));
+    assert!(court.check(&v.evidence[2]).unwrap().processed);
+    // Two certificates accuse who signed both; one of them has nothing left to lose.
+    court.report(&named("CertTwice")).unwrap();
+    assert!(court.jailed(2) && !court.jailed(0) && !court.jailed(3));
+    assert_eq!(court.seized(), set.get(1).unwrap().stake + set.get(2).unwrap().stake);
+}
