@@ -54,6 +54,11 @@ impl Layout {
     pub fn network(&self) -> PathBuf {
         self.data().join("network.json")
     }
+    /// The password of every node's key files.
+    #[must_use]
+    pub fn password(&self) -> PathBuf {
+        self.data().join("password")
+    }
     /// The frozen set, for `rota preconf verify`.
     #[must_use]
     pub fn set(&self) -> PathBuf {

@@ -219,6 +219,7 @@ impl Plan {
             role: node.role,
             datadir: self.layout.node(&node.name),
             network: PathBuf::from("network.json"),
+            password_file: self.layout.password(),
             l1: L1Config {
                 rpc: vec![self.l1_url()],
                 beacon: vec![self.l1_url()],

@@ -14,7 +14,7 @@ use futures::future::try_join_all;
 use rota_l1::OperatorKeys;
 use rota_node::{
     exit::{Exit, Failure},
-    keys::{Keys, Needs},
+    keys::{Keep, Keys, Needs, Password, Passwords, Work},
     network::Network,
     setup::{self, OnL1, Plan as NetworkPlan},
 };
@@ -65,9 +65,20 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
 /// Makes the data directory of a node: keys, settings, network file.
 pub(crate) fn make_node(plan: &Plan, node: &NodePlan, network: &Network) -> Result<(), Failure> {
     let root = plan.layout.node(&node.name);
-    Keys::create(&root)?;
+    let password = password(plan)?;
+    Keys::create(&root, Keep::Sealed(&password, Work::LIGHT))?;
     network.save(&root.join("network.json"))?;
     write_config(plan, node)
+}
+
+/// The password of this devnet's key files, made at the first use.
+fn password(plan: &Plan) -> Result<Password, Failure> {
+    let path = plan.layout.password();
+    if !path.exists() {
+        fs::create_dir_all(plan.layout.data()).map_err(|e| Failure::new(Exit::DataDir, e))?;
+        Password::random().map_err(|e| Failure::new(Exit::Key, e))?.write(&path)?;
+    }
+    Ok(Password::read(&path)?)
 }
 
 /// Writes the settings of a node, which may differ from those of an earlier run.
@@ -96,7 +107,9 @@ async fn join(
     node: &NodePlan,
     owner: PrivateKeySigner,
 ) -> Result<(), Failure> {
-    let keys = Keys::load(&plan.layout.node(&node.name), Needs { sequencer: true, poster: true })?;
+    let needs = Needs { sequencer: true, poster: true };
+    let passwords = Passwords::known(password(plan)?);
+    let keys = Keys::load(&plan.layout.node(&node.name), needs, &passwords)?;
     let missing = || Failure::new(Exit::Key, format!("{} has no keys", node.name));
     let hot = keys.sequencer.as_ref().ok_or_else(missing)?;
     let poster = keys.poster.as_ref().ok_or_else(missing)?;

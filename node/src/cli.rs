@@ -9,6 +9,7 @@ mod confirm;
 mod devnet;
 mod doctor;
 mod guard;
+mod init;
 mod key;
 mod l1;
 mod node;
@@ -21,7 +22,7 @@ mod tx;
 pub use args::Cli;
 
 use crate::exit::{Exit, Failure};
-use args::{Command, KeyCommand, L1Command, PreconfCommand, SetCommand, TxCommand};
+use args::{Command, L1Command, PreconfCommand, SetCommand, TxCommand};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 use std::{future::Future, process::ExitCode};
@@ -57,9 +58,8 @@ fn dispatch(cli: &Cli) -> Done {
     let json = cli.json;
     match &cli.command {
         Command::Run(args) => node::run(args),
-        Command::Init(args) => node::init(args, json),
-        Command::Key(KeyCommand::New(args)) => key::new(args, json),
-        Command::Key(KeyCommand::Show(args)) => key::show(args, json),
+        Command::Init(args) => init::init(args, json),
+        Command::Key(command) => key::run(command, json),
         Command::Guard(command) => guard::run(command, json),
         Command::Doctor(at) => block_on(doctor::doctor(at, json)),
         Command::Set(SetCommand::Join(args)) => block_on(set::join(args, json)),

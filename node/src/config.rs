@@ -72,6 +72,9 @@ pub struct Config {
     pub datadir: PathBuf,
     /// The network file, relative to the data directory.
     pub network: PathBuf,
+    /// File with the password of the encrypted keys, relative to the data directory; empty for systemd's credential
+    /// `rota-password`, or the terminal.
+    pub password_file: PathBuf,
     /// Ethereum.
     pub l1: L1Config,
     /// Peers.
@@ -167,6 +170,7 @@ impl Default for Config {
             role: Role::Follower,
             datadir: PathBuf::new(),
             network: "network.json".into(),
+            password_file: PathBuf::new(),
             l1: L1Config::default(),
             p2p: P2pConfig::default(),
             rpc: RpcSettings::default(),
@@ -261,6 +265,13 @@ impl Config {
     #[must_use]
     pub fn network_path(&self) -> PathBuf {
         self.data_root().join(&self.network)
+    }
+
+    /// Where the password of the key files comes from.
+    #[must_use]
+    pub fn passwords(&self) -> crate::keys::Passwords {
+        let named = !self.password_file.as_os_str().is_empty();
+        crate::keys::Passwords::new(named.then(|| self.data_root().join(&self.password_file)))
     }
 
     /// Which key files the node needs.

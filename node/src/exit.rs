@@ -297,6 +297,15 @@ impl From<KeyFileError> for Failure {
             KeyFileError::Loose { .. } => {
                 failure.hint("a key that others could read may be stolen already")
             }
+            KeyFileError::NoPassword(_) | KeyFileError::EmptyPassword(_) => failure.hint(
+                "give --password-file FILE, set password_file in rota.toml, or LoadCredential=rota-password in systemd",
+            ),
+            KeyFileError::Keystore { .. } => {
+                failure.hint("give the right password, or put the file back from the backup")
+            }
+            KeyFileError::Two { .. } => {
+                failure.hint("move away the file of the key that is not this operator's")
+            }
             _ => failure,
         }
     }

@@ -1,6 +1,9 @@
 //! The command tree. Only commands that work are in it.
 
-use super::guard::GuardCommand;
+use super::{
+    guard::GuardCommand,
+    key::{KeyCommand, MakeArgs},
+};
 use crate::config::Role;
 use alloy_primitives::{Address, B256, Bytes};
 use clap::{Args, Parser, Subcommand};
@@ -66,15 +69,26 @@ pub enum Command {
     },
 }
 
-/// Where the settings are.
+/// Where keys and data are.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Where {
+pub struct Home {
     /// Configuration file [default: rota.toml of the data directory, if there].
-    #[arg(long, env = "ROTA_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "ROTA_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Data directory [default: $XDG_DATA_HOME/rota].
     #[arg(long, value_name = "DIR")]
     pub datadir: Option<String>,
+    /// File with the password of the key files [default: systemd's credential, or the terminal is asked].
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<String>,
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Where {
+    /// Where keys and data are.
+    #[command(flatten)]
+    pub home: Home,
     /// Network file [default: network.json of the data directory].
     #[arg(long, value_name = "FILE")]
     pub network: Option<String>,
@@ -130,29 +144,24 @@ pub struct RunFlags {
 /// `rota init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Data directory [default: $XDG_DATA_HOME/rota].
-    #[arg(long, value_name = "DIR")]
-    pub datadir: Option<PathBuf>,
+    /// How new keys are made.
+    #[command(flatten)]
+    pub make: MakeArgs,
     /// Network file to copy into it.
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
-}
-
-/// `rota key ..`
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make the keys that are not there; never overwrites.
-    New(KeyArgs),
-    /// Show the public parts.
-    Show(KeyArgs),
-}
-
-/// Where the keys are.
-#[derive(Debug, Args)]
-pub struct KeyArgs {
-    /// Data directory [default: $XDG_DATA_HOME/rota].
-    #[arg(long, env = "ROTA_DATADIR", value_name = "DIR")]
-    pub datadir: Option<PathBuf>,
+    /// What the node does [default: follower].
+    #[arg(long, value_parser = role)]
+    pub role: Option<Role>,
+    /// The operator's name for the node.
+    #[arg(long)]
+    pub moniker: Option<String>,
+    /// L1 endpoints, separated by commas.
+    #[arg(long = "l1.rpc", value_name = "URLS", env = "ROTA_L1_RPC", hide_env_values = true)]
+    pub l1_rpc: Option<String>,
+    /// Endpoints that serve blobs, separated by commas.
+    #[arg(long = "l1.beacon", value_name = "URLS", env = "ROTA_L1_BEACON", hide_env_values = true)]
+    pub l1_beacon: Option<String>,
 }
 
 /// `rota set ..`
@@ -175,9 +184,12 @@ pub struct JoinArgs {
     /// Stake in ETH.
     #[arg(long, value_name = "ETH")]
     pub stake: String,
-    /// File with the key of the cold account that owns the stake (32 bytes hex, mode 0600).
+    /// File with the key of the cold account that owns the stake (encrypted, or 32 bytes in hex with mode 0600).
     #[arg(long, value_name = "FILE")]
     pub owner_key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
     /// Address that the others dial, without /p2p/<id> [default: the first of p2p.listen].
     #[arg(long, value_name = "MULTIADDR")]
     pub peer: Option<String>,
@@ -200,9 +212,12 @@ pub struct FreezeArgs {
     /// Where the settings are.
     #[command(flatten)]
     pub at: Where,
-    /// File with the key of the account that pays (32 bytes hex, mode 0600).
+    /// File with the key of the account that pays (encrypted, or 32 bytes in hex with mode 0600).
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
 }
 
 /// `rota l1 ..`
@@ -218,9 +233,12 @@ pub struct DeployArgs {
     /// L1 endpoint.
     #[arg(long = "l1.rpc", env = "ROTA_L1_RPC", hide_env_values = true, value_name = "URL")]
     pub l1_rpc: String,
-    /// File with the key of the account that pays (32 bytes hex, mode 0600).
+    /// File with the key of the account that pays (encrypted, or 32 bytes in hex with mode 0600).
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
     /// Genesis of the rollup in the format of geth.
     #[arg(long, value_name = "FILE")]
     pub genesis: PathBuf,
@@ -286,9 +304,12 @@ pub struct SendArgs {
     /// Calldata.
     #[arg(long, default_value = "0x")]
     pub data: Bytes,
-    /// File with the sender's key (32 bytes hex, mode 0600).
+    /// File with the sender's key (encrypted, or 32 bytes in hex with mode 0600).
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
 }
 
 /// A transaction at a node.

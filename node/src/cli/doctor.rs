@@ -7,11 +7,11 @@ use crate::{
     clock::{now_ms, timed},
     config::{Config, Role},
     exit::{Exit, Failure},
-    keys::{KeyKind, Keys, SequencerKeys},
+    keys::{KeyKind, Keys, PublicKeys},
     network::Network,
     setup::l1_head,
 };
-use alloy_primitives::hex;
+use alloy_primitives::{Address, hex};
 use rota_store::SignGuard;
 use rota_types::ValidatorSet;
 use serde::Serialize;
@@ -69,15 +69,15 @@ pub(super) async fn doctor(at: &Where, json: bool) -> Done {
     let root = config.data_root();
     let network = Network::load(&config.network_path())?;
     let mut findings = Vec::new();
-    let keys = Keys::dir(&root).join(KeyKind::Vote.file()).exists();
-    if keys || config.role == Role::Sequencer {
-        match Keys::load_sequencer(&root) {
-            Ok(keys) => {
-                findings.push(set(&root, &keys));
-                findings.push(guard(&root, &network, &keys));
+    if KeyKind::Vote.path(&root).exists() || config.role == Role::Sequencer {
+        findings.push(opened(&config));
+        match PublicKeys::signing(&root) {
+            Ok((seq, vote)) => {
+                findings.push(set(&root, seq, vote));
+                findings.push(guard(&root, &network, vote));
             }
             Err(e) => {
-                findings.push(fail("keys", e.to_string(), "rota key new, or copy the keys back"))
+                findings.push(fail("set", e.to_string(), "rota key new, or copy the keys back"))
             }
         }
     }
@@ -108,40 +108,59 @@ fn print(f: &Finding) -> Done {
     if f.todo.is_empty() { Ok(()) } else { out::line(format_args!("             -> {}", f.todo)) }
 }
 
+/// Whether the start will be able to open the keys.
+fn opened(config: &Config) -> Finding {
+    const ID: &str = "keys";
+    let (root, passwords) = (config.data_root(), config.passwords());
+    let sealed = KeyKind::SEALED.iter().all(|k| k.path(&root) == k.sealed(&root));
+    if sealed && !passwords.is_at_hand() && !passwords.can_ask() {
+        return warn(
+            ID,
+            "are encrypted; not opened, since there is no password here",
+            "run doctor as the service does, with its password file",
+        );
+    }
+    match Keys::load(&root, config.needs(), &passwords) {
+        Ok(_) if sealed => ok(ID, "are encrypted, and the password opens them"),
+        Ok(_) => {
+            warn(ID, "can be read, and are not encrypted", "rota key encrypt does it in place")
+        }
+        Err(e) => fail(ID, e.to_string(), "rota key new, or copy the keys back"),
+    }
+}
+
 /// The set as this node last saw it final: both keys of one member.
-fn set(root: &Path, keys: &SequencerKeys) -> Finding {
+fn set(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
+    const ID: &str = "set";
     let seen: Option<ValidatorSet> = fs::read(root.join("set-0.json"))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let Some(set) = seen else {
         return warn(
-            "keys",
-            "readable; the set was not seen yet, so it is not known whether they are in it",
+            ID,
+            "was not seen yet, so it is not known whether these keys are in it",
             "rota set list shows the set on L1; it is kept at the first start",
         );
     };
-    let own = set.by_vote_key(keys.vote.address());
+    let own = set.by_vote_key(vote);
     match own.and_then(|i| Some((i, set.get(i)?))) {
-        Some((i, v)) if v.seq_key == keys.seq.public() => {
-            ok("keys", format!("are those of member {i} of the set"))
-        }
+        Some((i, v)) if v.seq_key == seq => ok(ID, format!("has these keys as member {i}")),
         Some((i, _)) => fail(
-            "keys",
+            ID,
             format!("the vote key is that of member {i}, the sequencer key is another"),
-            "copy seq.key and vote.key of the same operator",
+            "copy the seq and vote files of the same operator",
         ),
-        None => fail("keys", "are not in the set", "rota set join, or copy the keys of a member"),
+        None => fail(ID, "does not have these keys", "rota set join, or copy the keys of a member"),
     }
 }
 
-fn guard(root: &Path, network: &Network, keys: &SequencerKeys) -> Finding {
+fn guard(root: &Path, network: &Network, voter: Address) -> Finding {
     const ID: &str = "guard";
     let domain = match network.domain() {
         Ok(domain) => domain,
         Err(e) => return fail(ID, e.to_string(), "get the network file again"),
     };
     let dir = root.join("sign-state");
-    let voter = keys.vote.address();
     let view = match SignGuard::peek(&dir, voter, &domain) {
         Ok(view) => view,
         Err(e) => {

@@ -6,7 +6,7 @@
 use super::{Done, args::Where, node::settings, out};
 use crate::{
     exit::{Exit, Failure},
-    keys::Keys,
+    keys::PublicKeys,
     network::Network,
 };
 use alloy_primitives::hex;
@@ -92,8 +92,8 @@ impl Of {
         let config = settings(at, Vec::new())?;
         let root = config.data_root();
         let domain = Network::load(&config.network_path())?.domain()?;
-        let keys = Keys::load_sequencer(&root)?;
-        let of = SignStateOf::new(&domain, keys.vote.address(), keys.seq.public());
+        let (seq, vote) = PublicKeys::signing(&root)?;
+        let of = SignStateOf::new(&domain, vote, seq);
         Ok(Self { root, domain, of })
     }
 

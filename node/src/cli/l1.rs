@@ -22,7 +22,7 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     let genesis: Genesis = read(&args.genesis)?;
     let params: ChainParams = args.params.as_deref().map(read).transpose()?.unwrap_or_default();
     let min_stake = out::parse_eth("min-stake", &args.min_stake)?;
-    let deployer = account(&args.key_file)?;
+    let deployer = account(&args.key_file, args.key_password_file.as_deref())?;
     let plan = Plan { genesis, params, min_stake, min_operators: args.min_operators };
     let urls = [args.l1_rpc.clone()];
     let (network, contracts) = setup::deploy(&urls, &deployer, plan).await?;

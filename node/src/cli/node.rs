@@ -1,12 +1,11 @@
-//! `rota run` and `rota init`, and how settings reach every other command.
+//! `rota run`, and how settings reach every other command.
 
 use super::{
     Done,
-    args::{InitArgs, RunFlags, Where},
-    out,
+    args::{Home, RunFlags, Where},
 };
 use crate::{
-    config::{self, Config, LogFormat, Sources, default_datadir},
+    config::{self, Config, LogFormat, Sources},
     exit::{Exit, Failure},
     keys::{KeyFileError, Keys},
     network::Network,
@@ -15,17 +14,12 @@ use crate::{
     setup::{OnL1, SetupError},
 };
 use rota_store::DataDir;
-use serde_json::json;
 use std::{
-    fs,
     io::IsTerminal,
     net::{IpAddr, SocketAddr},
     path::Path,
 };
 use tracing_subscriber::EnvFilter;
-
-/// What `init` writes: the defaults with their meaning.
-const EXAMPLE: &str = include_str!("../../../deploy/config.example.toml");
 
 /// Settings for a command that has the flags of `Where`, and more.
 pub(super) fn settings(
@@ -33,7 +27,8 @@ pub(super) fn settings(
     more: Vec<(&'static str, Option<String>)>,
 ) -> Result<Config, Failure> {
     let mut flags = vec![
-        ("datadir", at.datadir.clone()),
+        ("datadir", at.home.datadir.clone()),
+        ("password_file", at.home.password_file.as_ref().map(|n| absolute(Path::new(n)))),
         ("network", at.network.as_ref().map(|n| absolute(Path::new(n)))),
         ("l1.rpc", at.l1_rpc.clone()),
     ];
@@ -42,7 +37,12 @@ pub(super) fn settings(
     let env = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .collect();
-    Ok(config::load(&Sources { file: at.config.clone(), env, flags })?)
+    Ok(config::load(&Sources { file: at.home.config.clone(), env, flags })?)
+}
+
+/// Settings for a command that needs keys and data only.
+pub(super) fn settings_at(home: &Home) -> Result<Config, Failure> {
+    settings(&Where { home: home.clone(), ..Where::default() }, Vec::new())
 }
 
 /// A path from the command line is relative to the working directory, one from the file to the data directory.
@@ -85,7 +85,8 @@ pub(super) fn run(flags: &RunFlags) -> Done {
         .map_err(|(key, reason)| Failure::new(Exit::Config, format!("`{key}`: {reason}")))?;
     let network = Network::load(&config.network_path())?;
     let datadir = config.data_root();
-    let keys = Keys::load(&datadir, config.needs()).map_err(|e| match &e {
+    start_log(&config.log.filter, config.log.format);
+    let keys = Keys::load(&datadir, config.needs(), &config.passwords()).map_err(|e| match &e {
         KeyFileError::Missing(_) => Failure::from(e).hint(format!(
             "make the missing keys with: rota key new --datadir {}",
             datadir.display()
@@ -95,7 +96,6 @@ pub(super) fn run(flags: &RunFlags) -> Done {
     // Before the ports: of two processes on the same data the second one must hear that, whatever else it shares.
     let held = DataDir::open(&datadir).map_err(|e| Failure::from_report(&e.into()))?;
     check_ports(&config)?;
-    start_log(&config.log.filter, config.log.format);
     check_chain(&config, &network)?;
     // The role takes the lock itself, for as long as it runs.
     drop(held);
@@ -155,53 +155,4 @@ pub(super) fn start_log(filter: &str, format: LogFormat) {
     };
     // A second start is a test's: the first one's lines are as good.
     drop(started);
-}
-
-pub(super) fn init(args: &InitArgs, json: bool) -> Done {
-    let root = args.datadir.clone().unwrap_or_else(default_datadir);
-    let io = |what: &str, e: &std::io::Error| {
-        Failure::new(Exit::Failed, format!("cannot {what} {}: {e}", root.display()))
-            .hint("choose another --datadir")
-    };
-    // Checked first: nothing is made if the file is of no use.
-    let network = args.network.as_deref().map(Network::load).transpose()?;
-    fs::create_dir_all(&root).map_err(|e| io("create", &e))?;
-    let made = Keys::create(&root)?;
-    let config = root.join("rota.toml");
-    let fresh = !config.exists();
-    if fresh {
-        fs::write(&config, EXAMPLE).map_err(|e| io("write to", &e))?;
-    }
-    if let Some(network) = network {
-        let path = root.join("network.json");
-        if path.exists() && Network::load(&path)? != network {
-            return Err(Failure::new(
-                Exit::Network,
-                format!("{} is of another network", path.display()),
-            )
-            .hint("one data directory belongs to one network: choose another --datadir"));
-        }
-        network.save(&path)?;
-    }
-    if json {
-        let made: Vec<&str> = made.iter().map(|k| k.file()).collect();
-        return out::json(&json!({ "v": 1, "datadir": root, "config": config, "keys": made }));
-    }
-    out::line(format_args!("data directory  {}", root.display()))?;
-    let state = if fresh { "written" } else { "kept as it is" };
-    out::line(format_args!("configuration   {} ({state})", config.display()))?;
-    out::line(format_args!(
-        "keys            {} made, in {}",
-        made.len(),
-        Keys::dir(&root).display()
-    ))?;
-    eprintln!(
-        "back up keys/ and sign-state/ together; a key without its sign state can sign twice"
-    );
-    eprintln!(
-        "next: set l1.rpc and l1.beacon in {}, then: rota run --datadir {}",
-        config.display(),
-        root.display()
-    );
-    Ok(())
 }

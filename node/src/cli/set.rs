@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    keys::{Keys, Needs, Secret},
+    keys::{KeyFileError, Keys, Needs, Passwords, Secret},
     setup::OnL1,
 };
 use alloy::signers::local::PrivateKeySigner;
@@ -20,19 +20,28 @@ use serde_json::json;
 use std::path::Path;
 
 /// Reads the key of an L1 or L2 account.
-pub(super) fn account(path: &Path) -> Result<PrivateKeySigner, Failure> {
-    let hint = "a key file holds 32 bytes in hex and has mode 0600";
+pub(super) fn account(path: &Path, password: Option<&Path>) -> Result<PrivateKeySigner, Failure> {
+    let hint =
+        "a key file is an encrypted one (geth, cast), or holds 32 bytes in hex and has mode 0600";
     let malformed = || Failure::new(Exit::Key, format!("{} is no account's key", path.display()));
-    let secret = Secret::read(path).map_err(|e| Failure::from(e).hint(hint))?;
+    let passwords = Passwords::new(password.map(Path::to_path_buf));
+    let secret = Secret::open(path, &passwords).map_err(|e| match e {
+        KeyFileError::NoPassword(_) => Failure::from(e).hint("give --key-password-file FILE"),
+        e => Failure::from(e).hint(hint),
+    })?;
     secret.signer().ok_or_else(malformed)
 }
 
 pub(super) async fn join(args: &JoinArgs, json: bool) -> Done {
     let stake = out::parse_eth("stake", &args.stake)?;
     let (config, network) = settings_on_l1(&args.at)?;
-    let keys = Keys::load(&config.data_root(), Needs { sequencer: true, poster: false })?;
+    let keys = Keys::load(
+        &config.data_root(),
+        Needs { sequencer: true, poster: false },
+        &config.passwords(),
+    )?;
     let Some(hot) = &keys.sequencer else { return Ok(()) };
-    let owner = account(&args.owner_key_file)?;
+    let owner = account(&args.owner_key_file, args.key_password_file.as_deref())?;
     let peer =
         format!("{}/p2p/{}", dialable(args.peer.as_deref(), &config)?, keys.identity.peer_id());
     eprintln!(
@@ -49,7 +58,7 @@ pub(super) async fn join(args: &JoinArgs, json: bool) -> Done {
 
 pub(super) async fn freeze(args: &FreezeArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.at)?;
-    let payer = account(&args.key_file)?;
+    let payer = account(&args.key_file, args.key_password_file.as_deref())?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
     let outcome = l1.freeze(&payer).await?;
     sent("set of epoch 0 frozen", &outcome, json)

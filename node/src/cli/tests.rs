@@ -28,7 +28,7 @@ fn init_makes_a_directory_that_commands_accept_and_keeps_what_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("node");
     let at = root.to_str().unwrap();
-    run(&["rota", "init", "--datadir", at]).unwrap();
+    run(&["rota", "init", "--plain", "--datadir", at]).unwrap();
     let seed = std::fs::read(root.join("keys/seq.key")).unwrap();
     std::fs::write(root.join("rota.toml"), "moniker = \"mine\"\n").unwrap();
     run(&["rota", "init", "--datadir", at]).unwrap();
@@ -58,7 +58,7 @@ fn every_failure_has_its_code_and_a_hint() {
             Exit::Config,
             "network file",
         ),
-        (&["rota", "key", "show", "--datadir", at], Exit::Key, "keys/seq.key"),
+        (&["rota", "key", "show", "--datadir", at], Exit::Key, "keys/seq.json"),
         (&["rota", "status", "--rpc-url", dead], Exit::Unreachable, "127.0.0.1:1"),
         (&["rota", "tx", "watch", hash, "--rpc-url", dead], Exit::Unreachable, "127.0.0.1:1"),
         (&["rota", "preconf", "verify", &junk, "--datadir", at], Exit::Failed, "is not a promise"),

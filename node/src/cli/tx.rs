@@ -45,7 +45,7 @@ pub(super) async fn watch(args: &WatchArgs, json: bool) -> Done {
 
 pub(super) async fn send(args: &SendArgs, json: bool) -> Done {
     let value = out::parse_eth("value", &args.value)?;
-    let signer = set::account(&args.key_file)?;
+    let signer = set::account(&args.key_file, args.key_password_file.as_deref())?;
     let node = Node::new(&args.rpc.rpc_url)?;
     let request = TransactionRequest::default()
         .with_from(signer.address())

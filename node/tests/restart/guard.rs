@@ -2,7 +2,7 @@
 
 use super::{domain, network, set};
 use alloy_primitives::{Address, B256, hex};
-use rota_node::keys::{Keys, Needs};
+use rota_node::keys::{Keep, Keys, PublicKeys};
 use rota_store::{DataDir, Intent, SignGuard};
 use rota_types::{Domain, VoteKind};
 use serde_json::Value;
@@ -13,14 +13,18 @@ use std::{
 };
 
 /// How the program ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-fn rota(args: &[&str]) -> Ended {
-    let done = Command::new(env!("CARGO_BIN_EXE_rota")).args(args).output().unwrap();
+pub(crate) fn rota(args: &[&str]) -> Ended {
+    let done = Command::new(env!("CARGO_BIN_EXE_rota"))
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
     Ended {
         code: done.status.code().unwrap_or(-1),
         out: String::from_utf8(done.stdout).unwrap(),
@@ -34,7 +38,7 @@ struct Node(tempfile::TempDir);
 impl Node {
     fn new() -> Self {
         let node = Self(tempfile::tempdir().unwrap());
-        Keys::create(node.root()).unwrap();
+        Keys::create(node.root(), Keep::Plain).unwrap();
         node.finish()
     }
 
@@ -51,10 +55,9 @@ impl Node {
 
     fn finish(self) -> Self {
         network().save(&self.root().join("network.json")).unwrap();
-        let keys = Keys::load(self.root(), Needs { sequencer: true, poster: false }).unwrap();
-        let own = keys.sequencer.unwrap();
-        let peer = format!("/ip4/127.0.0.1/tcp/1/p2p/{}", keys.identity.peer_id());
-        let set = set([(own.seq.public(), own.vote.address(), peer)]);
+        let keys = PublicKeys::read(self.root()).unwrap();
+        let peer = format!("/ip4/127.0.0.1/tcp/1/p2p/{}", keys.peer_id);
+        let set = set([(keys.seq, keys.vote, peer)]);
         fs::write(self.root().join("set-0.json"), serde_json::to_vec(&set).unwrap()).unwrap();
         self
     }
@@ -66,7 +69,7 @@ impl Node {
         self.root().to_str().unwrap()
     }
     fn voter(&self) -> Address {
-        Keys::load_sequencer(self.root()).unwrap().vote.address()
+        PublicKeys::signing(self.root()).unwrap().1
     }
     fn guard_file(&self) -> PathBuf {
         self.root().join("sign-state").join(format!("{}.log", hex::encode(self.voter())))

@@ -11,6 +11,7 @@
 
 mod disk;
 mod guard;
+mod keys;
 mod wipe;
 
 use alloy_primitives::{Address, U256, b256};
