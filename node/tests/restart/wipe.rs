@@ -91,7 +91,7 @@ impl Town {
             },
         };
         let running = Sequencer::start(setup).await?;
-        running.origin()(origin(&network()));
+        running.origin()(L1News::Origin(origin(&network())));
         Ok(running)
     }
 
