@@ -16,8 +16,6 @@ contract Ed25519Verifier {
     /// @param first r, s and message of the first signature
     /// @param second r, s and message of the second signature
     function verifyPair(bytes32 key, bytes32[3] calldata first, bytes32[3] calldata second) external view returns (bool) {
-        (bool ok, uint256 table) = Ed25519.expand(key);
-        return ok && Ed25519.verifyExpanded(table, key, first[0], first[1], first[2])
-            && Ed25519.verifyExpanded(table, key, second[0], second[1], second[2]);
+        return Ed25519.verifyPair(key, first, second);
     }
 }

@@ -12,7 +12,7 @@ library Sha512 {
     uint256 private constant TWICE = 0x10000000000000001;
 
     /// @dev FIPS 180-4, 4.2.3: 80 round constants of 64 bits.
-    bytes private constant ROUND_CONSTANTS = hex"428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc"
+    bytes internal constant ROUND_CONSTANTS = hex"428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc"
         hex"3956c25bf348b53859f111f1b605d019923f82a4af194f9bab1c5ed5da6d8118"
         hex"d807aa98a303024212835b0145706fbe243185be4ee4b28c550c7dc3d5ffb4e2"
         hex"72be5d74f27b896f80deb1fe3b1696b19bdc06a725c71235c19bf174cf692694"

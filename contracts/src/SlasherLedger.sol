@@ -95,8 +95,6 @@ abstract contract SlasherLedger is ISlasher {
     uint256 public pool;
     /// @notice Sum sent to the zero address, wei.
     uint256 public burned;
-    /// @notice Taken from operators and neither charged nor released, wei.
-    uint256 public escrow;
     /// @notice Set aside for settled claims that nobody collected yet, wei.
     uint256 public reserved;
 
@@ -162,7 +160,6 @@ abstract contract SlasherLedger is ISlasher {
         if (r.flags & SETTLED != 0) revert Slasher_Settled();
         uint256 penalty = _charge(r.operator, _classOf(r.kind), penaltyBps(id));
         _records[id].flags = r.flags | SETTLED;
-        escrow -= penalty;
         (uint256 claims, uint256 fromPool) = _shareOfClaims(id, r.operator, penalty);
         uint256 reward = r.reporter == address(0) ? 0 : penalty * REWARD_BPS / BPS;
         if (reward > MAX_REWARD) reward = MAX_REWARD;
@@ -199,7 +196,6 @@ abstract contract SlasherLedger is ISlasher {
         if (block.number < from) revert Slasher_TooEarly(from);
         _accounts[operator].released = true;
         address owner = registry.operatorOf(operator).owner;
-        escrow -= amount;
         credit[owner] += amount;
         emit Released(operator, owner, amount);
     }
@@ -232,7 +228,6 @@ abstract contract SlasherLedger is ISlasher {
         if (a.seized == 0 && a.charged == 0) {
             seized = registry.seize(operator);
             a.seized = uint128(seized);
-            escrow += seized;
         }
         _accounts[operator] = a;
     }

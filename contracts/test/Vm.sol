@@ -29,6 +29,7 @@ interface Vm {
     function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
     function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
     function etch(address target, bytes calldata code) external;
+    function cool(address target) external;
 }
 
 abstract contract Test {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ClaimsChecker} from "../src/ClaimsChecker.sol";
+import {Digests} from "../src/Digests.sol";
+import {EcdsaCertificateVerifier} from "../src/EcdsaCertificateVerifier.sol";
+import {Ed25519Verifier} from "../src/Ed25519Verifier.sol";
+import {EvidenceChecker} from "../src/EvidenceChecker.sol";
+import {ForcedQueue} from "../src/ForcedQueue.sol";
+import {Inbox} from "../src/Inbox.sol";
+import {Registry} from "../src/Registry.sol";
+import {State, Terms} from "../src/RegistryTypes.sol";
+import {Slasher} from "../src/Slasher.sol";
+import {Fixture} from "./Fixture.sol";
+
+/// @dev Slasher and registry together, and what a slash costs as a transaction.
+contract SlashGasTest is Fixture {
+    /// @dev The promise of the documentation, for a transaction that slashes, everything included.
+    uint256 private constant GAS_PER_SLASH = 500_000;
+
+    Slasher private slasher;
+    EvidenceChecker private checker;
+
+    function setUp() public {
+        vm.roll(NOW);
+        ed = new Ed25519Verifier();
+        uint64 nonce = vm.getNonce(address(this));
+        Terms memory t = terms(4);
+        t.slasher = vm.computeCreateAddress(address(this), nonce + 6);
+        registry = new Registry(t);
+        verifier = new EcdsaCertificateVerifier(address(registry));
+        forced = new ForcedQueue(t.slasher, FORCED_FEE, FORCED_GAS_PRICE);
+        inbox = new Inbox(address(registry), address(verifier), address(forced), rules());
+        checker = new EvidenceChecker(address(registry), address(inbox), address(verifier));
+        address claims = address(new ClaimsChecker(address(registry), address(verifier)));
+        slasher = new Slasher(address(registry), address(checker), claims, 256, 50, 50_400);
+        equal(address(slasher), t.slasher);
+        for (uint256 i; i < 4; i++) {
+            join(i, 32 ether);
+        }
+        registry.freezeSet(0);
+    }
+
+    function _head(uint8 kind, uint16 accused) private pure returns (bytes memory) {
+        return abi.encodePacked(uint8(1), kind, uint32(0), uint64(0), accused);
+    }
+
+    function _frame(uint16 leader, bytes32 filler) private view returns (bytes memory) {
+        bytes memory place =
+            abi.encodePacked(uint16(1), uint64(0), uint64(10), uint32(0), leader, uint64(100), uint32(3), filler, bytes32(0));
+        bytes memory body = abi.encodePacked(uint64(10), uint8(0), uint64(1_700_000_000_000), uint32(1), filler, uint64(21_000));
+        bytes memory e = bytes.concat(place, body, bytes32(0), bytes16(0), bytes32(0), bytes32(0));
+        (, bytes32 key) = vm.createEd25519Key(bytes32(uint256(leader)));
+        bytes32 digest = Digests.digest(Digests.TAG_FRAME, registry.context(0), keccak256(e));
+        return bytes.concat(e, vm.signEd25519("", abi.encodePacked(digest), key));
+    }
+
+    function _vote(uint256 i, bytes32 value) private view returns (bytes memory) {
+        bytes32 structHash = keccak256(abi.encode(Digests.VOTE_TYPE, uint64(0), uint64(10), uint32(0), uint8(1), value));
+        return bytes.concat(abi.encodePacked(uint64(0), uint64(10), uint32(0), uint8(1), value), signTyped(voteSecret(i), structHash));
+    }
+
+    /// @dev Gas of the whole transaction: 21,000, calldata at 4 and 16 a byte, and the call from cold.
+    function _slash(bytes memory evidence) private returns (uint256 used) {
+        slasher.commit(slasher.commitmentOf(evidence, address(this), "salt"));
+        vm.roll(block.number + 1);
+        bytes memory data = abi.encodeCall(slasher.reveal, (evidence, "salt"));
+        used = 21_000;
+        for (uint256 i; i < data.length; i++) {
+            used += data[i] == 0 ? 4 : 16;
+        }
+        vm.cool(address(slasher));
+        vm.cool(address(registry));
+        vm.cool(address(checker));
+        vm.cool(address(ed));
+        vm.cool(address(inbox));
+        uint256 before = gasleft();
+        (bool done,) = address(slasher).call(data);
+        used += before - gasleft();
+        check(done, "slashed");
+        emit Used(used);
+    }
+
+    event Used(uint256 gas);
+
+    function test_revealOfTwoFrames() public {
+        uint256 used = _slash(bytes.concat(_head(1, 2), _frame(2, keccak256("a")), _frame(2, keccak256("b"))));
+        check(used <= GAS_PER_SLASH, "a slash got dearer");
+        check(registry.operatorOf(2).state == State.Jailed, "jailed");
+        equal(address(slasher).balance, 32 ether);
+    }
+
+    function test_revealOfTwoVotes() public {
+        uint256 used = _slash(bytes.concat(_head(10, 1), _vote(1, keccak256("a")), _vote(1, keccak256("b"))));
+        check(used <= GAS_PER_SLASH / 2, "a slash got dearer");
+        check(registry.operatorOf(1).state == State.Jailed, "jailed");
+    }
+
+    /// @dev From a slash to the last wei, over the registry's own clock.
+    function test_theRestOfTheStakeGoesBackAfterUnbonding() public {
+        bytes memory evidence = bytes.concat(_head(10, 1), _vote(1, keccak256("a")), _vote(1, keccak256("b")));
+        bytes32 key = slasher.check(evidence).key;
+        slasher.report(evidence);
+        vm.roll(slasher.settlesAt(uint256(key)));
+        slasher.settle(uint256(key));
+        // Still in the newest set: its stake would not be free yet.
+        vm.expectRevert();
+        slasher.release(1);
+        registry.freezeSet(registry.currentEpoch() + 1);
+        vm.roll(registry.unlocksAt(1));
+        slasher.release(1);
+        // One of four: three quarters are gone.
+        equal(slasher.credit(owner(1)), 8 ether);
+    }
+
+    function test_forcedFeesGoToThePool() public {
+        vm.deal(address(this), 1 ether);
+        uint256 fee = forced.fee(21_000);
+        forced.enqueue{value: fee}(hex"02", 21_000);
+        forced.collect();
+        equal(slasher.pool(), fee);
+    }
+}
