@@ -3,7 +3,10 @@
 use super::{domain, network, origin, set};
 use alloy_primitives::{B256, keccak256};
 use rota_consensus::{Keys, Observe};
-use rota_node::sequencer::{Sequencer, Setup};
+use rota_node::{
+    sequencer::{Sequencer, Setup},
+    settle::L1News,
+};
 use rota_p2p::{Config, Ctx, Identity, Limits, PeerEntry};
 use rota_preconf::{Rules, Schedule};
 use rota_store::{AppendLog, DataDir, Intent, SignGuard};
