@@ -20,8 +20,8 @@ use malachite_types::{
 };
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    CommitCertificate, Domain, Encode, Header, PolkaCertificate, SignedProposal, SignedTermInit,
-    ValidatorSet, VoteKey, wire::Message,
+    CommitCertificate, Domain, Encode, Header, PolkaCertificate, SignError, SignedProposal,
+    SignedTermInit, Signer, ValidatorSet, wire::Message,
 };
 use std::{
     convert::Infallible,
@@ -38,6 +38,9 @@ pub enum Fatal {
     /// This key signs elsewhere too, or its guard is not the newest. The operator's move.
     #[error("{0}")]
     Elsewhere(Box<crate::replica::Elsewhere>),
+    /// There is no signature: the signer does not answer, or holds it for a contradiction. The operator's move.
+    #[error(transparent)]
+    Signer(#[from] SignError),
     /// Malachite's core failed an internal check.
     #[error("consensus core failed: {0}")]
     Core(String),
@@ -85,7 +88,7 @@ pub(crate) struct Machine {
     epoch: u64,
     set: Arc<ValidatorSet>,
     domain: Arc<Domain>,
-    key: Option<Arc<VoteKey>>,
+    key: Option<Arc<dyn Signer>>,
     replaying: bool,
 }
 
@@ -94,7 +97,7 @@ pub(crate) struct Setup {
     pub(crate) me: Option<u16>,
     pub(crate) set: Arc<ValidatorSet>,
     pub(crate) domain: Arc<Domain>,
-    pub(crate) key: Option<Arc<VoteKey>>,
+    pub(crate) key: Option<Arc<dyn Signer>>,
 }
 
 /// Heights and inputs per height that the core may buffer; we feed it the current height only.
@@ -245,6 +248,7 @@ impl Machine {
             guard,
             out,
             refused: &mut refused,
+            unsigned: None,
         };
         let state = &mut self.state;
         #[expect(
@@ -260,6 +264,11 @@ impl Machine {
             );
             done
         }));
+        let unsigned = hands.unsigned.take();
+        if let Some(error) = unsigned {
+            out.truncate(from);
+            return Err(Fatal::Signer(error));
+        }
         if let Some(refused) = refused {
             out.truncate(from);
             return Err(Fatal::Guard(refused));

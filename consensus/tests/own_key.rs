@@ -56,7 +56,7 @@ fn replica(guard: &Watermarks, listen_ms: u64) -> Replica {
     let mut context = HeightContext::genesis(&rules, B256::repeat_byte(0x47));
     context.height = HEIGHT;
     let (seq, vote) = keys(ME);
-    let keys = Keys { index: ME, seq: Arc::new(seq), vote: Arc::new(vote) };
+    let keys = Keys::local(ME, seq, vote);
     let mut guard = guard.clone();
     guard.restarted();
     let restored = Restored { context, guard, wal: Vec::new(), frames: Vec::new(), listen_ms };

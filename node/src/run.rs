@@ -82,7 +82,7 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let setup = Setup {
         dir,
         voter: sequencer.vote.address(),
-        keys: ReplicaKeys { index, seq: Arc::new(sequencer.seq), vote: Arc::new(sequencer.vote) },
+        keys: ReplicaKeys::local(index, sequencer.seq, sequencer.vote),
         set: Arc::clone(&set),
         rules: Arc::clone(&rules),
         genesis: network.genesis_head()?,

@@ -7,7 +7,8 @@
 use crate::{Chain, Frame, Rules};
 use alloy_primitives::B256;
 use rota_types::{
-    Env, Flags, FrameBody, FrameHeader, MAX_ORIGIN_STEP, Millis, SeqKey, SignedFrame, Term, Tx,
+    Env, Flags, FrameBody, FrameHeader, MAX_ORIGIN_STEP, Millis, SeqKey, SeqSignature, SignError,
+    SignedFrame, Term, Tx,
 };
 use std::sync::Arc;
 
@@ -101,8 +102,7 @@ impl FrameBuilder {
         &self.pacing
     }
 
-    /// Builds and signs the next frame on `chain`, which must be in this builder's stream.
-    /// `origin` is the environment to open a height with; its second is set here.
+    /// Builds and signs the next frame with a key that is here.
     pub fn build(
         &mut self,
         chain: &Chain,
@@ -110,9 +110,22 @@ impl FrameBuilder {
         key: &SeqKey,
         rules: &Rules,
     ) -> Option<Frame> {
+        let sign = |header: &FrameHeader| Ok(key.sign(&header.hash(&rules.domain)));
+        self.build_with(chain, cut, rules, sign).ok().flatten()
+    }
+
+    /// Builds the next frame on `chain`, which must be in this builder's stream, and has it signed.
+    /// `origin` is the environment to open a height with; its second is set here.
+    pub fn build_with(
+        &mut self,
+        chain: &Chain,
+        cut: &FrameCut<'_>,
+        rules: &Rules,
+        sign: impl FnOnce(&FrameHeader) -> Result<SeqSignature, SignError>,
+    ) -> Result<Option<Frame>, SignError> {
         let stream = chain.stream();
         if stream.term != self.term || stream.leader != self.leader {
-            return None;
+            return Ok(None);
         }
         let context = chain.context();
         let timestamp_ms = cut.now.max(chain.tip().timestamp_ms);
@@ -136,11 +149,14 @@ impl FrameBuilder {
             env,
             close,
         };
-        let header = self.header(chain, cut, timestamp_ms, flags, &body)?;
-        let signed = SignedFrame::sign(header, body, key, &rules.domain);
+        let Some(header) = self.header(chain, cut, timestamp_ms, flags, &body) else {
+            return Ok(None);
+        };
+        let signature = sign(&header)?;
+        let signed = SignedFrame { header, signature, body };
         let hash = signed.header.hash(&rules.domain);
         self.pacing.cut(cut.now, cut.txs.len(), cut.close);
-        Some(Frame::own(signed, hash, cut.txs.to_vec()))
+        Ok(Some(Frame::own(signed, hash, cut.txs.to_vec())))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what one frame header is made of")]

@@ -29,7 +29,7 @@ impl Leader {
         let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
         let index = rules.schedule.leader(context.cursor, 0);
         let (seq, vote) = make::keys(index);
-        let keys = Keys { index, seq: Arc::new(seq), vote: Arc::new(vote) };
+        let keys = Keys::local(index, seq, vote);
         let restored = Restored {
             context,
             guard: Watermarks::default(),

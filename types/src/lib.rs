@@ -30,6 +30,7 @@ mod receipt;
 mod secp;
 mod set;
 mod signed;
+mod signer;
 mod stage;
 mod term;
 #[cfg(feature = "native")]
@@ -75,6 +76,7 @@ pub use receipt::{
 };
 pub use set::{Validator, ValidatorSet};
 pub use signed::Signed;
+pub use signer::{LocalSigner, SeqMessage, SignError, Signer, VoteMessage};
 pub use stage::Stage;
 pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
 #[cfg(feature = "native")]

@@ -13,7 +13,9 @@ use alloy_primitives::B256;
 use malachite_core::{ConsensusMsg, Effect, LivenessMsg, Resumable, Resume, SignedConsensusMsg};
 use malachite_types::{self as mal, CertificateError, SignedMessage};
 use rota_store::{Intent, Watermarks};
-use rota_types::{Domain, ValidatorSet, VoteKey, recover_vote, wire::Message};
+use rota_types::{
+    Domain, SignError, Signer, ValidatorSet, VoteMessage, recover_vote, wire::Message,
+};
 
 /// Answers the core's effects. Signing and verifying happen here, everything else is passed on.
 pub(super) struct Hands<'a> {
@@ -21,13 +23,15 @@ pub(super) struct Hands<'a> {
     pub(super) epoch: u64,
     pub(super) set: &'a ValidatorSet,
     pub(super) domain: &'a Domain,
-    pub(super) key: Option<&'a VoteKey>,
+    pub(super) key: Option<&'a dyn Signer>,
     pub(super) replaying: bool,
     /// Signatures made in this step.
     pub(super) made: Vec<Sig>,
     pub(super) guard: &'a mut Watermarks,
     pub(super) out: &'a mut Vec<Act>,
     pub(super) refused: &'a mut Option<rota_store::Refused>,
+    /// Why the signer gave no signature.
+    pub(super) unsigned: Option<SignError>,
 }
 
 impl Hands<'_> {
@@ -134,7 +138,7 @@ impl Hands<'_> {
             kind: vote.kind,
             value_id: vote.value_id,
         };
-        self.sign(intent, vote.digest(self.domain))
+        self.sign(intent, &VoteMessage::Vote(vote))
     }
 
     fn sign_proposal(&mut self, p: &Prop) -> Sig {
@@ -142,19 +146,26 @@ impl Hands<'_> {
         let digest = proposal.digest(self.domain);
         let intent =
             Intent::Proposal { height: proposal.height, round: proposal.round, value_id: digest };
-        self.sign(intent, digest)
+        self.sign(intent, &VoteMessage::Proposal(proposal))
     }
 
     /// Signs after the guard agreed. A refusal stops the machine; the blank signature never leaves it.
-    fn sign(&mut self, intent: Intent, digest: B256) -> Sig {
+    fn sign(&mut self, intent: Intent, what: &VoteMessage) -> Sig {
         match (self.guard.check_and_record(&intent), self.key) {
             (Ok(new), Some(key)) => {
                 if new {
                     self.out.push(Act::Guard(intent));
                 }
-                let signature = Sig(key.sign(&digest));
-                self.made.push(signature);
-                signature
+                match key.sign_vote(what, self.domain) {
+                    Ok(signature) => {
+                        self.made.push(Sig(signature));
+                        Sig(signature)
+                    }
+                    Err(error) => {
+                        self.unsigned.get_or_insert(error);
+                        Sig([0; 65])
+                    }
+                }
             }
             (Ok(_), None) => Sig([0; 65]),
             (Err(refused), _) => {

@@ -1,9 +1,10 @@
 //! Giving acks and counting them (`docs/protocol.md`, rules A1-A6).
 
 use super::{Output, Replica, To, later::ROUNDS_AHEAD};
+use crate::machine::Fatal;
 use rota_preconf::{AckVerdict, Frame, Mutation};
 use rota_store::Intent;
-use rota_types::{Ack, Flags, Millis, SignedAck, VoteKind, wire::Message};
+use rota_types::{Ack, Flags, Millis, SeqMessage, SignError, SignedAck, VoteKind, wire::Message};
 
 /// Positions above the tip for which acks are counted.
 const FAR: u64 = 4_096;
@@ -51,11 +52,13 @@ impl Replica {
     }
 
     /// Acks the newest frame that the rules let this replica ack.
-    pub(super) fn give_ack(&mut self, out: &mut Vec<Output>) {
-        let Some(keys) = self.keys.clone().filter(|_| self.machine.votes()) else { return };
-        let Some((g, frame_hash)) = self.ackable() else { return };
+    pub(super) fn give_ack(&mut self, out: &mut Vec<Output>) -> Result<(), Fatal> {
+        let Some(keys) = self.keys.clone().filter(|_| self.machine.votes()) else {
+            return Ok(());
+        };
+        let Some((g, frame_hash)) = self.ackable() else { return Ok(()) };
         if (self.height, self.round, g) <= self.acked {
-            return;
+            return Ok(());
         }
         let (height, round) = (self.height, self.round);
         let intent = Intent::Ack { height, round, g, hash: frame_hash };
@@ -65,7 +68,7 @@ impl Replica {
             Err(refused) => {
                 tracing::debug!(%refused, "ack withheld");
                 self.acked = (height, round, g);
-                return;
+                return Ok(());
             }
         }
         self.acked = (height, round, g);
@@ -73,8 +76,18 @@ impl Replica {
         let init_hash = self.open.accepted.unwrap_or_default();
         let epoch = self.set.epoch();
         let ack = Ack { epoch, height, round, signer: keys.index, g, frame_hash, init_hash };
-        let message = Message::Ack(SignedAck::sign(ack, &keys.seq, &self.rules.domain));
+        let signature =
+            match keys.signer.sign_seq(&SeqMessage::Ack(ack.clone()), &self.rules.domain) {
+                // A signer that started anew does not know what was acked in this round.
+                Err(SignError::Refused(why)) => {
+                    tracing::warn!(why, "ack withheld by the signer");
+                    return Ok(());
+                }
+                other => other?,
+            };
+        let message = Message::Ack(SignedAck { ack, signature });
         out.push(Output::Send { to: To::All, message, durable: true });
+        Ok(())
     }
 
     /// The newest ack point that is allowed now.

@@ -237,7 +237,7 @@ impl Replica {
                 me: Some(keys.index),
                 set: Arc::clone(&self.set),
                 domain: Arc::new(self.rules.domain.clone()),
-                key: Some(Arc::clone(&keys.vote)),
+                key: Some(Arc::clone(&keys.signer)),
             },
         );
         true

@@ -4,9 +4,12 @@
 //! before the first frame); a round change or a restart ends it for good.
 
 use super::{Batch, Output, Replica, To};
-use rota_preconf::{Cut, FrameBuilder, FrameCut, Mutation};
+use crate::machine::Fatal;
+use rota_preconf::{Cut, Frame, FrameBuilder, FrameCut, Mutation};
 use rota_store::Intent;
-use rota_types::{MAX_BODY_BYTES, MAX_FRAME_TXS, Millis, Term, wire::Message};
+use rota_types::{
+    FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS, Millis, SeqMessage, SignError, Term, wire::Message,
+};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -108,7 +111,7 @@ impl Replica {
         // Within a round above 0 nothing of it may be cut: it goes on when the height is decided.
         let paused = self.lead.paused.is_some_and(|height| height >= self.height);
         let ours = self.index().filter(|i| *i == stream.leader && self.round == 0 && !paused);
-        let Some(index) = ours else { return };
+        let Some(index) = ours.filter(|_| self.lead.refused != Some(stream.term)) else { return };
         if last.is_some() && self.lead.signed == last && self.lead.builder.is_none() {
             self.lead.builder = Some(FrameBuilder::new(stream.term, index, now));
             out.push(Output::Leading(true));
@@ -191,16 +194,18 @@ impl Replica {
     }
 
     /// Cuts what is due.
-    pub(super) fn cut(&mut self, now: Millis, out: &mut Vec<Output>) {
+    pub(super) fn cut(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
         self.drop_stale_lead(out);
-        let Some(keys) = self.keys.clone() else { return };
+        let Some(keys) = self.keys.clone() else { return Ok(()) };
         let (may_frame, may_close) = self.may_cut();
         let unheard = self.unheard(now);
         if unheard && !self.lead.batch.is_empty() {
             out.push(Output::ReturnTxs(std::mem::take(&mut self.lead.batch)));
         }
         let origin = self.origins.next(self.chain.context());
-        let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), origin) else { return };
+        let (Some(builder), Some(origin)) = (self.lead.builder.as_mut(), origin) else {
+            return Ok(());
+        };
         let ready = !self.lead.batch.is_empty();
         let mut cut = builder.pacing().decide(now, ready, may_close, &self.rules);
         // A term opened by a round change closes at once: its height is late already.
@@ -216,27 +221,43 @@ impl Replica {
                 close: cut == Cut::Close,
                 origin: &origin,
             };
-            if let Some(frame) = builder.build(&self.chain, &frame_cut, &keys.seq, &self.rules) {
-                let frame = Arc::new(frame);
-                let header = &frame.signed.header;
-                self.lead.signed = Some((header.term, header.seq));
-                if header.tx_count > 0 {
-                    self.lead.unacked.get_or_insert(now);
-                    self.lead.promised = header.g;
+            let domain = &self.rules.domain;
+            let sign =
+                |h: &FrameHeader| keys.signer.sign_seq(&SeqMessage::Frame(h.clone()), domain);
+            let term = builder.term();
+            match builder.build_with(&self.chain, &frame_cut, &self.rules, sign) {
+                Ok(Some(frame)) => self.say_frame(now, Arc::new(frame), out),
+                Ok(None) => drop(self.lead.batch.splice(0..0, txs)),
+                // The signer does not know what was signed in this term: nothing more of it is.
+                Err(SignError::Refused(why)) => {
+                    tracing::warn!(why, "not leading on: the signer refused");
+                    drop(self.lead.batch.splice(0..0, txs));
+                    self.lead.refused = Some(term);
+                    self.stop_leading(out);
                 }
-                let message = Message::Frame((*frame.signed).clone());
-                self.timers.heard(now);
-                self.pool.insert(frame);
-                // Executed and shown here first: sending wakes as many threads as there are peers.
-                self.extend(now, true, out);
-                out.push(Output::Send { to: To::Others, message, durable: false });
-            } else {
-                self.lead.batch.splice(0..0, txs);
+                Err(error) => return Err(error.into()),
             }
         }
         if !unheard {
             self.take_more(now, out);
         }
+        Ok(())
+    }
+
+    /// Shows and sends a frame that this replica signed.
+    fn say_frame(&mut self, now: Millis, frame: Arc<Frame>, out: &mut Vec<Output>) {
+        let header = &frame.signed.header;
+        self.lead.signed = Some((header.term, header.seq));
+        if header.tx_count > 0 {
+            self.lead.unacked.get_or_insert(now);
+            self.lead.promised = header.g;
+        }
+        let message = Message::Frame((*frame.signed).clone());
+        self.timers.heard(now);
+        self.pool.insert(frame);
+        // Executed and shown here first: sending wakes as many threads as there are peers.
+        self.extend(now, true, out);
+        out.push(Output::Send { to: To::Others, message, durable: false });
     }
 
     /// Asks for transactions when the next frame could carry them.

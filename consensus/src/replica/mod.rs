@@ -29,7 +29,9 @@ use crate::machine::{Fatal, Machine, Setup};
 use alloy_primitives::B256;
 use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
 use rota_store::Watermarks;
-use rota_types::{Millis, SeqKey, Term, Tx, ValidatorSet, VoteKey, wire::Message};
+use rota_types::{
+    LocalSigner, Millis, SeqKey, Signer, Term, Tx, ValidatorSet, VoteKey, wire::Message,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -41,10 +43,16 @@ use timers::Timers;
 pub struct Keys {
     /// Index in the set.
     pub index: u16,
-    /// Frames, acks, term openings.
-    pub seq: Arc<SeqKey>,
-    /// Votes, Status.
-    pub vote: Arc<VoteKey>,
+    /// Who signs: this process, or another one.
+    pub signer: Arc<dyn Signer>,
+}
+
+impl Keys {
+    /// Keys that are in this process.
+    #[must_use]
+    pub fn local(index: u16, seq: SeqKey, vote: VoteKey) -> Self {
+        Self { index, signer: Arc::new(LocalSigner { seq, vote }) }
+    }
 }
 
 /// What a replica starts from.
@@ -134,7 +142,7 @@ impl Replica {
                 me: voter.map(|k| k.index),
                 set: Arc::clone(&set),
                 domain,
-                key: voter.map(|k| Arc::clone(&k.vote)),
+                key: voter.map(|k| Arc::clone(&k.signer)),
             },
         );
         let sync = sync::Sync::new(&set);
@@ -302,9 +310,9 @@ impl Replica {
         if self.listen.held() {
             return Ok(());
         }
-        self.cut(now, out);
+        self.cut(now, out)?;
         self.settle(now, out)?;
-        self.give_ack(out);
+        self.give_ack(out)?;
         self.tally(now, out);
         Ok(())
     }

@@ -8,7 +8,8 @@ use alloy_primitives::B256;
 use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Stream, make_init};
 use rota_store::Intent;
 use rota_types::{
-    Flags, Justification, Millis, SignedStatus, SignedTermInit, Status, Term, wire::Message,
+    Flags, Justification, Millis, SeqMessage, SignError, SignedStatus, SignedTermInit, Status,
+    Term, VoteMessage, wire::Message,
 };
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ impl Replica {
         self.open.init = None;
         self.open.inits.clear();
         self.open.need_value = None;
-        self.report(out);
+        self.report(out)?;
         self.accept_again(now, round, out);
         for (from, message) in self.open.later.take(round) {
             match message {
@@ -65,13 +66,13 @@ impl Replica {
     }
 
     /// Signs and sends the one Status of this height and round.
-    fn report(&mut self, out: &mut Vec<Output>) {
+    fn report(&mut self, out: &mut Vec<Output>) -> Result<(), Fatal> {
         let able = self.machine.votes() && !self.open.mute;
-        let Some(keys) = self.keys.clone().filter(|_| able) else { return };
+        let Some(keys) = self.keys.clone().filter(|_| able) else { return Ok(()) };
         if let Some(signed) = self.open.logged.statuses.get(&self.round).cloned() {
             let digest = signed.status.digest(&self.rules.domain);
             self.say_status(signed, digest, out);
-            return;
+            return Ok(());
         }
         let (best_round, best_ref, tip) = self.reported();
         let status = Status {
@@ -90,17 +91,26 @@ impl Replica {
                 round = self.round,
                 "what was acked or prevoted is not on the chain: no report"
             );
-            return;
+            return Ok(());
         }
         let digest = status.digest(&self.rules.domain);
         let intent = Intent::Status { height: self.height, round: self.round, digest };
         if let Err(refused) = self.guard.check(&intent) {
             tracing::info!(%refused, "status withheld");
-            return;
+            return Ok(());
         }
-        let signed = SignedStatus::sign(status, &keys.vote, &self.rules.domain);
+        let message = VoteMessage::Status(status.clone());
+        let signature = match keys.signer.sign_vote(&message, &self.rules.domain) {
+            Err(SignError::Refused(why)) => {
+                tracing::warn!(why, "status withheld by the signer");
+                return Ok(());
+            }
+            other => other?,
+        };
+        let signed = SignedStatus { status, signature };
         out.push(Output::Wal(wal::reported(&signed)));
         self.say_status(signed, digest, out);
+        Ok(())
     }
 
     /// Whether a report has the newest frame that was acked and every value that was prevoted at this height:
@@ -213,7 +223,16 @@ impl Replica {
                 return Ok(false);
             }
         }
-        let signed = Arc::new(SignedTermInit::sign(init, reports, &keys.seq, &self.rules.domain));
+        let message = SeqMessage::Init(init.clone());
+        let signature = match keys.signer.sign_seq(&message, &self.rules.domain) {
+            Err(SignError::Refused(why)) => {
+                tracing::warn!(why, "term not opened: the signer refused");
+                self.open.need_value = None;
+                return Ok(false);
+            }
+            other => other?,
+        };
+        let signed = Arc::new(SignedTermInit { init, signature, reports });
         let message = Message::TermInit((*signed).clone());
         self.accept_init(now, signed, init_hash, out);
         out.push(Output::Send { to: To::Others, message, durable: true });

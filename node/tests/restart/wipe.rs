@@ -74,11 +74,7 @@ impl Town {
         let setup = Setup {
             dir: DataDir::open(self.dir(i))?,
             voter: vote.address(),
-            keys: Keys {
-                index: i,
-                seq: Arc::new(SeqKey::from_seed(&secret("seq", i))),
-                vote: Arc::new(vote),
-            },
+            keys: Keys::local(i, SeqKey::from_seed(&secret("seq", i)), vote),
             set: Arc::clone(&self.set),
             rules: Arc::clone(&self.rules),
             genesis: network().genesis_head().unwrap(),

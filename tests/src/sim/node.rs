@@ -131,7 +131,7 @@ impl SimNode {
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
         let (seq, vote) = make::keys(self.index);
-        let keys = Keys { index: self.index, seq: Arc::new(seq), vote: Arc::new(vote) };
+        let keys = Keys::local(self.index, seq, vote);
         if self.restarts > 0 && self.disk.guard.newest().is_none() && self.disk.context.height > 1 {
             let windows = u64::from(rules.params.window_heights) * 2;
             self.silent_until = self.disk.context.height + windows;

@@ -23,7 +23,7 @@ impl Puppet {
             |r| r.chain().base().clone(),
         );
         let (seq, vote) = crate::make::keys(cx.me);
-        let keys = Keys { index: cx.me, seq: Arc::new(seq), vote: Arc::new(vote) };
+        let keys = Keys::local(cx.me, seq, vote);
         let restored = Restored {
             context,
             guard: rota_store::Watermarks::default(),
