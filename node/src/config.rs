@@ -85,6 +85,8 @@ pub struct Config {
     pub web: WebConfig,
     /// Posting to L1.
     pub batch: BatchConfig,
+    /// Preconfirmations.
+    pub preconf: PreconfConfig,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -153,6 +155,14 @@ pub struct BatchConfig {
     pub interval: Dur,
 }
 
+/// Preconfirmations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PreconfConfig {
+    /// What an insured amount costs here, in 1/10,000 of it, paid by the tip; 0 for nothing.
+    pub premium_bps: u16,
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -176,6 +186,7 @@ impl Default for Config {
             rpc: RpcSettings::default(),
             web: WebConfig::default(),
             batch: BatchConfig::default(),
+            preconf: PreconfConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -229,6 +240,12 @@ impl Default for WebConfig {
 impl Default for BatchConfig {
     fn default() -> Self {
         Self { post: true, interval: Dur::from_millis(12_000) }
+    }
+}
+
+impl Default for PreconfConfig {
+    fn default() -> Self {
+        Self { premium_bps: 5 }
     }
 }
 
@@ -289,6 +306,7 @@ impl Config {
             max_sync_timeout_ms: self.rpc.max_sync_timeout.as_millis(),
             max_connections: self.rpc.max_connections,
             cors: self.rpc.cors.clone(),
+            premium_bps: self.preconf.premium_bps,
             ..crate::rpc::RpcConfig::default()
         }
     }

@@ -4,17 +4,17 @@
 //! Queues: `frames` and `bundles`, bounded, policy wait (the peer's lane is not read meanwhile).
 //! Invariant: nothing unverified reaches the replica as a `Frame`; whoever sends garbage is scored.
 
-use crate::{
-    engine::{Facts, ReplicaInput},
-    slash::Tape,
-    submit::Submitter,
-};
+mod bundles;
+
+pub use bundles::{Bundle, forward, take_bundles};
+
+use crate::{engine::ReplicaInput, slash::Tape};
 use alloy_primitives::{B256, Bytes, keccak256};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use rota_consensus::Synced;
-use rota_p2p::{Busy, Handle, Incoming, Network, Peer, PeerFault, Sink, Target};
+use rota_p2p::{Busy, Handle, Incoming, Peer, PeerFault, Sink, Target};
 use rota_preconf::{Frame, InvalidFrame, Rules};
 use rota_store::Blocks;
 use rota_types::{
@@ -23,7 +23,7 @@ use rota_types::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -105,7 +105,7 @@ pub struct Doors {
     /// To the verifier.
     pub frames: Sender<RawFrame>,
     /// To the submitter.
-    pub bundles: Sender<Vec<Bytes>>,
+    pub bundles: Sender<Bundle>,
     /// To the replica.
     pub replica: Sender<ReplicaInput>,
     /// What members signed, besides frames, which come here once they are verified.
@@ -144,8 +144,12 @@ impl Doors {
                 Err(TrySendError::Full((frame, _))) => Err(busy(Box::new(Message::Frame(*frame)))),
                 _ => Ok(()),
             },
-            Message::Txs(txs) => match self.bundles.try_send(txs) {
-                Err(TrySendError::Full(txs)) => Err(busy(Box::new(Message::Txs(txs)))),
+            Message::Txs(txs) => match self.bundles.try_send(Bundle::Plain(txs)) {
+                Err(TrySendError::Full(bundle)) => Err(busy(Box::new(bundle.message()))),
+                _ => Ok(()),
+            },
+            Message::InsuredTxs(txs) => match self.bundles.try_send(Bundle::Insured(txs)) {
+                Err(TrySendError::Full(bundle)) => Err(busy(Box::new(bundle.message()))),
                 _ => Ok(()),
             },
             other => {
@@ -199,50 +203,6 @@ pub fn verify_frames(
 #[must_use]
 pub fn validator(p2p: &Handle, index: u16) -> Option<Peer> {
     p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(index))
-}
-
-/// Takes forwarded bundles until their queue closes.
-pub fn take_bundles(bundles: &Receiver<Vec<Bytes>>, submitter: &Submitter, verifier: &Verifier) {
-    let chain_id = verifier.rules.domain.l2_chain_id;
-    for raws in bundles {
-        let txs: Vec<Arc<Tx>> = raws
-            .par_iter()
-            .filter_map(|raw| Tx::decode(raw, chain_id).ok())
-            .map(Arc::new)
-            .collect();
-        for tx in txs {
-            verifier.cache.put(&tx);
-            if let Err(error) = submitter.submit(&tx) {
-                tracing::debug!(tx = %tx.hash, %error, "forwarded transaction not taken");
-            }
-        }
-    }
-}
-
-/// Sends what was submitted here to the leader and to who follows it, in bundles.
-pub fn forward(raws: &Receiver<Bytes>, p2p: &Handle, facts: &Facts, me: u16) {
-    const BYTES: usize = 256 * 1024;
-    const COUNT: usize = 512;
-    while let Ok(first) = raws.recv() {
-        let mut bytes = first.len();
-        let mut bundle = vec![first];
-        while bundle.len() < COUNT && bytes < BYTES {
-            let Ok(next) = raws.try_recv() else { break };
-            bytes = bytes.saturating_add(next.len());
-            bundle.push(next);
-        }
-        let leader = facts.leader.load(Ordering::Relaxed);
-        let next = facts.next_leader.load(Ordering::Relaxed);
-        let message = Message::Txs(bundle);
-        for to in if leader == next { vec![leader] } else { vec![leader, next] } {
-            if to == me {
-                continue;
-            }
-            if let Err(error) = p2p.send(to, &message) {
-                tracing::debug!(to, %error, "transactions not forwarded");
-            }
-        }
-    }
 }
 
 /// Answers peers: frames from the replica, heights from the database.

@@ -18,7 +18,7 @@ use crate::{
     web::{Check, Severity, Web, bind, serve_on},
 };
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
@@ -298,11 +298,11 @@ fn second_hand(running: &Sequencer, stop: &CancellationToken) {
 }
 
 /// What has waited here for so long is sent on again: its bundle may have been lost with a leader.
-fn forward_again(submitter: &Submitter, forward: &Sender<Bytes>, age_ms: u64) {
+fn forward_again(submitter: &Submitter, forward: &Sender<Arc<rota_types::Tx>>, age_ms: u64) {
     const MOST: usize = 512;
     let waiting = submitter.intake().waiting_since(now_ms().saturating_sub(age_ms), MOST);
     for tx in waiting {
-        if forward.try_send(tx.raw.clone()).is_err() {
+        if forward.try_send(tx).is_err() {
             return;
         }
     }

@@ -13,6 +13,7 @@ mod error;
 mod fees;
 mod filters;
 mod info;
+mod insurance;
 mod logs;
 mod min_stage;
 mod preconf;
@@ -60,6 +61,8 @@ pub struct RpcConfig {
     pub max_logs: usize,
     /// Tip that wallets are told to give, wei.
     pub suggested_tip: u128,
+    /// What an insured amount costs here, in 1/10,000 of it.
+    pub premium_bps: u16,
     /// Filters kept; policy when full: refuse.
     pub max_filters: usize,
     /// A filter that nobody asks is dropped after this, ms.
@@ -88,6 +91,7 @@ impl Default for RpcConfig {
             max_log_blocks: 10_000,
             max_logs: 20_000,
             suggested_tip: 1_000_000,
+            premium_bps: 5,
             max_filters: 1_024,
             filter_expiry_ms: 300_000,
             max_batch: 100,
@@ -154,6 +158,7 @@ pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodErr
     filters::register(&mut module)?;
     send::register(&mut module)?;
     preconf::register(&mut module)?;
+    insurance::register(&mut module)?;
     subscribe::register(&mut module)?;
     Ok(module.into())
 }

@@ -87,6 +87,7 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         rules: Arc::clone(&rules),
         genesis: network.genesis_head()?,
         p2p: p2p(&config, keys.identity, &set, &rules.domain)?,
+        premium_bps: config.preconf.premium_bps,
     };
     let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));

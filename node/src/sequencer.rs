@@ -20,7 +20,6 @@ use crate::{
     submit::{SubmitError, Submitter},
     view::{View, ViewConfig},
 };
-use alloy_primitives::Bytes;
 use crossbeam_channel::{Sender, bounded};
 use recover::{Recovered, replay_heights};
 use rota_consensus::{Keys, Replica};
@@ -48,6 +47,8 @@ pub struct Setup {
     pub genesis: Head,
     /// Network settings; its context and set are filled in by the caller.
     pub p2p: rota_p2p::Config,
+    /// Tip wanted for insured amounts, in 1/10,000 of them.
+    pub premium_bps: u16,
 }
 
 impl std::fmt::Debug for Setup {
@@ -73,7 +74,7 @@ pub struct Sequencer {
     /// The queues between its threads; their depth is for metrics.
     pub queues: Queues,
     /// To the leader and to who follows it.
-    pub forward: Sender<Bytes>,
+    pub forward: Sender<Arc<Tx>>,
     ended: mpsc::Receiver<Ended>,
     threads: Vec<JoinHandle<()>>,
     _dir: DataDir,
@@ -92,11 +93,11 @@ impl Sequencer {
     /// Us: damaged files, an address that is taken, a thread that cannot start.
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
         let recovered = Recovered::open(&setup)?;
-        let Setup { dir, keys, set, rules, genesis, p2p, .. } = setup;
+        let Setup { dir, keys, set, rules, genesis, p2p, premium_bps, .. } = setup;
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
         let (wake, woken) = bounded(1);
-        let intake = Intake::new(IntakeConfig::default());
+        let intake = Intake::new(IntakeConfig { premium_bps, ..IntakeConfig::default() });
         let submitter = Arc::new(Submitter::new(Arc::clone(&view), intake, wake, Arc::new(now_ms)));
         let mut chain = chain_thread(&recovered, &view, &submitter);
         let settled = replay_heights(&mut chain, &recovered.chain)?;
@@ -242,12 +243,12 @@ fn chain_thread(
 fn door(
     submitter: Arc<Submitter>,
     cache: Arc<TxCache>,
-    forward: Sender<Bytes>,
+    forward: Sender<Arc<Tx>>,
 ) -> crate::rpc::Submit {
     Arc::new(move |tx: &Arc<Tx>| -> Result<Admitted, SubmitError> {
         let admitted = submitter.submit(tx)?;
         cache.put(tx);
-        if forward.try_send(tx.raw.clone()).is_err() {
+        if forward.try_send(Arc::clone(tx)).is_err() {
             tracing::warn!(tx = %tx.hash, "too many transactions to forward; it waits here");
         }
         Ok(admitted)

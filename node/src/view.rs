@@ -12,6 +12,7 @@ mod evict;
 mod follow;
 mod heads;
 mod inner;
+mod insured;
 mod promise;
 mod reader;
 mod records;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use archive::{Archive, TxLocation};
 pub use follow::{CannotFollow, Cursor, Retraction, Step};
+pub use insured::{NoFork, Reverted};
 pub use promise::NoPromise;
 pub use reader::{At, InBlock, PendingAccount, TxView};
 pub use records::{
@@ -77,6 +79,7 @@ pub struct View {
     stream: Stream,
     waiters: Arc<Waiters>,
     archive: RwLock<Option<Arc<dyn Archive>>>,
+    room: RwLock<Option<rota_preconf::Room>>,
 }
 
 impl std::fmt::Debug for View {
@@ -92,7 +95,14 @@ impl View {
         let inner = Inner::new(BlockView::genesis(genesis));
         let stream = Stream::new(config.stream_capacity);
         let waiters = Arc::new(Waiters::default());
-        Self { config, inner: RwLock::new(inner), stream, waiters, archive: RwLock::new(None) }
+        Self {
+            config,
+            inner: RwLock::new(inner),
+            stream,
+            waiters,
+            archive: RwLock::new(None),
+            room: RwLock::new(None),
+        }
     }
 
     /// Where to look for what is no longer in memory.

@@ -13,7 +13,7 @@ pub struct Frame {
     pub signed: Arc<SignedFrame>,
     /// Its hash.
     pub hash: B256,
-    /// Its transactions, senders recovered.
+    /// Its transactions, senders recovered, with the amounts that the frame insures.
     pub txs: Vec<Arc<Tx>>,
 }
 
@@ -72,7 +72,7 @@ impl Frame {
                         .map_err(|error| InvalidFrame::Tx { index, error })?,
                 ),
             };
-            txs.push(tx);
+            txs.push(tx.insuring(signed.body.insured.get(index).copied().unwrap_or(0)));
         }
         Ok(Self { signed: Arc::new(signed), hash, txs })
     }

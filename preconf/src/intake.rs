@@ -18,7 +18,7 @@ pub use reject::Reject;
 pub use shapes::{Admitted, IntakeConfig, IntakeGauges, Place, SenderState, TakeLimits};
 
 use alloy_primitives::{Address, B256, U256};
-use order::{Cheapest, Rank};
+use order::{Cheapest, Heads, Rank};
 use rota_types::{Millis, Tx};
 use sender::{Entry, Move, Sender};
 use std::{
@@ -34,12 +34,13 @@ const MAX_MISFITS: usize = 64;
 pub struct Intake {
     config: IntakeConfig,
     senders: BTreeMap<Address, Sender>,
-    heads: BTreeSet<Rank>,
+    heads: Heads,
     gapped: BTreeSet<Cheapest>,
     ages: BTreeMap<u64, (Address, u64)>,
     arrivals: u64,
     in_flight: usize,
     bytes: usize,
+    insurable: u128,
 }
 
 impl Intake {
@@ -49,12 +50,13 @@ impl Intake {
         Self {
             config,
             senders: BTreeMap::new(),
-            heads: BTreeSet::new(),
+            heads: Heads::default(),
             gapped: BTreeSet::new(),
             ages: BTreeMap::new(),
             arrivals: 0,
             in_flight: 0,
             bytes: 0,
+            insurable: u128::MAX,
         }
     }
 
@@ -82,19 +84,27 @@ impl Intake {
         result.map(|admitted| Admitted { evicted, ..admitted })
     }
 
+    /// From here on a transaction that wants more insured than this, wei, is refused.
+    pub const fn set_insurable(&mut self, most: u128) {
+        self.insurable = most;
+    }
+
     /// The next transactions to frame: highest tip first, then first come, each sender's in nonce order.
     /// They are in flight from now on.
     pub fn take(&mut self, limits: TakeLimits) -> Vec<Arc<Tx>> {
-        let (mut out, mut misfits) = (Vec::new(), Vec::new());
-        let TakeLimits { txs, mut bytes, mut gas } = limits;
-        while out.len() < txs && misfits.len() < MAX_MISFITS {
-            let Some(rank) = self.heads.pop_first() else { break };
+        let (mut out, mut misfits) = (Vec::new(), [Vec::<Rank>::new(), Vec::new()]);
+        let TakeLimits { txs, mut bytes, mut gas, mut insured } = limits;
+        while out.len() < txs {
+            let open = misfits.each_ref().map(|kind| kind.len() < MAX_MISFITS);
+            let Some(rank) = self.heads.pop(open[0], open[1]) else { break };
             let Some(sender) = self.senders.get_mut(&rank.sender) else { continue };
-            let fits = |tx: &Tx| tx.raw.len() <= bytes && tx.gas_limit() <= gas;
+            let fits =
+                |tx: &Tx| tx.raw.len() <= bytes && tx.gas_limit() <= gas && tx.insured <= insured;
             let Some(tx) = sender.take_head(fits) else {
-                misfits.push(rank);
+                misfits[usize::from(rank.insured)].push(rank);
                 continue;
             };
+            insured = insured.saturating_sub(tx.insured);
             bytes = bytes.saturating_sub(tx.raw.len());
             gas = gas.saturating_sub(tx.gas_limit());
             self.bytes = self.bytes.saturating_sub(tx.raw.len());
@@ -105,7 +115,7 @@ impl Intake {
             }
             out.push(tx);
         }
-        self.heads.extend(misfits);
+        misfits.into_iter().flatten().for_each(|rank| self.heads.insert(rank));
         out
     }
 
@@ -230,6 +240,9 @@ impl Intake {
         base_fee: u64,
         now: Millis,
     ) -> Result<Admitted, Reject> {
+        if tx.insured > self.insurable {
+            return Err(Reject::InsuredTooMuch { insured: tx.insured, most: self.insurable });
+        }
         sender.check(&tx, base_fee, &self.config)?;
         let entry = Entry::new(tx, base_fee, now, self.arrivals);
         let nonce = entry.tx.nonce();
@@ -240,7 +253,8 @@ impl Intake {
                 return Err(self.busy());
             }
         }
-        let replaced = self.unqueue(sender, nonce).map(|old| old.hash);
+        let hash = entry.tx.hash;
+        let replaced = self.unqueue(sender, nonce).map(|old| old.hash).filter(|old| *old != hash);
         self.arrival();
         self.keep(sender, entry);
         let gap = sender.gap_before(nonce);

@@ -12,6 +12,7 @@ mod carry;
 mod chain;
 mod context;
 mod frame;
+mod insured;
 mod intake;
 mod mutation;
 mod pool;
@@ -25,6 +26,7 @@ pub use carry::{BadInit, Select, StatusBook, check_signatures, make_init, select
 pub use chain::{BadFrame, Chain};
 pub use context::{HeightContext, Link, Rules, Stream};
 pub use frame::{Frame, InvalidFrame};
+pub use insured::{Insured, Room};
 pub use intake::{
     Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,
 };

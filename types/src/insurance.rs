@@ -28,7 +28,8 @@ pub const fn set_cap(total_gwei: u64) -> u128 {
 /// What is left of the set's insured total `l1_blocks` later, wei: in [`RELEASE_BLOCKS`] a whole cap is released.
 #[must_use]
 pub const fn drained(total: u128, cap: u128, l1_blocks: u64) -> u128 {
-    let released = cap.saturating_mul(l1_blocks as u128).wrapping_div(RELEASE_BLOCKS as u128);
+    const BLOCKS: u128 = RELEASE_BLOCKS as u128;
+    let released = cap.saturating_mul(l1_blocks as u128).wrapping_div(BLOCKS);
     total.saturating_sub(released)
 }
 

@@ -17,4 +17,4 @@ mod words;
 pub use check::{Anchor, Invalid, verify};
 pub use secured::{percent, secured_wei};
 pub use verdict::{Acked, Decided, Insured, Leader, Posted, Verdict};
-pub use words::{SLASHING, covered, lost_if, worth};
+pub use words::{SLASHING, covered, eth, lost_if, worth};

@@ -87,7 +87,8 @@ fn gwei(amount: u64) -> U256 {
 }
 
 /// Wei as ETH with six decimals at most, rounded down.
-fn eth(wei: U256) -> String {
+#[must_use]
+pub fn eth(wei: U256) -> String {
     let micro = wei.wrapping_div(U256::from(1_000_000_000_000u64));
     let million = U256::from(1_000_000u64);
     let (whole, rest) = (micro.wrapping_div(million), micro.wrapping_rem(million));

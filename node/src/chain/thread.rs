@@ -71,7 +71,7 @@ impl std::fmt::Debug for ChainThread {
 /// How long a frame waits for what L1 forces in, milliseconds.
 const L1_PATIENCE_MS: Millis = 600_000;
 /// A frame's worth of drafting.
-const LIMITS: TakeLimits = TakeLimits { txs: 1024, bytes: 192 * 1024, gas: 30_000_000 };
+const LIMITS: TakeLimits = TakeLimits { txs: 1024, bytes: 192 * 1024, gas: 30_000_000, insured: 0 };
 
 impl ChainThread {
     /// Runs until told to stop. `wake` says that the queue of transactions has grown.
@@ -108,6 +108,8 @@ impl ChainThread {
         match input {
             ChainInput::Accepted(frame, closed) => self.accept(&frame, closed)?,
             ChainInput::Rewound(g, reason) => {
+                // Not known before the next frame: nothing is insured until then.
+                self.view.set_room(None);
                 self.stack.rewind(g)?;
                 let now = (self.now)();
                 let lost = self.view.rewind(g, reason, now);
@@ -237,7 +239,8 @@ impl ChainThread {
                 if !intake.has_ready() {
                     return Ok(());
                 }
-                intake.take(LIMITS)
+                let insured = self.view.room().map_or(0, |room| room.free());
+                intake.take(TakeLimits { insured, ..LIMITS })
             };
             if txs.is_empty() {
                 return Ok(());

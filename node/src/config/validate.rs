@@ -27,6 +27,9 @@ impl Config {
         self.check_l1()?;
         self.check_p2p()?;
         self.check_servers()?;
+        if self.preconf.premium_bps > 10_000 {
+            return Err(("preconf.premium_bps", "must be at most 10000, the whole amount".into()));
+        }
         between("batch.interval", self.batch.interval, (100, 3_600_000))?;
         EnvFilter::try_new(&self.log.filter)
             .map_err(|e| ("log.filter", format!("{:?} is no filter: {e}", self.log.filter)))?;

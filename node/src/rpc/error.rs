@@ -24,6 +24,8 @@ pub(super) const PROMISE_PRUNED: i32 = 7004;
 pub(super) const NOT_ACCEPTING: i32 = 7005;
 pub(super) const STREAM_TOO_OLD: i32 = 7008;
 pub(super) const STREAM_DIVERGED: i32 = 7009;
+pub(super) const NOT_INSURABLE: i32 = 7010;
+pub(super) const NOT_REVERTED: i32 = 7011;
 pub(super) const HEIGHT_PRUNED: i32 = 7102;
 
 pub(super) fn plain(code: i32, message: impl Into<String>, hint: &str) -> ErrorObjectOwned {
@@ -119,6 +121,19 @@ fn refused(reject: &Reject) -> ErrorObjectOwned {
                 "maxPriorityFeePerGas": format!("{need_tip:#x}"),
                 "hint": "raise both fee cap and tip by a tenth, or use the next nonce"
             }),
+        ),
+        Reject::PremiumTooLow { need, .. } => with_data(
+            REFUSED,
+            message,
+            json!({
+                "premiumWei": need.to_string(),
+                "hint": "raise maxPriorityFeePerGas, so that tip times gas limit is at least premiumWei, or insure less"
+            }),
+        ),
+        Reject::InsuredTooMuch { most, .. } => with_data(
+            NOT_INSURABLE,
+            message,
+            json!({ "freeWei": most.to_string(), "hint": "insure less, or wait for decided or finalized" }),
         ),
         Reject::AlreadyKnown => {
             plain(ALREADY_KNOWN, message, "it is waiting; preconf_getTransactionStatus shows it")

@@ -1,7 +1,7 @@
 //! `preconf_*`: how far a transaction is, the promise as a file, and how well promises are kept.
 
 use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
-use crate::view::{Percentiles, ProblemKind, Promises, Stats, TxView};
+use crate::view::{FrameRecord, Percentiles, ProblemKind, Promises, Stats, TxView};
 use alloy_primitives::{Address, B256, Bytes, U64};
 use jsonrpsee::core::RegisterMethodError;
 use rota_types::{Decode, Millis, Receipt, ReceiptSet, Stage};
@@ -74,6 +74,9 @@ pub struct StatusJson {
     pub frame: Option<LedFrameJson>,
     /// Each stage reached, with what stands behind it.
     pub stages: Vec<StageJson>,
+    /// What is insured, or asked to be, wei; missing if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insured_wei: Option<String>,
     /// What comes next.
     pub next: Option<NextJson>,
     /// What went wrong.
@@ -205,6 +208,7 @@ impl Context {
                 moniker: self.info.moniker(&f.leader),
             }),
             stages: self.stages(&view),
+            insured_wei: insured_wei(&view),
             next: stage.and_then(|s| self.next(s)),
             problem: view.problem.map(|p| ProblemJson {
                 kind: p.kind,
@@ -372,6 +376,20 @@ pub(super) struct CertificateJson {
     header: Bytes,
     certificate: Bytes,
     at_ms: Millis,
+}
+
+/// What a frame insures of the transaction, or what it waits to have insured.
+fn insured_wei(view: &TxView) -> Option<String> {
+    let framed = |f: &FrameRecord, at: u32| {
+        let at = usize::try_from(at).ok()?;
+        f.txs.get(at).map(|t| t.tx.insured)
+    };
+    let amount = match &view.frame {
+        Some((frame, at)) => framed(frame, *at),
+        None if view.block.is_none() => Some(view.tx.insured),
+        None => None,
+    };
+    amount.filter(|wei| *wei > 0).map(|wei| wei.to_string())
 }
 
 /// The stage after this one.

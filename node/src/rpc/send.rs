@@ -8,7 +8,7 @@ use super::{
     error, shape,
 };
 use crate::{submit::SubmitError, view::TxView};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U256};
 use jsonrpsee::{core::RegisterMethodError, types::ErrorObjectOwned};
 use rota_preconf::{Place, Reject};
 use rota_types::{Receipt, Stage, Tx};
@@ -31,21 +31,23 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         shape::receipt(&found).ok_or_else(|| error::promise(crate::view::NoPromise::Unknown))
     })?;
     module.register_async_method("preconf_sendRawTransaction", |p, ctx, _| async move {
-        let mut args = Args::of(&p)?;
-        let raw: Bytes = args.need("raw transaction")?;
-        let options: SendOptions = args.maybe("options")?.unwrap_or_default();
-        let until = options.until.unwrap_or(Stage::Preconfirmed);
-        let timeout = ctx.timeout(options.timeout_ms.map(|c| c.0));
-        let tx = ctx.decode(&raw)?;
-        let found = ctx.send_and_wait(&tx, until, timeout).await.map_err(|e| e.staged(&tx))?;
-        Answer::Ok(SentJson {
-            transaction_hash: tx.hash,
-            stage: found.progress.stage.unwrap_or(Stage::Received),
-            receipt: shape::receipt(&found),
-            promise: ctx.view.promise(&tx.hash).ok(),
-        })
+        let (raw, options) = staged_params(&p)?;
+        ctx.send_staged(&raw, options).await
+    })?;
+    module.register_async_method("preconf_sendInsuredTransaction", |p, ctx, _| async move {
+        let (raw, options) = staged_params(&p)?;
+        if options.insured.is_none_or(|wei| wei.is_zero()) {
+            let hint = "give { insured } in wei; preconf_getCoverage says how much is free";
+            return Err(error::invalid("no insured amount", hint));
+        }
+        ctx.send_staged(&raw, options).await
     })?;
     Ok(())
+}
+
+fn staged_params(p: &jsonrpsee::types::Params<'_>) -> Answer<(Bytes, SendOptions)> {
+    let mut args = Args::of(p)?;
+    Ok((args.need("raw transaction")?, args.maybe("options")?.unwrap_or_default()))
 }
 
 #[derive(Default, Deserialize)]
@@ -53,6 +55,8 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
 struct SendOptions {
     until: Option<Stage>,
     timeout_ms: Option<Count>,
+    /// Wei; hex or decimal text.
+    insured: Option<U256>,
 }
 
 /// `preconf_sendRawTransaction`.
@@ -94,6 +98,21 @@ impl Context {
 
     fn decode(&self, raw: &Bytes) -> Answer<Arc<Tx>> {
         Tx::decode(raw, self.view.config().chain_id).map(Arc::new).map_err(|e| error::tx(&e))
+    }
+
+    async fn send_staged(&self, raw: &Bytes, options: SendOptions) -> Answer<SentJson> {
+        let tx = self.insured(self.decode(raw)?, options.insured.unwrap_or_default())?;
+        // Insurance counts from acked on, so that is what who asks for it waits for.
+        let usual = if tx.insured > 0 { Stage::Acked } else { Stage::Preconfirmed };
+        let until = options.until.unwrap_or(usual);
+        let timeout = self.timeout(options.timeout_ms.map(|c| c.0));
+        let found = self.send_and_wait(&tx, until, timeout).await.map_err(|e| e.staged(&tx))?;
+        Ok(SentJson {
+            transaction_hash: tx.hash,
+            stage: found.progress.stage.unwrap_or(Stage::Received),
+            receipt: shape::receipt(&found),
+            promise: self.view.promise(&tx.hash).ok(),
+        })
     }
 
     async fn send_and_wait(

@@ -8,10 +8,9 @@ use crate::{
     chain::ChainInput,
     disk::DiskInput,
     engine::ReplicaInput,
-    inbound::{self, Doors, RawFrame},
+    inbound::{self, Bundle, Doors, RawFrame},
     slash::Tape,
 };
-use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rota_store::Blocks;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ pub struct Queues {
     pub(super) chain: Sender<ChainInput>,
     pub(super) archive: Sender<ArchiveInput>,
     pub(super) frames: Sender<RawFrame>,
-    pub(super) bundles: Sender<Vec<Bytes>>,
+    pub(super) bundles: Sender<Bundle>,
     pub(super) tape: Arc<Tape>,
 }
 
@@ -35,7 +34,7 @@ pub(super) struct Outflow {
     pub(super) chain: Receiver<ChainInput>,
     pub(super) archive: Receiver<ArchiveInput>,
     pub(super) frames: Receiver<RawFrame>,
-    pub(super) bundles: Receiver<Vec<Bytes>>,
+    pub(super) bundles: Receiver<Bundle>,
 }
 
 impl Queues {

@@ -13,13 +13,13 @@ use crate::{
     slash::Tape,
     submit::Submitter,
 };
-use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use eyre::WrapErr;
 use rota_consensus::{Elsewhere, Fatal};
 use rota_execution::Head;
 use rota_p2p::Handle;
 use rota_store::{Blocks, Intent};
+use rota_types::Tx;
 use std::{sync::Arc, thread::JoinHandle};
 
 /// Transactions on their way to the leader; what does not fit waits in this node's own queue.
@@ -71,7 +71,7 @@ impl Threads {
         parts: Parts,
         queues: &Queues,
         from: Outflow,
-    ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Bytes>)> {
+    ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Arc<Tx>>)> {
         let Parts { disk, engine, entries, chain, woken, archived, .. } = parts;
         let Parts { verifier, submitter, facts, p2p, index, .. } = parts;
         let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles } = from;
@@ -92,9 +92,9 @@ impl Threads {
             inbound::take_bundles(&bundles, &submitter, &verifier);
             Ok(())
         })?;
-        let (forward, raws) = bounded(FORWARD);
+        let (forward, txs) = bounded(FORWARD);
         self.start("forward", move || {
-            inbound::forward(&raws, &p2p, &facts, index);
+            inbound::forward(&txs, &p2p, &facts, index);
             Ok(())
         })?;
         Ok((self.list, forward))

@@ -59,6 +59,7 @@ pub(super) struct Inner {
     pub(super) postings: BTreeMap<u64, Posting>,
     pub(super) finals: BTreeMap<u64, Finalization>,
     pub(super) sets: BTreeMap<u64, Arc<ValidatorSet>>,
+    pub(super) lost: super::insured::Lost,
     /// For readers of the log; bounded in `follow`.
     pub(super) retractions: VecDeque<Arc<Retraction>>,
     /// How many there ever were.
@@ -91,6 +92,7 @@ impl Inner {
             postings: BTreeMap::new(),
             finals: BTreeMap::new(),
             sets: BTreeMap::new(),
+            lost: super::insured::Lost::default(),
             retractions: VecDeque::new(),
             retracted: 0,
             decided_height: 0,
@@ -107,6 +109,7 @@ impl Inner {
         if let Some(record) = self.txs.get_mut(&tx.hash) {
             record.received_ms.get_or_insert(now);
             if record.place.is_none() {
+                record.tx = Arc::clone(tx);
                 record.problem = None;
             }
             return;
@@ -215,6 +218,7 @@ impl Inner {
         }
         for frame in gone.values() {
             self.frame_gs.remove(&frame.hash);
+            self.lost.note(frame.hash, frame.frame.header.clone());
             for item in frame.forced.iter().chain(&frame.txs) {
                 if let Some(record) = self.txs.get_mut(&item.tx.hash) {
                     record.place = None;

@@ -3,16 +3,19 @@
 //! Not for: checking one (`rota-verify`). Invariant: each part is given whole or not at all, so that what is given
 //! verifies at the stage that it shows.
 
-use super::{Archive, FORCED, FrameRecord, Posting, TxLocation, View, inner::Inner};
+use super::{Archive, FORCED, FrameRecord, HeightRecord, Posting, TxLocation, View, inner::Inner};
 use alloy_primitives::{B256, Bytes, keccak256};
 use rota_types::{
     AckProof, DecidedProof, Decode, Encode, FrameHeader, Header, MerkleProof, PostedRef,
     RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptSet, SignedFrame, ValidatorSet, hash_list_root,
     tx_proof, wire::DecidedHeight,
 };
+use std::sync::Arc;
 
 /// Frame headers that a promise may need to reach an acked frame. Beyond it the proof is left out.
 const MAX_ACK_HEADERS: u64 = 512;
+/// The same where something is insured: a claim on L1 takes 64 headers, those below the frame included.
+const MAX_CLAIM_HEADERS: u64 = 31;
 /// Certificates that are compared by weight.
 const MAX_ACK_CERTS: usize = 64;
 /// Headers between a height and the end of its batch. Beyond it they are left out.
@@ -152,7 +155,9 @@ impl Inner {
     /// The heaviest certificate that covers the frame, of those near.
     fn ack_proof(&self, frame: &FrameRecord) -> Option<AckProof> {
         let g = frame.g();
-        let near = self.ack_certs.range(g..=g.saturating_add(MAX_ACK_HEADERS)).take(MAX_ACK_CERTS);
+        let insured = !frame.frame.body.insured.is_empty();
+        let reach = if insured { MAX_CLAIM_HEADERS } else { MAX_ACK_HEADERS };
+        let near = self.ack_certs.range(g..=g.saturating_add(reach)).take(MAX_ACK_CERTS);
         // Of equal weight the nearest: the shortest proof.
         let (cert, _) = near
             .map(|(_, c)| c)
@@ -176,6 +181,20 @@ impl Inner {
     }
 
     fn decided_proof(&self, g: u64, hash: &B256) -> Option<DecidedProof> {
+        let (record, _, frame_proof) = self.decided_place(g, hash)?;
+        Some(DecidedProof {
+            header: record.decision.header.clone(),
+            certificate: record.decision.certificate.clone(),
+            frame_proof,
+        })
+    }
+
+    /// The decided height that has the frame `hash` at `g`, and the frame's place in it.
+    pub(super) fn decided_place(
+        &self,
+        g: u64,
+        hash: &B256,
+    ) -> Option<(Arc<HeightRecord>, Header, MerkleProof)> {
         let record = self.heights.get(&self.decided_height_of(g)?)?;
         let header = Header::decode(&record.decision.header).ok()?;
         let frames: Vec<B256> =
@@ -185,11 +204,8 @@ impl Inner {
         // A hole in what is kept would give a proof that does not verify: give none.
         (frames.get(at) == Some(hash)).then_some(())?;
         (hash_list_root(&frames) == header.frames_root).then_some(())?;
-        Some(DecidedProof {
-            header: record.decision.header.clone(),
-            certificate: record.decision.certificate.clone(),
-            frame_proof: tx_proof(&frames, &[], index)?,
-        })
+        let place = tx_proof(&frames, &[], index)?;
+        Some((Arc::clone(record), header, place))
     }
 
     /// The batch that a decided height is in.

@@ -88,6 +88,7 @@ impl Town {
                 topics: Vec::new(),
                 limits: Limits::default(),
             },
+            premium_bps: 5,
         };
         let running = Sequencer::start(setup).await?;
         running.origin()(L1News::Origin(origin(&network())));

@@ -53,6 +53,26 @@ pub enum Reject {
         /// Tip needed, wei.
         need_tip: u128,
     },
+    /// User: the tip does not pay for the insured amount.
+    #[error(
+        "the tip does not pay for the insurance: {insured} wei insured cost {need} wei, tip times gas limit gives {have} wei"
+    )]
+    PremiumTooLow {
+        /// What is to be insured, wei.
+        insured: u128,
+        /// What that costs here, wei.
+        need: u128,
+        /// Effective tip times gas limit, wei.
+        have: u128,
+    },
+    /// User: more than any leader may insure with its stake, or the set with its own.
+    #[error("too much to insure: {insured} wei asked, at most {most} wei can be insured at a time")]
+    InsuredTooMuch {
+        /// What is to be insured, wei.
+        insured: u128,
+        /// The most that the stakes allow, wei.
+        most: u128,
+    },
     /// User: the very same transaction is here.
     #[error("already known")]
     AlreadyKnown,

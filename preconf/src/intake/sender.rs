@@ -9,7 +9,7 @@ use super::{
 };
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, U256};
-use rota_types::{Millis, Tx};
+use rota_types::{Millis, Tx, premium};
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 /// A transaction with its place in the orders.
@@ -28,7 +28,8 @@ impl Entry {
     }
 
     pub(super) fn rank(&self) -> Rank {
-        Rank { tip: Reverse(self.tip), order: self.order, sender: self.tx.sender }
+        let insured = self.tx.insured > 0;
+        Rank { tip: Reverse(self.tip), order: self.order, sender: self.tx.sender, insured }
     }
 
     pub(super) fn cheapest(&self) -> Cheapest {
@@ -140,7 +141,11 @@ impl Sender {
     ) -> Result<(), Reject> {
         let (nonce, old) = (tx.nonce(), self.queued.get(&tx.nonce()));
         let same = |e: &Entry| e.tx.hash == tx.hash;
-        if old.is_some_and(same) || self.in_flight.get(&nonce).is_some_and(same) {
+        // The same with more insured is a new wish; less would let others take a wish away.
+        let raised = |e: &Entry| same(e) && e.tx.insured < tx.insured;
+        if old.is_some_and(|e| same(e) && !raised(e))
+            || self.in_flight.get(&nonce).is_some_and(same)
+        {
             return Err(Reject::AlreadyKnown);
         }
         if nonce < self.state_nonce || self.in_flight.contains_key(&nonce) {
@@ -155,10 +160,13 @@ impl Sender {
             return Err(Reject::FeeTooLow { got: fee, base_fee });
         }
         if let Some(old) = old {
-            check_replacement(&old.tx, tx)?;
+            if !raised(old) {
+                check_replacement(&old.tx, tx)?;
+            }
         } else if self.queued.len() >= config.per_sender {
             return Err(Reject::PerSenderLimit { limit: config.per_sender });
         }
+        check_premium(tx, base_fee, config.premium_bps)?;
         // In flight and not yet executed: the balance does not show it.
         let flying = self.in_flight.range(self.state_nonce..).map(|(_, e)| e.cost());
         let waiting = self.queued_cost.saturating_sub(old.map_or(U256::ZERO, Entry::cost));
@@ -263,6 +271,14 @@ impl Sender {
             self.end = self.end.saturating_add(1);
         }
     }
+}
+
+/// The tip pays for what is to be insured.
+fn check_premium(tx: &Tx, base_fee: u64, bps: u16) -> Result<(), Reject> {
+    let tip = tx.envelope.effective_tip_per_gas(base_fee).unwrap_or_default();
+    let have = tip.saturating_mul(tx.gas_limit().into());
+    let (insured, need) = (tx.insured, premium(tx.insured, bps));
+    if have < need { Err(Reject::PremiumTooLow { insured, need, have }) } else { Ok(()) }
 }
 
 /// Both the fee cap and the tip must rise by a tenth, or the same nonce could be churned for free.

@@ -15,6 +15,8 @@ pub struct IntakeConfig {
     pub expiry_ms: u64,
     /// What a refused sender is told to wait, ms.
     pub retry_after_ms: u64,
+    /// Tip wanted for an insured amount, in 1/10,000 of it; 0 for none.
+    pub premium_bps: u16,
 }
 
 impl Default for IntakeConfig {
@@ -25,6 +27,7 @@ impl Default for IntakeConfig {
             nonce_window: 1_024,
             expiry_ms: 600_000,
             retry_after_ms: 250,
+            premium_bps: 5,
         }
     }
 }
@@ -70,6 +73,8 @@ pub struct TakeLimits {
     pub bytes: usize,
     /// Sum of gas limits.
     pub gas: u64,
+    /// Sum of insured amounts, wei.
+    pub insured: u128,
 }
 
 /// Sizes, for metrics and `txpool_status`.

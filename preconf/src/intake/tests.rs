@@ -40,11 +40,12 @@ fn small(capacity: usize) -> Intake {
         nonce_window: 8,
         expiry_ms: 100,
         retry_after_ms: 5,
+        premium_bps: 5,
     })
 }
 
 fn all(intake: &mut Intake) -> Vec<(u8, u64)> {
-    let limits = TakeLimits { txs: 1_000, bytes: 1_000_000, gas: u64::MAX };
+    let limits = TakeLimits { txs: 1_000, bytes: 1_000_000, gas: u64::MAX, insured: u128::MAX };
     intake.take(limits).iter().map(|t| (t.sender[19], t.nonce())).collect()
 }
 
@@ -135,8 +136,10 @@ fn one_sender_has_a_limit_and_misfits_do_not_block_others() {
     let ninth = intake.insert(tx(1, 8, 50), account(0), 10, 0);
     assert_eq!(ninth, Err(Reject::PerSenderLimit { limit: 8 }));
     intake.insert(tx(2, 0, 1), account(0), 10, 0).unwrap();
-    assert!(intake.take(TakeLimits { txs: 9, bytes: 3, gas: u64::MAX }).is_empty());
-    let two = intake.take(TakeLimits { txs: 9, bytes: 100, gas: 42_000 });
+    assert!(
+        intake.take(TakeLimits { txs: 9, bytes: 3, gas: u64::MAX, insured: u128::MAX }).is_empty()
+    );
+    let two = intake.take(TakeLimits { txs: 9, bytes: 100, gas: 42_000, insured: 0 });
     assert_eq!(two.iter().map(|t| t.nonce()).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(all(&mut intake).len(), 7);
 }
@@ -147,7 +150,7 @@ fn a_round_change_puts_back_and_state_going_back_is_followed() {
     for nonce in 0..3 {
         intake.insert(tx(1, nonce, 5), account(0), 10, 0).unwrap();
     }
-    let taken = intake.take(TakeLimits { txs: 3, bytes: 1_000, gas: u64::MAX });
+    let taken = intake.take(TakeLimits { txs: 3, bytes: 1_000, gas: u64::MAX, insured: u128::MAX });
     let who = Address::with_last_byte(1);
     intake.account_changed(who, 3, RICH);
     intake.settled(who, 0);
@@ -164,7 +167,7 @@ fn a_round_change_puts_back_and_state_going_back_is_followed() {
 fn one_without_room_after_a_round_change_leaves_a_gap_behind_it() {
     let mut intake = small(2);
     intake.insert(tx(1, 0, 5), account(0), 10, 0).unwrap();
-    let first = intake.take(TakeLimits { txs: 1, bytes: 1_000, gas: u64::MAX });
+    let first = intake.take(TakeLimits { txs: 1, bytes: 1_000, gas: u64::MAX, insured: u128::MAX });
     let who = Address::with_last_byte(1);
     intake.settled(who, 0);
     intake.insert(tx(1, 1, 5), account(1), 10, 0).unwrap();
@@ -242,7 +245,12 @@ impl World {
                 }
             }
             Op::Take(n) => {
-                for t in intake.take(TakeLimits { txs: n, bytes: 1_000, gas: u64::MAX }) {
+                for t in intake.take(TakeLimits {
+                    txs: n,
+                    bytes: 1_000,
+                    gas: u64::MAX,
+                    insured: u128::MAX,
+                }) {
                     assert!(
                         self.waiting.remove(&t.hash).is_some(),
                         "taken twice or never admitted"
@@ -304,4 +312,68 @@ proptest! {
             prop_assert!(t.nonce() > world.nonce(t.sender, world.log.len()));
         }
     }
+}
+
+/// Free of charge, so that amounts may be large.
+fn free(capacity: usize) -> Intake {
+    let config = IntakeConfig { capacity, premium_bps: 0, ..IntakeConfig::default() };
+    Intake::new(config)
+}
+
+fn insured(sender: u8, nonce: u64, tip: u128, amount: u128) -> Arc<Tx> {
+    tx(sender, nonce, tip).insuring(amount)
+}
+
+fn within(intake: &mut Intake, insured: u128) -> Vec<(u8, u128)> {
+    let limits = TakeLimits { txs: 1_000, bytes: 1_000_000, gas: u64::MAX, insured };
+    intake.take(limits).iter().map(|t| (t.sender[19], t.insured)).collect()
+}
+
+#[test]
+fn the_tip_pays_for_the_insured_amount() {
+    let mut intake = small(20);
+    // 5 bps of 420,000,000 wei are 210,000 wei: a tip of 10 for 21,000 gas.
+    let dear = intake.insert(insured(1, 0, 10, 420_000_001), account(0), 10, 0);
+    let need = Reject::PremiumTooLow { insured: 420_000_001, need: 210_001, have: 210_000 };
+    assert_eq!(dear, Err(need));
+    intake.insert(insured(1, 0, 10, 420_000_000), account(0), 10, 0).unwrap();
+    // A higher base fee leaves less for the tip: 5 of the 110.
+    let cut = intake.insert(insured(2, 0, 10, 420_000_000), account(0), 105, 0);
+    assert!(matches!(cut, Err(Reject::PremiumTooLow { have: 105_000, .. })));
+    intake.set_insurable(9);
+    let over = intake.insert(insured(3, 0, 10, 10), account(0), 10, 0);
+    assert_eq!(over, Err(Reject::InsuredTooMuch { insured: 10, most: 9 }));
+}
+
+#[test]
+fn what_does_not_fit_under_the_caps_waits_and_holds_up_nobody() {
+    let mut intake = free(1_000);
+    for sender in 0..100 {
+        intake.insert(insured(sender, 0, 90, 50), account(0), 10, 0).unwrap();
+    }
+    intake.insert(tx(200, 0, 1), account(0), 10, 0).unwrap();
+    intake.insert(insured(201, 0, 1, 7), account(0), 10, 0).unwrap();
+    assert_eq!(within(&mut intake, 10), [(200, 0)], "a hundred that do not fit are not all tried");
+    assert!(intake.has_ready());
+    assert_eq!(within(&mut intake, 120), [(0, 50), (1, 50)]);
+    intake.settled(Address::with_last_byte(0), 0);
+    assert_eq!(within(&mut intake, u128::MAX).len(), 99);
+}
+
+#[test]
+fn a_wish_can_be_raised_and_is_never_taken_away() {
+    let mut intake = free(20);
+    let wish = |amount| insured(1, 0, 5, amount);
+    intake.insert(wish(10), account(0), 10, 0).unwrap();
+    for amount in [0, 9, 10] {
+        assert_eq!(intake.insert(wish(amount), account(0), 10, 0), Err(Reject::AlreadyKnown));
+    }
+    let raised = intake.insert(wish(11), account(0), 10, 0).unwrap();
+    assert_eq!((raised.replaced, raised.place), (None, Place::Ready));
+    assert_eq!(intake.len(), 1);
+    assert_eq!(within(&mut intake, 11), [(1, 11)]);
+    assert_eq!(intake.insert(wish(12), account(0), 10, 0), Err(Reject::AlreadyKnown));
+    // Back from a frame that is gone: the wish still stands.
+    assert!(intake.put_back(vec![wish(0)], 0).is_empty());
+    assert_eq!(within(&mut intake, 11), [(1, 11)]);
 }
