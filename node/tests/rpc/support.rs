@@ -230,7 +230,7 @@ impl Leader {
             chain: self.chain.clone(),
         };
         self.marks.insert(self.chain.g, mark);
-        let limits = TakeLimits { txs: 500, bytes: 200_000, gas: 20_000_000 };
+        let limits = TakeLimits { txs: 500, bytes: 200_000, gas: 20_000_000, insured: u128::MAX };
         let mut txs = self.door.intake().take(limits);
         txs.append(&mut self.forced);
         let mut block = self.open();
@@ -271,9 +271,11 @@ impl Leader {
     fn sign(&self, txs: &[Arc<Tx>], flags: Flags) -> SignedFrame {
         let chain = &self.chain;
         let flags = if chain.opened { flags } else { flags.with(Flags::OPEN) };
-        let hashes: Vec<B256> = txs.iter().map(|t| t.hash).collect();
+        let insured: Vec<u128> = txs.iter().map(|t| t.insured).collect();
+        let insured_cum = insured.iter().sum();
         let body = FrameBody {
             txs: txs.iter().map(|t| t.raw.clone()).collect(),
+            insured: if insured_cum > 0 { insured } else { Vec::new() },
             env: flags.has(Flags::OPEN).then(|| self.env()),
             close: flags.has(Flags::CLOSE).then(|| self.close_body()),
             ..FrameBody::default()
@@ -291,10 +293,10 @@ impl Leader {
             flags,
             timestamp_ms: self.time(),
             tx_count: u32::try_from(txs.len()).unwrap(),
-            tx_root: tx_root(&hashes, &[]),
+            tx_root: body.root(),
             gas_cum: 0,
             exec_commit: B256::ZERO,
-            insured_cum: 0,
+            insured_cum,
             env_hash: digest(body.env.as_ref().map(Encode::encode)),
             close_hash: digest(body.close.as_ref().map(Encode::encode)),
         };
