@@ -44,11 +44,18 @@ library Ed25519 {
 
     /// @notice True iff (r, s) is a strict signature of `key` over `message`. Never reverts.
     function verify(bytes32 key, bytes32 r, bytes32 s, bytes32 message) internal view returns (bool) {
-        (bool ok, uint256 table) = expand(key);
-        return ok && verifyExpanded(table, key, r, s, message);
+        return verifyChallenge(key, r, s, _challenge(r, key, message));
     }
 
-    /// @notice Checks `key` (canonical, on the curve, not of small order) and builds its table of sums for `verifyExpanded`.
+    /// @notice As `verify`, for a message whose challenge k = SHA-512(R || A || M) mod L is known.
+    function verifyChallenge(bytes32 key, bytes32 r, bytes32 s, uint256 k) internal view returns (bool) {
+        uint256 scalar = _reverse(uint256(s));
+        if (scalar >= L) return false;
+        (bool ok, uint256 table) = expand(key);
+        return ok && _equals(r, table, scalar, k);
+    }
+
+    /// @notice Checks `key` (canonical, on the curve, not of small order) and builds its table of sums.
     /// @return ok false for an unusable key
     /// @return table memory address of 16 cached points; bit 0 of the index adds B, bit 1 2^128 B, bit 2 -A, bit 3 -2^128 A
     function expand(bytes32 key) internal view returns (bool ok, uint256 table) {
@@ -56,13 +63,6 @@ library Ed25519 {
         uint256 y;
         (ok, x, y) = _decode(key);
         if (ok) table = _table(P - x, y);
-    }
-
-    /// @notice As `verify`, with the table of the same key already built.
-    function verifyExpanded(uint256 table, bytes32 key, bytes32 r, bytes32 s, bytes32 message) internal view returns (bool) {
-        uint256 scalar = _reverse(uint256(s));
-        if (scalar >= L) return false;
-        return _equals(r, table, scalar, _challenge(r, key, message));
     }
 
     /// @notice True iff (r1, s1) and (r2, s2) are strict signatures of one key over m1 and m2: key and hashes are worked on once.
