@@ -4,6 +4,7 @@
 //! the code of [`crate::exit::Exit`]. Not for: anything that a library caller needs; that is in [`crate::setup`].
 
 mod args;
+mod claim;
 mod client;
 mod confirm;
 mod devnet;
@@ -72,6 +73,8 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Tx(TxCommand::Watch(args)) => block_on(tx::watch(args, json)),
         Command::Preconf(PreconfCommand::Get(args)) => block_on(preconf::get(args, json)),
         Command::Preconf(PreconfCommand::Verify(args)) => block_on(preconf::verify(args, json)),
+        Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
+        Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
         Command::Devnet { args } => devnet::exec(args),
         Command::Completions { shell } => completions(*shell),
     }

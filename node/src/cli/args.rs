@@ -304,6 +304,9 @@ pub struct SendArgs {
     /// Calldata.
     #[arg(long, default_value = "0x")]
     pub data: Bytes,
+    /// Amount in ETH to insure; the tip is raised to what it costs.
+    #[arg(long, value_name = "ETH")]
+    pub insure: Option<String>,
     /// File with the sender's key (encrypted, or 32 bytes in hex with mode 0600).
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,
@@ -340,6 +343,10 @@ pub enum PreconfCommand {
     Get(GetArgs),
     /// Check a promise without asking anyone.
     Verify(VerifyArgs),
+    /// What can be insured now, and what it costs.
+    Coverage(RpcArgs),
+    /// From an insured promise that was reverted, what the Slasher on L1 is shown to pay for it.
+    Claim(ClaimArgs),
 }
 
 /// `rota preconf get`.
@@ -348,6 +355,22 @@ pub struct GetArgs {
     /// The transaction.
     #[command(flatten)]
     pub tx: TxArgs,
+    /// File to write [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `rota preconf claim`.
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// The promise, with acks and an insured amount.
+    pub file: PathBuf,
+    /// A node that saw the frame being taken back.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+    /// Number of the offence at the Slasher; then the calls are given too.
+    #[arg(long, value_name = "ID")]
+    pub offence: Option<alloy_primitives::U256>,
     /// File to write [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -94,7 +94,7 @@ fn report(verdict: &Verdict, on_l1: Option<Stage>, json: bool) -> Done {
     if json {
         return out::json(&json!({
             "v": 2, "verified": true, "stage": stage, "l1Checked": on_l1.is_some(),
-            "worth": worth, "lostIf": lost_if, "note": SLASHING, "receipt": verdict,
+            "worth": worth, "covered": rota_verify::covered(verdict), "lostIf": lost_if, "note": SLASHING, "receipt": verdict,
         }));
     }
     lines(verdict, on_l1).into_iter().try_for_each(out::line)?;
@@ -132,6 +132,9 @@ fn lines(verdict: &Verdict, on_l1: Option<Stage>) -> Vec<String> {
             out::eth(a.secured_wei)
         ));
     }
+    if let Some(words) = rota_verify::covered(verdict) {
+        out.push(format!("insured      {words}"));
+    }
     if let Some(d) = &verdict.decided {
         let share = percent(d.weight_gwei, d.total_gwei);
         out.push(format!(
@@ -156,7 +159,7 @@ fn lines(verdict: &Verdict, on_l1: Option<Stage>) -> Vec<String> {
     out
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
     let wrong = |e: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, format!("{} is not {what}: {e}", path.display()))
             .hint("rota preconf get and rota set list -o write these files")

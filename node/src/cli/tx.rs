@@ -52,20 +52,39 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Done {
         .with_to(args.to)
         .with_value(value)
         .with_input(args.data.clone());
-    let (hash, raw) = sign(&node, request, &signer).await?;
+    let insured = match &args.insure {
+        Some(text) => insured(&node, out::parse_eth("insure", text)?).await?,
+        None => (U256::ZERO, 0),
+    };
+    let (hash, raw) = sign(&node, request, &signer, insured.1).await?;
     // Listening before it is sent: no stage is missed.
     let follow = Follow::start(&node, hash, &args.until).await?;
-    node.ask("eth_sendRawTransaction", json!([raw])).await?;
+    if insured.0.is_zero() {
+        node.ask("eth_sendRawTransaction", json!([raw])).await?;
+    } else {
+        let options = json!({ "insured": insured.0, "until": "received" });
+        node.ask("preconf_sendInsuredTransaction", json!([raw, options])).await?;
+    }
     if !json {
         out::line(hash)?;
     }
     follow.finish(json).await
 }
 
+/// The amount with what it costs at this node, wei.
+async fn insured(node: &Node, wei: U256) -> Result<(U256, u128), Failure> {
+    let coverage = node.ask("preconf_getCoverage", json!([])).await?;
+    let bps = coverage.get("premiumBps").and_then(Value::as_u64).unwrap_or(0);
+    let amount =
+        u128::try_from(wei).map_err(|_| Failure::new(Exit::Usage, "too much to insure"))?;
+    Ok((wei, rota_types::premium(amount, u16::try_from(bps).unwrap_or(u16::MAX))))
+}
+
 async fn sign(
     node: &Node,
     request: TransactionRequest,
     signer: &alloy::signers::local::PrivateKeySigner,
+    premium: u128,
 ) -> Result<(B256, Bytes), Failure> {
     let p = &node.provider;
     let wrong = |e| node.failed(&e);
@@ -73,12 +92,16 @@ async fn sign(
     let nonce = p.get_transaction_count(signer.address()).pending().await.map_err(wrong)?;
     let gas_limit = p.estimate_gas(request.clone()).await.map_err(wrong)?;
     let fees = p.estimate_eip1559_fees().await.map_err(wrong)?;
+    // The tip pays the premium: the price in the block is what the tip comes on top of.
+    let tip = fees.max_priority_fee_per_gas;
+    let least = premium.div_ceil(u128::from(gas_limit.max(1)));
+    let more = least.saturating_sub(tip);
     let mut tx = TxEip1559 {
         chain_id,
         nonce,
         gas_limit,
-        max_fee_per_gas: fees.max_fee_per_gas,
-        max_priority_fee_per_gas: fees.max_priority_fee_per_gas,
+        max_fee_per_gas: fees.max_fee_per_gas.saturating_add(more),
+        max_priority_fee_per_gas: tip.saturating_add(more),
         to: request.to.unwrap_or(TxKind::Create),
         value: request.value.unwrap_or(U256::ZERO),
         input: request.input.into_input().unwrap_or_default(),

@@ -1,0 +1,136 @@
+//! `rota preconf coverage` and `rota preconf claim`: what can be insured, and how one is paid.
+//!
+//! Not for: sending to L1. What is written is complete: any account may send it, and the transaction's sender is paid.
+
+use super::{
+    Done,
+    args::{ClaimArgs, RpcArgs},
+    client::Node,
+    out,
+    preconf::read,
+};
+use crate::exit::{Exit, Failure};
+use alloy::sol_types::SolCall;
+use alloy_primitives::{Bytes, U256};
+use rota_types::{
+    Claim, ClaimError, CommitCertificate, Decode, Encode, Fork, FrameHeader, Header, MerkleProof,
+    Receipt, Reversion, Tx,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+mod calls {
+    alloy::sol! {
+        function proveReverted(uint256 id, bytes proof);
+        function claim(uint256 id, bytes claim_) returns (bytes32 claimId);
+    }
+}
+
+/// `preconf_getReversion`.
+#[derive(Deserialize)]
+struct Found {
+    below: Vec<Bytes>,
+    frame: Bytes,
+    branch: MerkleProof,
+    header: Bytes,
+    certificate: Bytes,
+}
+
+pub(super) async fn coverage(args: &RpcArgs, json: bool) -> Done {
+    let coverage = Node::new(&args.rpc_url)?.ask("preconf_getCoverage", json!([])).await?;
+    if json {
+        return out::json(&json!({ "v": 1, "coverage": coverage }));
+    }
+    let wei = |key: &str| {
+        let text = coverage.get(key).and_then(Value::as_str).unwrap_or_default();
+        text.parse::<U256>().map_or_else(|_| "?".to_owned(), out::eth)
+    };
+    let words = coverage.get("words").and_then(Value::as_str).unwrap_or_default();
+    out::line(format_args!("free         {}", wei("freeWei")))?;
+    out::line(format_args!("leader       {} of {}", wei("leaderFreeWei"), wei("leaderCapWei")))?;
+    out::line(format_args!("set          {} of {}", wei("setFreeWei"), wei("setCapWei")))?;
+    out::line(format_args!("words        {words}"))
+}
+
+pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
+    let receipt: Receipt = read(&args.file, "a promise")?;
+    let domain = receipt.domain.domain();
+    let claim = Claim::of(&receipt).map_err(wrong)?;
+    let frame = FrameHeader::decode(&receipt.frame).map_err(|e| wrong(e.into()))?;
+    let node = Node::new(&args.rpc.rpc_url)?;
+    let found = node.ask("preconf_getReversion", json!([frame.hash(&domain)])).await?;
+    let found: Found = serde_json::from_value(found)
+        .map_err(|e| Failure::new(Exit::Failed, format!("the node's answer is strange: {e}")))?;
+    let reversion = reversion(&receipt, &found).map_err(wrong)?;
+    check(&receipt, &reversion, &claim).map_err(wrong)?;
+    let sender = Tx::decode(&claim.raw, domain.l2_chain_id)
+        .map_err(|e| Failure::new(Exit::Verify, format!("the transaction of the promise: {e}")))?
+        .sender;
+    let (proof, claimed) = (Bytes::from(reversion.encode()), Bytes::from(claim.encode()));
+    let calls = args.offence.map(|id| {
+        let prove = calls::proveRevertedCall { id, proof: proof.clone() }.abi_encode();
+        let claim = calls::claimCall { id, claim_: claimed.clone() }.abi_encode();
+        json!({ "proveReverted": Bytes::from(prove), "claim": Bytes::from(claim) })
+    });
+    let result = json!({
+        "v": 1, "sender": sender, "insuredWei": claim.insured.to_string(),
+        "tip": reversion.acks.frame_hash, "proof": proof, "claim": claimed, "calls": calls,
+    });
+    let Some(path) = &args.output else { return out::json(&result) };
+    std::fs::write(path, format!("{result:#}\n"))
+        .map_err(|e| Failure::new(Exit::Failed, format!("cannot write {}: {e}", path.display())))?;
+    if json {
+        return out::json(&json!({ "v": 1, "file": path }));
+    }
+    let amount = out::eth(U256::from(claim.insured));
+    out::line(format_args!("{sender} can claim {amount}; written to {}", path.display()))
+}
+
+fn reversion(receipt: &Receipt, found: &Found) -> Result<Reversion, ClaimError> {
+    let below: Result<Vec<FrameHeader>, _> =
+        found.below.iter().map(|bytes| FrameHeader::decode(bytes)).collect();
+    let fork = Fork {
+        frame: FrameHeader::decode(&found.frame)?,
+        branch: found.branch.clone(),
+        header: Header::decode(&found.header)?,
+        commit: CommitCertificate::decode(&found.certificate)?,
+    };
+    Reversion::of(receipt, &below?, fork)
+}
+
+/// As the contract will. A certificate of another set than the receipt's is left to it.
+fn check(receipt: &Receipt, reversion: &Reversion, claim: &Claim) -> Result<(), ClaimError> {
+    let (set, domain) = (receipt.set.set(), receipt.domain.domain());
+    if reversion.fork.commit.epoch == set.epoch() {
+        reversion.verify(&set, &set, &domain)?;
+    }
+    let acked = (reversion.acks.g, reversion.acks.frame_hash);
+    let from_g = reversion.chain.last().map_or(u64::MAX, |first| first.g);
+    claim.verify(acked, from_g, &domain)
+}
+
+fn wrong(e: ClaimError) -> Failure {
+    let hint = match e {
+        ClaimError::NotAcked => "only a promise that was saved with its acks can be claimed",
+        ClaimError::NotInsured => {
+            "insure with rota tx send --insure, or preconf_sendInsuredTransaction"
+        }
+        _ => "rota preconf verify shows what the promise proves",
+    };
+    Failure::new(Exit::Verify, e).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_are_those_of_the_slasher() {
+        let selector = |signature: &str| alloy_primitives::keccak256(signature)[..4].to_vec();
+        assert_eq!(
+            calls::proveRevertedCall::SELECTOR[..],
+            selector("proveReverted(uint256,bytes)")
+        );
+        assert_eq!(calls::claimCall::SELECTOR[..], selector("claim(uint256,bytes)"));
+    }
+}
