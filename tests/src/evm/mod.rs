@@ -171,18 +171,15 @@ impl Court {
     ) {
         for (index, v) in set.iter() {
             let (seq, vote) = keys(index);
-            let digest = domain.possession(
-                v.owner,
-                v.vote_key,
-                &v.seq_key,
-                v.fee_recipient,
-                v.peer.as_bytes(),
-            );
+            // The registry wants some account; who gets fees is no part of what is judged.
+            let fees = if v.fee_recipient.is_zero() { v.vote_key } else { v.fee_recipient };
+            let digest =
+                domain.possession(v.owner, v.vote_key, &v.seq_key, fees, v.peer.as_bytes());
             let proof = seq.sign(&digest);
             let r = Registration {
                 seqKey: v.seq_key.into(),
                 voteKey: v.vote_key,
-                feeRecipient: v.fee_recipient,
+                feeRecipient: fees,
                 peer: v.peer.clone().into_bytes().into(),
                 seqR: B256::from_slice(&proof[..32]),
                 seqS: B256::from_slice(&proof[32..]),

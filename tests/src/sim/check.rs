@@ -10,6 +10,7 @@ mod facts;
 mod hooks;
 mod ledger;
 mod live;
+mod proven;
 mod tree;
 
 pub use facts::Offence;
@@ -22,6 +23,7 @@ use carry::{Carries, Sight};
 use facts::Facts;
 use ledger::Ledger;
 use live::Live;
+use proven::of_epoch;
 use rota_preconf::Rules;
 use rota_types::{
     Decode, Encode, SignedFrame, SignedTermInit, ValidatorSet, VoteKind, wire::Message,
@@ -147,7 +149,8 @@ impl Checker {
     /// A message reaches a correct node: what the faulty signed counts from here on.
     pub(super) fn delivered(&mut self, now_us: u64, to: u16, message: &Message) {
         self.now_us = now_us;
-        if !self.faulty.is_empty() && !self.faulty.contains(&to) {
+        let here = of_epoch(message).is_none_or(|epoch| epoch == self.set.epoch());
+        if here && !self.faulty.is_empty() && !self.faulty.contains(&to) {
             self.learn(message, true);
         }
     }
@@ -299,7 +302,7 @@ impl Checker {
         // Reports of faulty members inside count as seen, as soon as the TermInit is.
         for report in init.reports.iter().filter(|r| self.faulty.contains(&r.status.signer)) {
             let key = self.set.get(report.status.signer).map(|v| v.vote_key).unwrap_or_default();
-            if report.verify(key, domain).is_ok() {
+            if report.status.epoch == self.set.epoch() && report.verify(key, domain).is_ok() {
                 self.facts.status(&self.tree, &report.status);
             }
         }
@@ -346,7 +349,7 @@ impl Checker {
     }
 
     fn judge(&mut self) {
-        let judged = self.acks.judge(&self.tree, &self.set, &self.facts, &self.leaders);
+        let judged = self.acks.judge(&self.tree, &self.set, &self.facts.guilt, &self.leaders);
         if let Some((name, what)) = judged {
             self.broke(name, what);
         }

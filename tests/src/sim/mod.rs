@@ -6,6 +6,7 @@
 mod byzantine;
 mod campaign;
 mod check;
+mod detect;
 mod dice;
 mod directed;
 mod faults;
@@ -17,6 +18,7 @@ mod world;
 pub use byzantine::Behaviour;
 pub use campaign::{Summary, attempt, campaign};
 pub use check::{Offence, Stats, Violation};
+pub use detect::Found;
 pub use faults::{Fate, Letter, Phase, Point, Script};
 pub use node::Unsynced;
 pub use world::{Report, World};

@@ -10,6 +10,7 @@ use super::{
     Plan,
     byzantine::Cast,
     check::{Checker, Stats, Violation},
+    detect::{Detect, Found},
     dice::Dice,
     node::{Disk, SimNode, Unsynced},
 };
@@ -55,6 +56,8 @@ pub struct Report {
     pub deeds: BTreeMap<&'static str, u64>,
     /// Whom correct members accused of having signed a contradiction.
     pub accused: BTreeSet<u16>,
+    /// What can be proven before the contracts.
+    pub evidence: Found,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,7 @@ pub struct World {
     now_us: u64,
     trace: Keccak256,
     checker: Checker,
+    detect: Detect,
     verified: BTreeMap<B256, Arc<Frame>>,
     txs: Vec<Arc<Tx>>,
     origin: Env,
@@ -124,6 +128,7 @@ impl World {
             world.now_us = at;
             world.advance();
             world.checker.verdict()?;
+            world.detect.verdict()?;
         }
         world.finish()
     }
@@ -139,6 +144,7 @@ impl World {
         let mut net = SimNet::new(n, plan.link, plan.seed);
         net.set_keep_order(!plan.reorder);
         let checker = Checker::new(&plan, &set, &rules);
+        let detect = Detect::new(&set, &rules.domain, &plan.faulty());
         let dice = Dice::new(plan.seed);
         let cast = Cast::new(plan.seed, &plan.byzantine);
         let origin = Env {
@@ -161,6 +167,7 @@ impl World {
             stats: Stats::default(),
             deeds: BTreeMap::new(),
             accused: BTreeSet::new(),
+            evidence: Found::default(),
         };
         Self {
             plan,
@@ -174,6 +181,7 @@ impl World {
             now_us: 0,
             trace: Keccak256::new(),
             checker,
+            detect,
             verified: BTreeMap::new(),
             txs: Vec::new(),
             origin,

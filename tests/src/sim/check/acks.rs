@@ -1,7 +1,7 @@
 //! Ack quorums and polkas, and whether what was acked is what comes of it (I-2, I-3, I-4).
 
 use super::{
-    facts::{Facts, Guilt},
+    facts::Guilt,
     tree::{Tip, Tree},
 };
 use alloy_primitives::B256;
@@ -185,10 +185,10 @@ impl Acks {
         &self,
         tree: &Tree,
         set: &ValidatorSet,
-        facts: &Facts,
+        guilt: &[Guilt],
         leaders: &BTreeMap<(u64, u32), u16>,
     ) -> Option<(&'static str, String)> {
-        self.reverted.iter().find_map(|r| judge_one(r, tree, set, facts, leaders))
+        self.reverted.iter().find_map(|r| judge_one(r, tree, set, guilt, leaders))
     }
 }
 
@@ -196,7 +196,7 @@ fn judge_one(
     r: &Reverted,
     tree: &Tree,
     set: &ValidatorSet,
-    facts: &Facts,
+    guilt: &[Guilt],
     leaders: &BTreeMap<(u64, u32), u16>,
 ) -> Option<(&'static str, String)> {
     let q = &r.quorum;
@@ -209,13 +209,13 @@ fn judge_one(
         accused.insert(ours.leader);
     }
     let proves = |g: &&Guilt| g.what.of_leader() && accused.contains(&g.who);
-    let guilty: BTreeSet<u16> = facts.guilt.iter().filter(proves).map(|g| g.who).collect();
+    let guilty: BTreeSet<u16> = guilt.iter().filter(proves).map(|g| g.who).collect();
     if guilty.is_empty() {
-        let any = facts.guilt.is_empty();
+        let any = guilt.is_empty();
         let name = if any { "I-2" } else { "I-3" };
         return Some((name, format!("{}; nothing shows who did it", r.text)));
     }
-    let all: BTreeSet<u16> = facts.guilt.iter().map(|g| g.who).collect();
+    let all: BTreeSet<u16> = guilt.iter().map(|g| g.who).collect();
     let (total, slashable) = (set.total(), weight(set, all.iter()));
     // Whole gwei; two thirds rounded up never asks for more than the acks show.
     let above = q.weight.saturating_sub(total.saturating_mul(2).div_ceil(3));

@@ -5,7 +5,9 @@
 
 use super::tree::{Tip, Tree};
 use alloy_primitives::B256;
-use rota_types::{Ack, Flags, FrameHeader, Proposal, Status, Term, TermInit, Vote, VoteKind};
+use rota_types::{
+    Ack, Flags, FrameHeader, OffenceClass, Proposal, Status, Term, TermInit, Vote, VoteKind,
+};
 use std::collections::BTreeMap;
 
 /// Offences by their names in the protocol's table.
@@ -38,6 +40,11 @@ pub enum Offence {
 }
 
 impl Offence {
+    /// What it costs.
+    pub(super) const fn class(self) -> OffenceClass {
+        if self.of_leader() { OffenceClass::Equivocation } else { OffenceClass::Correlated }
+    }
+
     /// Whether it is a leader's: two histories.
     pub(super) const fn of_leader(self) -> bool {
         matches!(self, Self::E1a | Self::E1b | Self::E1c | Self::E1d | Self::E1e)

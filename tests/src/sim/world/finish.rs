@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 impl World {
     pub(super) fn finish(mut self) -> Result<Report, Violation> {
         self.checker.finish(self.now_us, &self.nodes, &self.txs)?;
+        self.report.evidence = self.detect.judge(self.now_us)?;
+        self.checker.proven(&self.report.evidence)?;
         self.report.derived = l1::round_trip(&self.nodes, &self.set, &self.rules.domain)?;
         let heights = self
             .nodes

@@ -35,6 +35,9 @@ impl World {
     }
 
     fn run_errand(&mut self, node: u16, errand: Errand) {
+        if let Errand::Send { message, .. } = &errand {
+            self.detect.sent(self.now_us, node, message);
+        }
         match errand {
             Errand::Send { delay_us: 0, to, message } => self.post(node, to, &message),
             Errand::Send { delay_us, to, message } => {

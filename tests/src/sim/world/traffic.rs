@@ -20,6 +20,7 @@ impl World {
             return;
         }
         self.checker.delivered(self.now_us, to, &message);
+        self.detect.received(self.now_us, to, &message);
         match message {
             Message::Frame(signed) => {
                 if let Some(frame) = self.verify(signed) {
@@ -40,6 +41,7 @@ impl World {
                 let mut verified = Vec::new();
                 for signed in frames {
                     self.checker.delivered_frame(to, &signed);
+                    self.detect.frame(self.now_us, to, &signed);
                     verified.extend(self.verify(signed));
                 }
                 for frame in verified {
@@ -52,10 +54,15 @@ impl World {
                 self.seen_justification(to, &what);
                 for message in restated(&what) {
                     self.checker.delivered(self.now_us, to, &message);
+                    self.detect.received(self.now_us, to, &message);
                 }
                 self.input(to, Input::Justification { from, what });
             }
             Response::Heights(heights) => {
+                for h in &heights {
+                    h.frames.iter().for_each(|f| self.detect.frame(self.now_us, to, f));
+                    self.detect.decided(self.now_us, to, &h.header, &h.certificate);
+                }
                 let heights: Vec<Synced> = heights
                     .into_iter()
                     .map(|h| Synced {
@@ -126,6 +133,7 @@ impl World {
             self.send_masked(node, &targets, &message);
         } else {
             self.checker.sent(self.now_us, node, &message);
+            self.detect.sent(self.now_us, node, &message);
             for target in targets {
                 self.post(node, target, &message);
             }

@@ -1,0 +1,50 @@
+//! What was found out from content alone against what evidence proves before the contract (I-3, I-4).
+
+use super::{
+    Checker, Violation,
+    facts::{Guilt, Offence},
+};
+use crate::sim::detect::Found;
+use rota_types::{OffenceClass, wire::Message};
+
+impl Checker {
+    /// Everybody who signed a contradiction that correct members saw is convicted, and for everything that was
+    /// reverted enough of them are.
+    pub(in crate::sim) fn proven(&mut self, found: &Found) -> Result<(), Violation> {
+        let missed = self.facts.guilt.iter().find(|g| {
+            let all = (g.who, OffenceClass::Full);
+            !found.convicted.contains(&(g.who, g.what.class())) && !found.convicted.contains(&all)
+        });
+        if let Some(g) = missed {
+            let what = format!("no evidence of {:?} by {}: {}", g.what, g.who, g.text);
+            self.broke("I-3", what);
+        }
+        let guilt: Vec<Guilt> = found
+            .convicted
+            .iter()
+            .map(|(who, class)| {
+                let leader = *class == OffenceClass::Equivocation;
+                let what = if leader { Offence::E1a } else { Offence::E2 };
+                Guilt { who: *who, what, text: "evidence that the contract accepts".to_owned() }
+            })
+            .collect();
+        if let Some((name, what)) = self.acks.judge(&self.tree, &self.set, &guilt, &self.leaders) {
+            self.broke(name, what);
+        }
+        self.verdict()
+    }
+}
+
+/// The epoch whose set signed a message: what is said in another one is no contradiction.
+pub(super) fn of_epoch(message: &Message) -> Option<u64> {
+    Some(match message {
+        Message::Frame(f) => f.header.epoch,
+        Message::Ack(a) => a.ack.epoch,
+        Message::Vote(v) => v.vote.epoch,
+        Message::Proposal(p) => p.proposal.epoch,
+        Message::Status(s) => s.status.epoch,
+        Message::TermInit(i) => i.init.epoch,
+        Message::Polka(p) => p.epoch,
+        _ => return None,
+    })
+}
