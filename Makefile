@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim deaths model contracts e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim deaths evidence model contracts e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -29,7 +29,7 @@ unit: $(STAMP) ## tests of every crate, some of them against a real anvil
 	cargo test --locked --workspace --test architecture
 
 simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
-	cargo test --locked --workspace --test simulation --test byzantine --test leading --test model
+	cargo test --locked --workspace --test simulation --test byzantine --test evidence --test leading --test model
 
 mutations: ## rules switched off one by one: the simulation must notice each
 	cargo test --locked -p rota-tests --features mutations --test mutations
@@ -42,6 +42,10 @@ sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17
 deaths: ## what deaths of leaders cost in virtual time: make deaths SEEDS=1-900
 	cargo build --locked -p rota-tests --example sim
 	./target/debug/examples/sim deaths=$(SEEDS)
+
+evidence: ## sets with liars; every accusation goes before the contracts: make evidence SEEDS=1-300
+	cargo build --locked -p rota-tests --example sim
+	./target/debug/examples/sim $(if $(SEED),evidence-seed=$(SEED),evidence=$(SEEDS))
 
 model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
 	cargo build --locked -p rota-tests --example model

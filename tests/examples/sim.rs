@@ -1,6 +1,6 @@
 //! Random plans of whole sets: `make sim SEEDS=1-300`, `make sim SEEDS=100000` (1 to 100000), or one of them again
 //! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`. `make deaths SEEDS=1-900` does
-//! nothing but kill leaders.
+//! nothing but kill leaders, `make evidence SEEDS=1-300` has liars in every run.
 
 use rota_tests::sim::{Plan, attempt, campaign};
 use std::{
@@ -16,11 +16,17 @@ fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_else(|| "1-50".to_owned());
     let number = |text: &str| text.trim().parse::<u64>().ok();
     if let Some(seed) = argument.strip_prefix("seed=").and_then(number) {
-        return one(seed);
+        return one(Plan::random(seed));
     }
-    let deaths = argument.strip_prefix("deaths=");
-    let plan: fn(u64) -> Plan = if deaths.is_some() { Plan::deaths } else { Plan::random };
-    let argument = deaths.unwrap_or(&argument).to_owned();
+    if let Some(seed) = argument.strip_prefix("evidence-seed=").and_then(number) {
+        return one(Plan::adversarial(seed));
+    }
+    let kinds: [(&str, fn(u64) -> Plan); 2] =
+        [("deaths=", Plan::deaths), ("evidence=", Plan::adversarial)];
+    let kind =
+        kinds.into_iter().find_map(|(name, plan)| Some((argument.strip_prefix(name)?, plan)));
+    let (argument, plan) = kind.unwrap_or((&argument, Plan::random));
+    let argument = argument.to_owned();
     let (first, last) = argument.split_once('-').unwrap_or(("1", &argument));
     let (Some(first), Some(last)) = (number(first), number(last)) else {
         eprintln!("usage: sim FIRST-LAST | sim COUNT | sim seed=SEED");
@@ -46,8 +52,7 @@ fn main() -> ExitCode {
     if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(seed: u64) -> ExitCode {
-    let mut plan = Plan::random(seed);
+fn one(mut plan: Plan) -> ExitCode {
     plan.verbose = std::env::var_os("VERBOSE").is_some_and(|v| v != "0");
     println!("{plan:#?}");
     match attempt(plan) {

@@ -79,24 +79,44 @@ fn accused(reports: &[Report]) {
     assert!(reports.iter().any(|r| !r.accused.is_empty()), "{reports:?}");
 }
 
+/// Every liar of every set is convicted by the contract of one of these kinds at least once, and each kind named is
+/// shown by some set.
+fn convicted(reports: &[Report], kinds: &[&str]) {
+    let shown = |kind: &&str| reports.iter().any(|r| r.evidence.kinds.contains_key(kind));
+    let missing: Vec<&&str> = kinds.iter().filter(|kind| !shown(kind)).collect();
+    let found: Vec<_> = reports.iter().map(|r| &r.evidence.kinds).collect();
+    assert!(missing.is_empty(), "no evidence of {missing:?}; found: {found:?}");
+    for r in reports {
+        assert!(!r.evidence.convicted.is_empty(), "nobody convicted: {r:?}");
+        assert!(!r.evidence.alone.is_empty(), "nobody saw enough alone: {r:?}");
+    }
+}
+
 #[test]
 fn twins_with_one_key() {
-    accused(&lies(Behaviour::Twins, &["said by the second twin"]));
+    let reports = lies(Behaviour::Twins, &["said by the second twin"]);
+    accused(&reports);
+    convicted(&reports, &["FrameTwice"]);
 }
 
 #[test]
 fn a_leader_with_two_histories() {
-    accused(&lies(Behaviour::ForkFrames, &["forked frames", "forked proposals", "forked reports"]));
+    let reports =
+        lies(Behaviour::ForkFrames, &["forked frames", "forked proposals", "forked reports"]);
+    accused(&reports);
+    convicted(&reports, &["FrameTwice"]);
 }
 
 #[test]
 fn a_leader_that_proposes_the_other_close() {
-    accused(&lies(Behaviour::ForkClose, &["forked closes", "forked proposals"]));
+    let reports = lies(Behaviour::ForkClose, &["forked closes", "forked proposals"]);
+    accused(&reports);
+    convicted(&reports, &["FrameTwice"]);
 }
 
 #[test]
 fn a_term_opened_twice() {
-    lies(Behaviour::ForkInit, &["forked openings"]);
+    convicted(&lies(Behaviour::ForkInit, &["forked openings"]), &["InitTwice"]);
 }
 
 #[test]
@@ -123,12 +143,12 @@ fn a_proposal_without_an_opening() {
 
 #[test]
 fn acks_for_other_frames_to_other_peers() {
-    lies(Behaviour::SplitAcks, &["split acks"]);
+    convicted(&lies(Behaviour::SplitAcks, &["split acks"]), &["AckTwice"]);
 }
 
 #[test]
 fn reports_that_leave_out_what_was_acked() {
-    lies(Behaviour::OmitStatus, &["omitted chains"]);
+    convicted(&lies(Behaviour::OmitStatus, &["omitted chains"]), &["StatusHidesAck"]);
 }
 
 #[test]
@@ -148,7 +168,9 @@ fn reports_of_frames_that_break_the_rules() {
 
 #[test]
 fn two_votes_in_every_round() {
-    accused(&lies(Behaviour::VoteTwice, &["double votes"]));
+    let reports = lies(Behaviour::VoteTwice, &["double votes"]);
+    accused(&reports);
+    convicted(&reports, &["VoteTwice"]);
 }
 
 #[test]

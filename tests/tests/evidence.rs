@@ -1,12 +1,22 @@
 //! Evidence before the real contracts, and evidence from simulated sets: a correct validator is never accused, and
 //! what breaks a promise is always punished (I-3, I-4, I-6).
+//!
+//! `ROTA_SIM_FRESH=N` sets where the fresh seeds begin; `make evidence SEED=N` replays one.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use rota_tests::evm::Court;
+use rota_tests::{
+    evm::Court,
+    sim::{Plan, campaign},
+};
 use rota_types::{
     Decode, Domain, Evidence, OffencePlace, SeqKey, Validator, ValidatorSet, VoteKey,
 };
 use serde::Deserialize;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Adversarial plans that every build runs, and those that change from day to day.
+const FIXED: u64 = 150;
+const FRESH: u64 = 50;
 
 /// `tests/vectors/evidence.json`.
 #[derive(Deserialize)]
@@ -112,4 +122,34 @@ fn a_slash_takes_the_whole_stake_once() {
     court.report(&named("CertTwice")).unwrap();
     assert!(court.jailed(2) && !court.jailed(0) && !court.jailed(3));
     assert_eq!(court.seized(), set.get(1).unwrap().stake + set.get(2).unwrap().stake);
+}
+
+/// All of the simulation's checks hold in these runs too: whoever is correct is never accused, whoever contradicted
+/// itself before correct members is convicted, and what was reverted is paid for.
+fn judged(first: u64, count: u64) -> rota_tests::sim::Summary {
+    let summary = campaign(first..=first + count - 1, Plan::adversarial, 0, |_| ());
+    assert!(summary.failures.is_empty(), "{}", summary.text());
+    summary
+}
+
+#[test]
+fn fixed_liars_are_convicted_and_nobody_else() {
+    let summary = judged(1, FIXED);
+    println!("{}", summary.text());
+    assert!(summary.convicting > FIXED / 3, "{}", summary.text());
+    for kind in
+        ["FrameTwice", "InitTwice", "AckTwice", "StatusHidesAck", "StatusTwice", "VoteTwice"]
+    {
+        assert!(summary.proven.contains_key(kind), "nobody proved {kind}: {}", summary.text());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "other seeds every day")]
+#[test]
+fn fresh_liars_are_convicted_and_nobody_else() {
+    let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let given = std::env::var("ROTA_SIM_FRESH").ok().and_then(|v| v.parse().ok());
+    let first = given.unwrap_or(day * 1_000_000);
+    println!("fresh seeds from {first}; again with ROTA_SIM_FRESH={first}");
+    judged(first, FRESH);
 }

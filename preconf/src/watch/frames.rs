@@ -86,6 +86,24 @@ impl Watch {
         }
     }
 
+    /// A CLOSE that nobody saw, on the history of the leader's own last frame: the root of the header shows it.
+    fn other_close(
+        &self,
+        proposal: &SealedProposal,
+        header: &Header,
+        log: &TermLog,
+    ) -> Result<Option<OtherCut>, Stuck> {
+        let missing = Err(Stuck::Missing(header.last_frame_hash));
+        let last = log.frames.values().find(|(_, f)| f.content.g == header.last_g);
+        let Some((_, frame)) = last else { return missing };
+        let Ok(branch) = self.tree.branch_after(header, frame.content.prev_hash) else {
+            return missing;
+        };
+        let (leaf, frame) = (header.last_frame_hash, frame.clone());
+        let (proposal, header) = (proposal.clone(), header.clone());
+        Ok(Some(OtherCut { proposal, header, frame, leaf, branch }))
+    }
+
     /// A frame of the term that the header has not in its place.
     fn other_cut(
         &self,
@@ -95,7 +113,12 @@ impl Watch {
     ) -> Result<Option<OtherCut>, Stuck> {
         let own = log.frames.values().filter(|(_, f)| holds(header, f.content.g));
         let Some(lowest) = own.clone().map(|(_, f)| f.content.g).min() else { return Ok(None) };
-        let hashes = self.tree.cut_from(header, lowest)?;
+        let hashes = match self.tree.cut_from(header, lowest) {
+            Err(Stuck::Missing(hash)) if hash == header.last_frame_hash => {
+                return self.other_close(proposal, header, log);
+            }
+            known => known?,
+        };
         for (hash, frame) in own {
             let at = frame.content.g.checked_sub(lowest).and_then(|i| usize::try_from(i).ok());
             let leaf = at.and_then(|i| hashes.get(i)).copied().ok_or(Stuck::Never)?;

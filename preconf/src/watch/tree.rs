@@ -82,12 +82,22 @@ impl Tree {
 
     /// The branch that shows it. `Never` if the header's root is not over these frames.
     pub(super) fn branch(&self, header: &Header, g: u64) -> Result<MerkleProof, Stuck> {
-        let hashes = self.cut_from(header, header.first_g)?;
-        if hash_list_root(&hashes) != header.frames_root {
-            return Err(Stuck::Never);
+        prove(&self.cut_from(header, header.first_g)?, header, g)
+    }
+
+    /// The branch of the header's last frame, if that follows the frame `prev`.
+    pub(super) fn branch_after(&self, header: &Header, prev: B256) -> Result<MerkleProof, Stuck> {
+        let length = header.last_g.checked_sub(header.first_g).ok_or(Stuck::Never)?;
+        let mut hashes = vec![header.last_frame_hash];
+        if length > 0 {
+            let tip = (header.last_g.saturating_sub(1), prev);
+            hashes.push(prev);
+            self.walk(tip, length.saturating_sub(1).min(MAX_HEIGHT_FRAMES), |frame| {
+                hashes.push(frame.prev_hash);
+            })?;
         }
-        let index = g.checked_sub(header.first_g).and_then(|i| u32::try_from(i).ok());
-        index.and_then(|i| tx_proof(&hashes, &[], i)).ok_or(Stuck::Never)
+        hashes.reverse();
+        prove(&hashes, header, header.last_g)
     }
 
     /// Goes down `length` frames.
@@ -108,4 +118,12 @@ impl Tree {
         }
         Ok(at)
     }
+}
+
+fn prove(hashes: &[B256], header: &Header, g: u64) -> Result<MerkleProof, Stuck> {
+    if hash_list_root(hashes) != header.frames_root {
+        return Err(Stuck::Never);
+    }
+    let index = g.checked_sub(header.first_g).and_then(|i| u32::try_from(i).ok());
+    index.and_then(|i| tx_proof(hashes, &[], i)).ok_or(Stuck::Never)
 }

@@ -45,6 +45,12 @@ pub struct Summary {
     pub noticed: u64,
     /// Values decided by nodes that had withheld them (I-28).
     pub followed: u64,
+    /// Offences proven before the contracts, by kind.
+    pub proven: BTreeMap<&'static str, u64>,
+    /// Runs in which somebody was convicted.
+    pub convicting: u64,
+    /// Pieces of evidence, damaged ones too, that contract and nodes judged alike.
+    pub judged: u64,
     /// Virtual milliseconds.
     pub virtual_ms: u64,
     /// Real seconds.
@@ -123,6 +129,12 @@ impl Summary {
                 self.failures.insert(plan.seed, why);
             }
             Ok(report) => {
+                let e = report.evidence;
+                self.convicting += u64::from(!e.convicted.is_empty());
+                self.judged += e.judged;
+                for (kind, count) in e.kinds {
+                    *self.proven.entry(kind).or_default() += count;
+                }
                 let s = report.stats;
                 self.heights += report.heights.1;
                 self.late += s.late_heights as u64;
@@ -187,6 +199,12 @@ impl Summary {
             "{} times a node followed a value that it had withheld; {} replicas stopped on an old disk",
             self.followed, self.noticed
         );
+        let _ = writeln!(
+            out,
+            "somebody convicted in {} runs, nobody correct in any; {} pieces of evidence judged alike here and on L1",
+            self.convicting, self.judged
+        );
+        let _ = writeln!(out, "offences proven: {:?}", self.proven);
         let _ = write!(
             out,
             "{:.0} s: {:.1} runs/s, {:.0} heights/s, virtual/real time {:.0}",

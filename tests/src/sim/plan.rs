@@ -49,6 +49,44 @@ impl Plan {
         plan
     }
 
+    /// Members that lie or lost their disk in every run, in rough times and without a calm at the end: as much as
+    /// possible that evidence could be about, in little time.
+    #[must_use]
+    pub fn adversarial(seed: u64) -> Self {
+        let dice = &mut Dice::new(seed ^ 0xe71d);
+        let n = dice.pick(&[4usize, 4, 4, 4, 7]);
+        let chaos = dice.between(3_000, 6_000);
+        let mut plan = Self::quiet(n, seed, BEGIN_MS + chaos);
+        if dice.one_in(3) {
+            plan.stakes = (0..n).map(|_| dice.between(10, 100)).collect();
+        }
+        plan.tx_rate = dice.pick(&[5, 20, 50]);
+        plan.fsync_us = dice.pick(&[100, 400, 3_000, 12_000]);
+        plan.reorder = dice.one_in(4);
+        plan.link = link(dice);
+        let budget = &mut Budget::new(dice, &plan.stakes.clone());
+        for _ in 0..dice.between(1, 3) {
+            let Some(member) = budget.give_up(&plan.stakes.clone()) else { break };
+            if dice.one_in(6) {
+                let at = BEGIN_MS + dice.below(chaos);
+                plan.add(at.saturating_sub(dice.between(10, 2_000)), Event::Snapshot(member));
+                plan.add(at, Event::RollBackAndStart(member));
+            } else {
+                plan.byzantine.push((member, dice.pick(&Behaviour::ALL)));
+            }
+        }
+        for _ in 0..dice.between(0, 3) {
+            let at = BEGIN_MS + dice.below(chaos);
+            plan.mishap(dice, at, budget);
+        }
+        for _ in 0..dice.below(2) {
+            plan.crashes.push(point(dice, n));
+        }
+        // A replica without the frames that it voted for may stop; that is `Plan::random`'s to judge.
+        plan.events.retain(|(_, event)| !matches!(event, Event::LoseFramesAndStart(_)));
+        plan
+    }
+
     /// The plan of a seed.
     #[must_use]
     pub fn random(seed: u64) -> Self {
