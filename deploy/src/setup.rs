@@ -11,7 +11,7 @@ use crate::{
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use futures::future::try_join_all;
-use rota_l1::OperatorKeys;
+use rota_l1::{L1Rules, OperatorKeys};
 use rota_node::{
     exit::{Exit, Failure},
     keys::{Keep, Keys, Needs, Password, Passwords, Work},
@@ -56,7 +56,9 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
     let id = setup::fresh_chain_id(head.hash);
     let genesis = setup::funded_genesis(id, head.timestamp, &params, (&accounts, balance()));
     let operators = u64::try_from(plan.sequencers().count()).unwrap_or(u64::MAX);
-    let network = NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators };
+    let rules = L1Rules::default();
+    let network =
+        NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators, rules };
     let (network, _) = setup::deploy(&urls, &account(0)?, network).await?;
     network.save(&plan.layout.network())?;
     Ok(network)

@@ -20,6 +20,13 @@ sol!(
 
 sol!(
     #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    ForcedQueue,
+    "../contracts/abi/ForcedQueue.json"
+);
+
+sol!(
+    #[sol(rpc)]
     EcdsaCertificateVerifier,
     "../contracts/abi/EcdsaCertificateVerifier.json"
 );
@@ -28,4 +35,25 @@ sol!(
     #[sol(rpc)]
     Ed25519Verifier,
     "../contracts/abi/Ed25519Verifier.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    EvidenceChecker,
+    "../contracts/abi/EvidenceChecker.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    ClaimsChecker,
+    "../contracts/abi/ClaimsChecker.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Slasher,
+    "../contracts/abi/Slasher.json"
 );

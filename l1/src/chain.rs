@@ -3,7 +3,7 @@
 //! Invariant: every answer is of one named block. Log filters do not report what a reorganisation took away, so callers
 //! that follow the chain compare parent hashes themselves.
 
-use crate::{BatchPost, Enqueued, L1Error, Turn};
+use crate::{BatchPost, Enqueued, FrozenSets, L1Error, Turn};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use futures::future::BoxFuture;
 use rota_types::{CommitCertificate, Header, Validator, ValidatorSet};
@@ -62,10 +62,17 @@ pub trait L1: Send + Sync {
     /// A block, or none if it does not exist yet.
     fn block(&self, at: At) -> BoxFuture<'_, Result<Option<L1Block>, L1Error>>;
 
-    /// Every registered operator in registration order, as of a block.
+    /// Every registered operator in registration order, as of a block. The stake is the present one, not a weight.
     fn operators(&self, block: u64) -> BoxFuture<'_, Result<Vec<Validator>, L1Error>>;
 
-    /// The frozen set of an epoch as of a block, checked against the set hash on L1; none if it is not frozen there.
+    /// The frozen epoch in force at an L1 block, which must exist: no later block changes the answer.
+    fn epoch_at(&self, l1_number: u64) -> BoxFuture<'_, Result<u64, L1Error>>;
+
+    /// Every epoch that has a set of its own, as of a block.
+    fn frozen_sets(&self, block: u64) -> BoxFuture<'_, Result<FrozenSets, L1Error>>;
+
+    /// The frozen set of an epoch as of a block, checked against hash and id on L1; none if it is not frozen there. Keys and
+    /// weights (as stake) are those frozen; fee recipients and addresses are of the block and no part of the set.
     fn validator_set(
         &self,
         epoch: u64,

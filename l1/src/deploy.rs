@@ -1,10 +1,15 @@
 //! Putting the contracts on a chain.
 //!
-//! Not for: upgrades (there are none). Invariant: the four contracts refer to each other and to nothing else.
+//! Not for: upgrades (there are none). Invariant: the contracts refer to each other and to nothing else; an address that one
+//! had to know before the other existed is checked once it does.
 
-use crate::L1Error;
-use crate::bindings::{EcdsaCertificateVerifier, Ed25519Verifier, Inbox, Registry};
+use crate::bindings::{
+    ClaimsChecker, EcdsaCertificateVerifier, Ed25519Verifier, EvidenceChecker, ForcedQueue, Inbox,
+    Registry, Slasher,
+};
+use crate::{L1Error, L1Rules};
 use alloy::providers::Provider;
+use alloy_primitives::aliases::U96;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +24,8 @@ pub struct DeployParams {
     pub min_stake: U256,
     /// Least size of the first set.
     pub min_operators: u64,
+    /// Times, limits and prices.
+    pub rules: L1Rules,
 }
 
 /// Where the contracts are.
@@ -31,42 +38,147 @@ pub struct Contracts {
     pub registry: Address,
     /// Certificates.
     pub certificate_verifier: Address,
+    /// Forced transactions.
+    pub forced_queue: Address,
     /// Batches.
     pub inbox: Address,
+    /// Judges evidence.
+    pub evidence_checker: Address,
+    /// Judges claims for insured transactions.
+    pub claims_checker: Address,
+    /// Takes stakes and pays claims.
+    pub slasher: Address,
     /// L1 block to read events from: none of the contracts is older.
     pub block: u64,
 }
 
-/// Deploys the contracts with a provider that fills in nonce, gas and fees and signs. Four transactions, each awaited.
+/// Addresses that the deployer's next transactions will give their contracts, in the order of deployment.
+#[derive(Debug, Clone, Copy)]
+struct Predicted {
+    inbox: Address,
+    slasher: Address,
+}
+
+impl Predicted {
+    /// Ed25519 verifier, registry, certificate verifier, forced queue, inbox, the two checkers, slasher.
+    fn new(deployer: Address, nonce: u64) -> Self {
+        let at = |place: u64| deployer.create(nonce.saturating_add(place));
+        Self { inbox: at(4), slasher: at(7) }
+    }
+}
+
+/// Deploys the contracts with a provider that fills in nonce, gas and fees and signs as `deployer`, who sends nothing else
+/// meanwhile. Each transaction is awaited.
 pub async fn deploy<P: Provider>(
     provider: &P,
+    deployer: Address,
     params: &DeployParams,
 ) -> Result<Contracts, L1Error> {
     let block = provider.get_block_number().await.map_err(|e| failed("block number", &e))?;
+    let nonce = provider.get_transaction_count(deployer).await.map_err(|e| failed("nonce", &e))?;
+    let predicted = Predicted::new(deployer, nonce);
     let ed = Ed25519Verifier::deploy(provider).await.map_err(|e| failed("Ed25519Verifier", &e))?;
-    let registry = Registry::deploy(
-        provider,
-        params.l2_chain_id,
-        params.genesis_hash,
-        params.min_stake,
-        *ed.address(),
-        U256::from(params.min_operators),
-    )
-    .await
-    .map_err(|e| failed("Registry", &e))?;
-    let verifier = EcdsaCertificateVerifier::deploy(provider, *registry.address())
+    let terms = terms(params, *ed.address(), predicted)?;
+    let registry = Registry::deploy(provider, terms).await.map_err(|e| failed("Registry", &e))?;
+    let registry = *registry.address();
+    let verifier = EcdsaCertificateVerifier::deploy(provider, registry)
         .await
         .map_err(|e| failed("EcdsaCertificateVerifier", &e))?;
-    let inbox = Inbox::deploy(provider, *registry.address(), *verifier.address())
+    let (forced_queue, inbox) =
+        deploy_inbox(provider, (registry, *verifier.address()), params, predicted).await?;
+    let contracts = Contracts {
+        ed25519_verifier: *ed.address(),
+        registry,
+        certificate_verifier: *verifier.address(),
+        forced_queue,
+        inbox,
+        evidence_checker: Address::ZERO,
+        claims_checker: Address::ZERO,
+        slasher: Address::ZERO,
+        block,
+    };
+    let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
+    if (contracts.inbox, contracts.slasher) == (predicted.inbox, predicted.slasher) {
+        Ok(contracts)
+    } else {
+        Err(L1Error::Build("the deployer's account sent something else meanwhile".into()))
+    }
+}
+
+/// The queue of forced transactions, whose fees go to the slasher's insurance pool, and the inbox.
+async fn deploy_inbox<P: Provider>(
+    provider: &P,
+    (registry, verifier): (Address, Address),
+    params: &DeployParams,
+    predicted: Predicted,
+) -> Result<(Address, Address), L1Error> {
+    let rules = params.rules;
+    let (fee, price) = (U256::from(rules.forced_fee), U256::from(rules.forced_gas_price));
+    let forced = ForcedQueue::deploy(provider, predicted.slasher, fee, price)
+        .await
+        .map_err(|e| failed("ForcedQueue", &e))?;
+    let forced = *forced.address();
+    let inbox = Inbox::deploy(provider, registry, verifier, forced, inbox_rules(&rules))
         .await
         .map_err(|e| failed("Inbox", &e))?;
-    Ok(Contracts {
-        ed25519_verifier: *ed.address(),
-        registry: *registry.address(),
-        certificate_verifier: *verifier.address(),
-        inbox: *inbox.address(),
-        block,
+    Ok((forced, *inbox.address()))
+}
+
+async fn deploy_slasher<P: Provider>(
+    provider: &P,
+    so_far: Contracts,
+    rules: &L1Rules,
+) -> Result<Contracts, L1Error> {
+    let (registry, verifier) = (so_far.registry, so_far.certificate_verifier);
+    let evidence = EvidenceChecker::deploy(provider, registry, so_far.inbox, verifier)
+        .await
+        .map_err(|e| failed("EvidenceChecker", &e))?;
+    let claims = ClaimsChecker::deploy(provider, registry, verifier)
+        .await
+        .map_err(|e| failed("ClaimsChecker", &e))?;
+    let (evidence_checker, claims_checker) = (*evidence.address(), *claims.address());
+    let (reveal, contest) = (rules.reveal_blocks, rules.contest_blocks);
+    let slasher = Slasher::deploy(
+        provider,
+        registry,
+        evidence_checker,
+        claims_checker,
+        reveal,
+        contest,
+        rules.claims_blocks,
+    )
+    .await
+    .map_err(|e| failed("Slasher", &e))?;
+    Ok(Contracts { evidence_checker, claims_checker, slasher: *slasher.address(), ..so_far })
+}
+
+fn terms(params: &DeployParams, ed: Address, at: Predicted) -> Result<Registry::Terms, L1Error> {
+    let large = |what: &str| L1Error::Config(format!("{what} is too large"));
+    let rules = params.rules;
+    if params.min_stake.bit_len() > 96 {
+        return Err(large("the least stake"));
+    }
+    Ok(Registry::Terms {
+        l2ChainId: params.l2_chain_id,
+        genesisHash: params.genesis_hash,
+        minStake: U96::saturating_from(params.min_stake),
+        minOperators: u16::try_from(params.min_operators).map_err(|_| large("the first set"))?,
+        maxShareBps: rules.max_share_bps,
+        epochBlocks: rules.epoch_blocks,
+        unbondEpochs: rules.unbond_epochs,
+        evidenceEpochs: rules.evidence_epochs,
+        edVerifier: ed,
+        slasher: at.slasher,
+        inbox: at.inbox,
     })
+}
+
+const fn inbox_rules(rules: &L1Rules) -> Inbox::InboxRules {
+    Inbox::InboxRules {
+        fallbackBlocks: rules.fallback_blocks,
+        rollCallBlocks: rules.roll_call_blocks,
+        forcedWindow: rules.forced_window_s,
+    }
 }
 
 fn failed(what: &str, why: &dyn std::fmt::Display) -> L1Error {

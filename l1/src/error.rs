@@ -2,6 +2,7 @@
 //!
 //! Invariant: texts name an endpoint by scheme, host and port only; paths and queries may hold API keys.
 
+use crate::bindings::ForcedQueue::ForcedQueueErrors;
 use crate::bindings::Inbox::InboxErrors;
 use crate::bindings::Registry::RegistryErrors;
 use alloy_primitives::B256;
@@ -86,9 +87,24 @@ pub enum Refusal {
     /// The origin is older than the tip's.
     #[error("Inbox_OriginBackwards({0})")]
     OriginBackwards(u64),
-    /// The epoch is older than the tip's.
-    #[error("Inbox_EpochBackwards({0})")]
-    EpochBackwards(u64),
+    /// The origin is no L1 block of the past.
+    #[error("Inbox_OriginAhead({0})")]
+    OriginAhead(u64),
+    /// The epoch starts at this L1 block, after the origin.
+    #[error("Inbox_EpochAhead({0})")]
+    EpochAhead(u64),
+    /// Another set is in force from this L1 block on, which the tip's origin has reached.
+    #[error("Inbox_EpochOver({0})")]
+    EpochOver(u64),
+    /// The set went out of force at this L1 block, too long ago.
+    #[error("Inbox_CertificateExpired({0})")]
+    CertificateExpired(u64),
+    /// This forced transaction had to be included.
+    #[error("Inbox_ForcedOverdue({0})")]
+    ForcedOverdue(u64),
+    /// After a fallback only its emergency set (0: none yet) goes on.
+    #[error("Inbox_NoEmergencySet({0})")]
+    NoEmergencySet(u64),
     /// No blob in the transaction.
     #[error("Inbox_NoBlob()")]
     NoBlob,
@@ -109,18 +125,31 @@ pub enum Refusal {
         /// Stake of the set, gwei.
         total: u64,
     },
+    /// Another error of the inbox (around a fallback), by name.
+    #[error("{0}()")]
+    Inbox(&'static str),
     /// An error of the registry, by name.
     #[error("{0}()")]
     Registry(&'static str),
+    /// An error of the queue of forced transactions, by name.
+    #[error("{0}()")]
+    Forced(&'static str),
 }
 
 impl Refusal {
     /// Reads the data of a revert.
     #[must_use]
     pub fn decode(data: &[u8]) -> Option<Self> {
-        InboxErrors::abi_decode(data).ok().map(Self::from).or_else(|| {
-            RegistryErrors::abi_decode(data).ok().map(|e| Self::Registry(registry_name(&e)))
-        })
+        let registry = || {
+            let e = RegistryErrors::abi_decode(data).ok()?;
+            RegistryErrors::name_by_selector(e.selector()).map(Self::Registry)
+        };
+        let forced = || {
+            let e = ForcedQueueErrors::abi_decode(data).ok()?;
+            ForcedQueueErrors::name_by_selector(e.selector()).map(Self::Forced)
+        };
+        let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
+        inbox.or_else(registry).or_else(forced)
     }
 }
 
@@ -134,7 +163,12 @@ impl From<InboxErrors> for Refusal {
             E::Inbox_Gap(e) => Self::Gap(e.expected),
             E::Inbox_Stale(e) => Self::Stale(e.tip),
             E::Inbox_OriginBackwards(e) => Self::OriginBackwards(e.tipOrigin),
-            E::Inbox_EpochBackwards(e) => Self::EpochBackwards(e.tipEpoch),
+            E::Inbox_OriginAhead(e) => Self::OriginAhead(e.origin),
+            E::Inbox_EpochAhead(e) => Self::EpochAhead(e.start.saturating_to()),
+            E::Inbox_EpochOver(e) => Self::EpochOver(e.end.saturating_to()),
+            E::Inbox_CertificateExpired(e) => Self::CertificateExpired(e.end.saturating_to()),
+            E::Inbox_ForcedOverdue(e) => Self::ForcedOverdue(e.index.saturating_to()),
+            E::Inbox_NoEmergencySet(e) => Self::NoEmergencySet(e.epoch),
             E::Inbox_NoBlob(_) => Self::NoBlob,
             E::Inbox_UnknownEpoch(e) => Self::UnknownEpoch(e.epoch),
             E::Inbox_SignatureCount(_) => Self::SignatureCount,
@@ -142,18 +176,17 @@ impl From<InboxErrors> for Refusal {
             E::Inbox_Quorum(e) => {
                 Self::Quorum { weight: e.weight.saturating_to(), total: e.total.saturating_to() }
             }
+            other => {
+                Self::Inbox(InboxErrors::name_by_selector(other.selector()).unwrap_or("Inbox_?"))
+            }
         }
     }
-}
-
-fn registry_name(e: &RegistryErrors) -> &'static str {
-    RegistryErrors::name_by_selector(e.selector()).unwrap_or("Registry_?")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::{Inbox, Registry};
+    use crate::bindings::{ForcedQueue, Inbox, Registry};
     use alloy_primitives::U256;
     use alloy_sol_types::SolError;
 
@@ -165,6 +198,10 @@ mod tests {
         let low = Registry::Registry_StakeTooLow {}.abi_encode();
         assert_eq!(Refusal::decode(&low), Some(Refusal::Registry("Registry_StakeTooLow")));
         assert_eq!(Refusal::Registry("Registry_StakeTooLow").to_string(), "Registry_StakeTooLow()");
+        let open = Inbox::Inbox_RollCallOpen { until: U256::from(9) }.abi_encode();
+        assert_eq!(Refusal::decode(&open), Some(Refusal::Inbox("Inbox_RollCallOpen")));
+        let full = ForcedQueue::Forced_BlockFull { left: U256::from(9) }.abi_encode();
+        assert_eq!(Refusal::decode(&full), Some(Refusal::Forced("Forced_BlockFull")));
         assert_eq!(Refusal::decode(b"????"), None);
     }
 }

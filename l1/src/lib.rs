@@ -6,7 +6,7 @@
 //! (deterministic, for simulation). Invariant: nothing read here is trusted beyond what L1 itself says; blobs are checked
 //! against their versioned hashes, and a batch counts only if it was sent to the inbox directly.
 
-#[expect(clippy::too_many_arguments, reason = "generated from the contracts' ABI")]
+#[expect(clippy::too_many_arguments, missing_docs, reason = "generated from the contracts' ABI")]
 pub mod bindings;
 
 mod blobs;
@@ -19,7 +19,9 @@ mod memory;
 mod post;
 mod register;
 mod rpc;
+mod rules;
 mod sender;
+mod sets;
 mod tx;
 
 pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
@@ -27,12 +29,20 @@ pub use chain::{At, L1, L1Block, PostedBatch};
 pub use deploy::{Contracts, DeployParams, deploy};
 pub use endpoints::Endpoints;
 pub use error::{L1Error, Refusal};
-pub use forced::{Enqueued, Turn, TurnKind};
+pub use forced::{
+    Enqueued, Turn, TurnKind, activate_fallback_request, emergency_set_request, enqueue_request,
+    roll_call_request, uncertified_request,
+};
 pub use memory::{MemoryL1, MemoryParams, MemorySender};
 pub use post::BatchPost;
-pub use register::{OperatorKeys, freeze_request, register_request, registration};
+pub use register::{
+    OperatorKeys, exit_request, freeze_request, nominate_request, register_request, registration,
+    rejoin_request, rotate_request, top_up_request, update_request, withdraw_request,
+};
 pub use rpc::{RpcConfig, RpcL1};
+pub use rules::L1Rules;
 pub use sender::RpcSender;
+pub use sets::FrozenSets;
 pub use tx::{
     Action, Attempt, Fees, Inclusion, Journal, JournalError, MemoryJournal, Observation, Outcome,
     Policy, Record, SendFault, SignedTx, Status, TxChain, TxCore, TxError, TxManager, TxRequest,

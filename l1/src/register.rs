@@ -1,4 +1,4 @@
-//! Joining the set: the registration with its two proofs of possession.
+//! What an operator's owner asks the registry for: to join (with two proofs of possession), to change and to leave.
 //!
 //! Not for: the stake's owner key, which signs the transaction and stays cold.
 
@@ -10,8 +10,10 @@ use rota_types::{Domain, SeqKey, VoteKey};
 
 /// Gas of a registration (measured 413,000 to 430,000 with a peer address of 31 bytes).
 const GAS_REGISTER: u64 = 900_000;
-/// Gas of a freeze of the largest set (64 records).
-const GAS_FREEZE: u64 = 1_500_000;
+/// Gas of a freeze of the largest set, with a quarter of its members changed.
+const GAS_FREEZE: u64 = 6_000_000;
+/// Gas of a change of one operator that needs no proof.
+const GAS_SMALL: u64 = 250_000;
 
 /// The hot keys of an operator.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +52,72 @@ pub fn registration(
 /// The transaction that registers, sent by the owner.
 #[must_use]
 pub fn register_request(registry: Address, r: Registry::Registration, stake: U256) -> TxRequest {
-    let input: Bytes = Registry::registerCall { r }.abi_encode().into();
-    TxRequest { to: registry, input, value: stake, gas_limit: GAS_REGISTER, payload: None }
+    let call = Registry::registerCall { r };
+    TxRequest { value: stake, ..request(registry, &call, GAS_REGISTER) }
+}
+
+/// Adds to the stake, sent by the owner.
+#[must_use]
+pub fn top_up_request(registry: Address, operator: u64, amount: U256) -> TxRequest {
+    let call = Registry::topUpCall { operator: U256::from(operator) };
+    TxRequest { value: amount, ..request(registry, &call, GAS_SMALL) }
+}
+
+/// Replaces both hot keys from the sets of the epoch after the next on, sent by the owner; `r` as for a registration.
+#[must_use]
+pub fn rotate_request(registry: Address, operator: u64, r: Registry::Registration) -> TxRequest {
+    let call = Registry::rotateCall { operator: U256::from(operator), r };
+    request(registry, &call, GAS_REGISTER)
+}
+
+/// Changes where fees go and where peers dial, sent by the owner.
+#[must_use]
+pub fn update_request(
+    registry: Address,
+    operator: u64,
+    fee_recipient: Address,
+    peer: &str,
+) -> TxRequest {
+    let call = Registry::updateCall {
+        operator: U256::from(operator),
+        feeRecipient: fee_recipient,
+        peer: peer.as_bytes().to_vec().into(),
+    };
+    request(registry, &call, GAS_REGISTER)
+}
+
+/// Asks to leave the sets, sent by the owner.
+#[must_use]
+pub fn exit_request(registry: Address, operator: u64) -> TxRequest {
+    request(registry, &Registry::requestExitCall { operator: U256::from(operator) }, GAS_SMALL)
+}
+
+/// Waits for a seat again after having left, sent by the owner.
+#[must_use]
+pub fn rejoin_request(registry: Address, operator: u64) -> TxRequest {
+    request(registry, &Registry::rejoinCall { operator: U256::from(operator) }, GAS_SMALL)
+}
+
+/// Pays the stake out, sent by the owner.
+#[must_use]
+pub fn withdraw_request(registry: Address, operator: u64, to: Address) -> TxRequest {
+    let call = Registry::withdrawCall { operator: U256::from(operator), to };
+    request(registry, &call, GAS_SMALL)
+}
+
+/// Claims the smallest seat of a full set for a candidate; anyone may send it.
+#[must_use]
+pub fn nominate_request(registry: Address, operator: u64) -> TxRequest {
+    request(registry, &Registry::nominateCall { operator: U256::from(operator) }, GAS_SMALL)
 }
 
 /// The transaction that freezes the set of an epoch; anyone may send it.
 #[must_use]
 pub fn freeze_request(registry: Address, epoch: u64) -> TxRequest {
-    let input: Bytes = Registry::freezeSetCall { epoch }.abi_encode().into();
-    TxRequest { to: registry, input, value: U256::ZERO, gas_limit: GAS_FREEZE, payload: None }
+    request(registry, &Registry::freezeSetCall { epoch }, GAS_FREEZE)
+}
+
+pub(crate) fn request(to: Address, call: &impl SolCall, gas_limit: u64) -> TxRequest {
+    let input: Bytes = call.abi_encode().into();
+    TxRequest { to, input, value: U256::ZERO, gas_limit, payload: None }
 }

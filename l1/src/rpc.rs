@@ -2,29 +2,25 @@
 //!
 //! Not for: sending (`RpcSender`). Invariant: logs are taken only from an endpoint that has the block they are asked up to.
 
-use crate::bindings::{Inbox, Registry};
+mod logs;
+mod sets;
+
+use crate::bindings::Inbox;
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::endpoints::{Endpoints, Fault, client};
-use crate::post::Submitted;
+use crate::sets::FrozenSets;
 use crate::{BatchPost, BlobSource, Enqueued, L1Error, Turn, blobs};
-use alloy::consensus::{BlockHeader, Transaction};
-use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::consensus::BlockHeader;
+use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
 use alloy::providers::{Provider, RootProvider};
-use alloy::rpc::types::{Filter, Log, TransactionRequest};
+use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use alloy_sol_types::SolEvent;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rota_types::{Validator, ValidatorSet};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// Operators asked for in one call.
-const PAGE: u64 = 50;
-/// Blocks in one log query: the strictest of the common public limits.
-const LOG_RANGE: u64 = 500;
 
 /// Where L1 is.
 #[derive(Debug, Clone)]
@@ -47,13 +43,15 @@ pub struct RpcL1 {
     endpoints: Arc<Endpoints>,
     http: reqwest::Client,
     config: RpcConfig,
+    /// The queue of forced transactions: the inbox says where it is, and never changes it.
+    queue: OnceLock<Address>,
 }
 
 impl RpcL1 {
     /// Connects to nothing yet; the first question does.
     pub fn new(config: RpcConfig) -> Result<Self, L1Error> {
         let endpoints = Arc::new(Endpoints::new(&config.urls, config.timeout)?);
-        Ok(Self { endpoints, http: client(config.timeout)?, config })
+        Ok(Self { endpoints, http: client(config.timeout)?, config, queue: OnceLock::new() })
     }
 
     /// The endpoints, to share with a sender.
@@ -75,6 +73,24 @@ impl RpcL1 {
         let request = &request;
         let call = |p: RootProvider<Ethereum>| async move { Ok(p.call(request.clone()).await?) };
         self.endpoints.ask(call).await.map(|_| ())
+    }
+
+    /// Where the queue of forced transactions is.
+    pub async fn forced_queue(&self) -> Result<Address, L1Error> {
+        if let Some(known) = self.queue.get() {
+            return Ok(*known);
+        }
+        let inbox = self.config.inbox;
+        let asked = self
+            .endpoints
+            .ask(move |p| async move { Ok(Inbox::new(inbox, p).forced().call().await?) })
+            .await?;
+        Ok(*self.queue.get_or_init(|| asked))
+    }
+
+    async fn fetch(&self, block: &L1Block, hashes: &[B256]) -> Result<Bytes, L1Error> {
+        let sources = &self.config.blob_sources;
+        blobs::decode(&blobs::fetch(&self.http, sources, block, hashes).await?)
     }
 
     async fn read_block(p: &RootProvider<Ethereum>, at: At) -> Result<Option<L1Block>, Fault> {
@@ -99,149 +115,6 @@ impl RpcL1 {
             _ => Err(Fault::View(L1Error::NotCanonical { number: want.number, hash: want.hash })),
         }
     }
-
-    async fn read_operators(
-        p: RootProvider<Ethereum>,
-        registry: Address,
-        block: u64,
-    ) -> Result<Vec<Validator>, Fault> {
-        let contract = Registry::new(registry, p);
-        let mut all = Vec::new();
-        loop {
-            let from = U256::from(all.len());
-            let page = contract
-                .operators(from, U256::from(PAGE))
-                .block(BlockId::number(block))
-                .call()
-                .await?;
-            let last = u64::try_from(page.len()).unwrap_or(u64::MAX) < PAGE;
-            all.extend(page.into_iter().map(validator));
-            if last {
-                return Ok(all);
-            }
-        }
-    }
-
-    async fn read_set(
-        p: RootProvider<Ethereum>,
-        registry: Address,
-        epoch: u64,
-        block: u64,
-    ) -> Result<Option<ValidatorSet>, Fault> {
-        let contract = Registry::new(registry, p.clone());
-        let id = BlockId::number(block);
-        let hash = contract.setHash(epoch).block(id).call().await?;
-        if hash.is_zero() {
-            return Ok(None);
-        }
-        let records = contract.setRecords(epoch).block(id).call().await?;
-        let mut members = Self::read_operators(p, registry, block).await?;
-        members.truncate(records.len() / 32);
-        let set = ValidatorSet::new(epoch, members);
-        if set.hash() == hash {
-            Ok(Some(set))
-        } else {
-            Err(Fault::Endpoint(format!(
-                "operators of epoch {epoch} do not hash to the frozen set"
-            )))
-        }
-    }
-
-    async fn read_batches(
-        p: RootProvider<Ethereum>,
-        inbox: Address,
-        from: u64,
-        to: L1Block,
-    ) -> Result<Vec<PostedBatch>, Fault> {
-        Self::require(&p, to).await?;
-        let (mut blocks, mut out) = (BTreeMap::new(), Vec::new());
-        let mut start = from;
-        while start <= to.number {
-            let end = start.saturating_add(LOG_RANGE - 1).min(to.number);
-            let filter = Filter::new()
-                .address(inbox)
-                .event_signature(Inbox::BatchAccepted::SIGNATURE_HASH)
-                .from_block(start)
-                .to_block(end);
-            for log in p.get_logs(&filter).await? {
-                if let Some(batch) = Self::read_batch(&p, inbox, &log, &mut blocks).await? {
-                    out.push(batch);
-                }
-            }
-            start = end.saturating_add(1);
-        }
-        // The chain may have moved while the logs were read.
-        Self::require(&p, to).await?;
-        out.sort_by_key(|b| (b.block.number, b.log_index));
-        Ok(out)
-    }
-
-    /// None for a batch whose transaction does not call the inbox itself: its header and certificate are not in plain
-    /// sight, so for all readers alike it does not count (anyone can post it again).
-    async fn read_batch(
-        p: &RootProvider<Ethereum>,
-        inbox: Address,
-        log: &Log,
-        blocks: &mut BTreeMap<u64, L1Block>,
-    ) -> Result<Option<PostedBatch>, Fault> {
-        let nonsense = |what: &str| Fault::Endpoint(format!("log of the inbox without {what}"));
-        let event = Inbox::BatchAccepted::decode_log(&log.inner)
-            .map_err(|e| Fault::Endpoint(format!("event of the inbox: {e}")))?;
-        let number = log.block_number.ok_or_else(|| nonsense("a block number"))?;
-        let tx_hash = log.transaction_hash.ok_or_else(|| nonsense("a transaction"))?;
-        let log_index = log.log_index.ok_or_else(|| nonsense("an index"))?;
-        let block = match blocks.get(&number) {
-            Some(block) => *block,
-            None => Self::read_block(p, At::Number(number))
-                .await?
-                .ok_or_else(|| nonsense("its block"))?,
-        };
-        blocks.insert(number, block);
-        if log.block_hash != Some(block.hash) {
-            return Err(Fault::View(L1Error::NotCanonical { number, hash: block.hash }));
-        }
-        let tx =
-            p.get_transaction_by_hash(tx_hash).await?.ok_or_else(|| nonsense("its transaction"))?;
-        if tx.to() != Some(inbox) {
-            return Ok(None);
-        }
-        let place = (block, log_index, tx_hash);
-        Ok(Submitted::decode(tx.input()).and_then(|s| assemble(place, &event, &s)))
-    }
-}
-
-fn assemble(
-    (block, log_index, tx_hash): (L1Block, u64, B256),
-    event: &Inbox::BatchAccepted,
-    submitted: &Submitted,
-) -> Option<PostedBatch> {
-    let b = &submitted.call.b;
-    let same =
-        (b.fromHeight, b.toHeight, b.round) == (event.fromHeight, event.toHeight, event.round);
-    same.then_some(())?;
-    Some(PostedBatch {
-        block,
-        log_index,
-        tx_hash,
-        from_height: b.fromHeight,
-        to_height: b.toHeight,
-        repost: b.repost,
-        header: submitted.header.clone(),
-        certificate: submitted.certificate(event.valueId)?,
-        blob_hashes: event.blobHashes.clone(),
-    })
-}
-
-fn validator(o: Registry::Operator) -> Validator {
-    Validator {
-        owner: o.owner,
-        seq_key: o.seqKey.0,
-        vote_key: o.voteKey,
-        stake: U256::from(o.stake),
-        fee_recipient: o.feeRecipient,
-        // An operator chooses these bytes; what is no text cannot be dialled either.
-        peer: String::from_utf8_lossy(&o.peer).into_owned(),
-    }
 }
 
 /// A well-formed versioned hash.
@@ -258,7 +131,17 @@ impl L1 for RpcL1 {
 
     fn operators(&self, block: u64) -> BoxFuture<'_, Result<Vec<Validator>, L1Error>> {
         let registry = self.config.registry;
-        self.endpoints.ask(move |p| Self::read_operators(p, registry, block)).boxed()
+        self.endpoints.ask(move |p| sets::operators(p, registry, block)).boxed()
+    }
+
+    fn epoch_at(&self, l1_number: u64) -> BoxFuture<'_, Result<u64, L1Error>> {
+        let registry = self.config.registry;
+        self.endpoints.ask(move |p| sets::epoch_at(p, registry, l1_number)).boxed()
+    }
+
+    fn frozen_sets(&self, block: u64) -> BoxFuture<'_, Result<FrozenSets, L1Error>> {
+        let registry = self.config.registry;
+        self.endpoints.ask(move |p| sets::frozen(p, registry, block)).boxed()
     }
 
     fn validator_set(
@@ -267,31 +150,29 @@ impl L1 for RpcL1 {
         block: u64,
     ) -> BoxFuture<'_, Result<Option<ValidatorSet>, L1Error>> {
         let registry = self.config.registry;
-        self.endpoints.ask(move |p| Self::read_set(p, registry, epoch, block)).boxed()
+        self.endpoints.ask(move |p| sets::members(p, registry, epoch, block)).boxed()
     }
 
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>> {
         let inbox = self.config.inbox;
-        self.endpoints.ask(move |p| Self::read_batches(p, inbox, from, to)).boxed()
+        self.endpoints.ask(move |p| logs::batches(p, inbox, from, to)).boxed()
     }
 
-    fn forced(&self, _: u64, _: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
-        // Until the contract is there.
-        async { Ok(Vec::new()) }.boxed()
+    fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
+        async move {
+            let queue = self.forced_queue().await?;
+            self.endpoints.ask(move |p| logs::forced(p, queue, from, to)).await
+        }
+        .boxed()
     }
 
-    fn turns(&self, _: u64, _: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {
-        // Until the contract is there.
-        async { Ok(Vec::new()) }.boxed()
+    fn turns(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {
+        let inbox = self.config.inbox;
+        self.endpoints.ask(move |p| logs::turns(p, inbox, from, to)).boxed()
     }
 
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>> {
-        async move {
-            let sources = &self.config.blob_sources;
-            let found = blobs::fetch(&self.http, sources, &batch.block, &batch.blob_hashes).await?;
-            blobs::decode(&found)
-        }
-        .boxed()
+        self.fetch(&batch.block, &batch.blob_hashes).boxed()
     }
 
     fn preflight<'a>(

@@ -122,7 +122,7 @@ fn later_refusals(net: &Net) -> Vec<(BatchPost, Refusal)> {
         (post(1, 2), Refusal::Stale(2)),
         (post(1, 1), Refusal::Stale(2)),
         (post(4, 4), Refusal::Gap(3)),
-        (net.keys.post(&net.domain, 3, back, 4), Refusal::OriginBackwards(1002)),
+        (net.keys.post(&net.domain, 3, back, 4), Refusal::OriginBackwards(2)),
     ]
 }
 

@@ -12,8 +12,8 @@ use alloy::{
 use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_l1::{
-    Contracts, DeployParams, L1, L1Error, MemoryJournal, OperatorKeys, Outcome, Policy, Refusal,
-    RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest, bindings::Registry,
+    Contracts, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys, Outcome, Policy,
+    Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest, bindings::Registry,
 };
 use rota_types::{ChainParams, Validator, ValidatorSet};
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Plan {
     pub min_stake: U256,
     /// Least size of the first set.
     pub min_operators: u64,
+    /// Times, limits and prices on L1.
+    pub rules: L1Rules,
 }
 
 /// A genesis that gives each account the balance, in wei.
@@ -162,8 +164,9 @@ pub async fn deploy(
         genesis_hash: network.domain()?.genesis_hash,
         min_stake: plan.min_stake,
         min_operators: plan.min_operators,
+        rules: plan.rules,
     };
-    let contracts = rota_l1::deploy(&provider, &params).await?;
+    let contracts = rota_l1::deploy(&provider, deployer.address(), &params).await?;
     network.registry = contracts.registry;
     network.inbox = contracts.inbox;
     network.l1_deploy_block = contracts.block;
@@ -328,7 +331,13 @@ mod tests {
         let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(1)).unwrap();
         let params = ChainParams::default();
         let genesis = funded_genesis(70_700, 1, &params, (&[], U256::ZERO));
-        let plan = Plan { genesis, params, min_stake: U256::from(1), min_operators: 1 };
+        let plan = Plan {
+            genesis,
+            params,
+            min_stake: U256::from(1),
+            min_operators: 1,
+            rules: L1Rules::default(),
+        };
         let said = deploy(&urls, &key, plan).await.unwrap_err().to_string();
         assert!(said.contains("no L1 endpoint answered") && !said.contains("SECRET"), "{said}");
     }

@@ -4,8 +4,12 @@
 //! Invariant: the contracts' rules are those of `contracts/src`, so what is accepted here is accepted there.
 
 mod contracts;
+mod inbox;
 mod pool;
+mod queue;
+mod registry;
 mod side;
+mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -14,15 +18,17 @@ mod tests;
 pub use pool::MemorySender;
 
 use crate::chain::{At, L1, L1Block, PostedBatch};
-use crate::tx::{Fees, Inclusion, Observation, SendFault, SignedTx, UnsignedTx};
-use crate::{BatchPost, Enqueued, L1Error, Turn, TxRequest};
-use alloy_primitives::{Address, B256, Bytes, Keccak256, U256};
-use contracts::{Effect, World};
+use crate::sets::FrozenSets;
+use crate::tx::{Fees, Observation, SendFault, SignedTx, UnsignedTx};
+use crate::{BatchPost, Enqueued, L1Error, L1Rules, Turn};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use contracts::{Now, World};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use pool::Pool;
 use rota_types::{Domain, Validator, ValidatorSet};
+use state::{Events, State, versioned_hashes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +44,12 @@ pub struct MemoryParams {
     pub domain: Domain,
     /// Address of the inbox.
     pub inbox: Address,
+    /// Address of the queue of forced transactions.
+    pub forced_queue: Address,
+    /// Who may seize stakes.
+    pub slasher: Address,
+    /// Times, limits and prices of the contracts.
+    pub rules: L1Rules,
     /// Least stake, wei.
     pub min_stake: U256,
     /// Least size of the first set.
@@ -55,10 +67,13 @@ pub struct MemoryParams {
 impl MemoryParams {
     /// Twelve-second blocks, final after 64.
     #[must_use]
-    pub const fn new(domain: Domain, inbox: Address) -> Self {
+    pub fn new(domain: Domain, inbox: Address) -> Self {
         Self {
             domain,
             inbox,
+            forced_queue: Address::repeat_byte(0xf0),
+            slasher: Address::repeat_byte(0x51),
+            rules: L1Rules::default(),
             min_stake: U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]),
             min_operators: 1,
             genesis_time: 1_700_000_000,
@@ -69,27 +84,6 @@ impl MemoryParams {
     }
 }
 
-#[derive(Debug)]
-struct Mined {
-    block: L1Block,
-    batches: Vec<PostedBatch>,
-    forced: Vec<Enqueued>,
-    turns: Vec<Turn>,
-    inclusions: BTreeMap<B256, Inclusion>,
-    after: Arc<World>,
-}
-
-#[derive(Debug)]
-struct State {
-    params: MemoryParams,
-    chain: Vec<Mined>,
-    pool: Pool,
-    payloads: BTreeMap<B256, Bytes>,
-    queue: side::Waiting,
-    salt: u64,
-    offline: bool,
-}
-
 /// An L1 in memory. Clones are the same chain.
 #[derive(Debug, Clone)]
 pub struct MemoryL1(Arc<Mutex<State>>);
@@ -98,7 +92,7 @@ impl MemoryL1 {
     /// A chain of one block. Given operators are registered in it, and frozen as the set of epoch 0.
     #[must_use]
     pub fn new(params: MemoryParams, operators: Vec<Validator>) -> Self {
-        let world = Arc::new(World::new(operators));
+        let world = Arc::new(World::new(operators, &params));
         let mut state = State {
             params,
             chain: Vec::new(),
@@ -108,7 +102,7 @@ impl MemoryL1 {
             salt: 0,
             offline: false,
         };
-        state.push(Vec::new(), BTreeMap::new(), world);
+        state.push(Events::default(), BTreeMap::new(), world);
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -178,6 +172,12 @@ impl MemoryL1 {
         self.0.lock().world().forked()
     }
 
+    /// How many fallbacks there were.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.0.lock().world().generation()
+    }
+
     fn read<T>(&self, question: impl FnOnce(&State) -> Result<T, L1Error>) -> Result<T, L1Error> {
         let state = self.0.lock();
         if state.offline {
@@ -211,121 +211,6 @@ impl MemoryL1 {
     }
 }
 
-impl State {
-    fn head(&self) -> L1Block {
-        self.chain.last().map_or(ZERO_BLOCK, |m| m.block)
-    }
-
-    fn world(&self) -> Arc<World> {
-        self.chain.last().map(|m| Arc::clone(&m.after)).unwrap_or_default()
-    }
-
-    fn at(&self, number: u64) -> Option<&Mined> {
-        self.chain.get(usize::try_from(number).ok()?)
-    }
-
-    fn world_at(&self, number: u64) -> Result<&World, L1Error> {
-        self.at(number).map(|m| &*m.after).ok_or(L1Error::NoBlock(number))
-    }
-
-    fn next_block(&self, txs: &[B256]) -> L1Block {
-        let parent = self.head();
-        let number = u64::try_from(self.chain.len()).unwrap_or(u64::MAX);
-        let mut h = Keccak256::new();
-        h.update(b"rota/memory-l1");
-        h.update(parent.hash);
-        h.update(number.to_be_bytes());
-        h.update(self.salt.to_be_bytes());
-        txs.iter().for_each(|t| h.update(t));
-        let hash = h.finalize();
-        L1Block {
-            number,
-            hash,
-            parent_hash: parent.hash,
-            timestamp: self
-                .params
-                .genesis_time
-                .saturating_add(number.saturating_mul(self.params.block_seconds)),
-            prev_randao: alloy_primitives::keccak256(hash),
-        }
-    }
-
-    fn push(
-        &mut self,
-        batches: Vec<PostedBatch>,
-        inclusions: BTreeMap<B256, Inclusion>,
-        after: Arc<World>,
-    ) -> L1Block {
-        let txs: Vec<B256> = inclusions.keys().copied().collect();
-        let block = self.next_block(&txs);
-        let batches = batches.into_iter().map(|b| PostedBatch { block, ..b }).collect();
-        let placed = |i: Inclusion| Inclusion { block: block.number, block_hash: block.hash, ..i };
-        let inclusions = inclusions.into_iter().map(|(h, i)| (h, placed(i))).collect();
-        let (forced, turns) = self.take_waiting(block);
-        self.chain.push(Mined { block, batches, forced, turns, inclusions, after });
-        block
-    }
-
-    fn mine(&mut self) -> L1Block {
-        let mut world = self.world();
-        let (mut batches, mut inclusions) = (Vec::new(), BTreeMap::new());
-        while let Some(tx) = self.pool.take_ready(&world, self.params.fees) {
-            let hashes =
-                tx.unsigned.request.payload.as_ref().map_or_else(Vec::new, versioned_hashes);
-            let w = Arc::make_mut(&mut world);
-            let effect = w.execute(&self.params, tx.account, &tx.unsigned, &hashes);
-            let inclusion = Inclusion {
-                hash: tx.hash,
-                block: 0,
-                block_hash: B256::ZERO,
-                success: effect.is_ok(),
-                gas_used: GAS_USED,
-            };
-            if let Err(why) = &effect {
-                tracing::debug!(%why, hash = %tx.hash, "reverted");
-            }
-            if let Ok(Effect::Batch(batch)) = effect {
-                let log_index = u64::try_from(batches.len()).unwrap_or(u64::MAX);
-                batches.push(PostedBatch { log_index, tx_hash: tx.hash, ..*batch });
-            }
-            self.keep_payload(&tx.unsigned.request, &hashes);
-            inclusions.insert(tx.hash, inclusion);
-        }
-        self.push(batches, inclusions, world)
-    }
-
-    fn keep_payload(&mut self, request: &TxRequest, hashes: &[B256]) {
-        if let (Some(payload), Some(first)) = (&request.payload, hashes.first()) {
-            self.payloads.insert(*first, payload.clone());
-        }
-    }
-}
-
-const ZERO_BLOCK: L1Block = L1Block {
-    number: 0,
-    hash: B256::ZERO,
-    parent_hash: B256::ZERO,
-    timestamp: 0,
-    prev_randao: B256::ZERO,
-};
-
-/// One hash per blob that the payload would take.
-fn versioned_hashes(payload: &Bytes) -> Vec<B256> {
-    let blobs = payload.len().saturating_add(31).div_ceil(BLOB_BYTES);
-    (0..blobs)
-        .map(|i| {
-            let mut h = Keccak256::new();
-            h.update(i.to_be_bytes());
-            h.update(payload);
-            let mut hash = h.finalize();
-            if let Some(first) = hash.0.first_mut() {
-                *first = 1;
-            }
-            hash
-        })
-        .collect()
-}
-
 fn now<'a, T: Send + 'a>(answer: Result<T, L1Error>) -> BoxFuture<'a, Result<T, L1Error>> {
     ready(answer).boxed()
 }
@@ -344,7 +229,7 @@ impl L1 for MemoryL1 {
     }
 
     fn operators(&self, block: u64) -> BoxFuture<'_, Result<Vec<Validator>, L1Error>> {
-        now(self.read(|s| Ok(s.world_at(block)?.operators().to_vec())))
+        now(self.read(|s| Ok(s.world_at(block)?.operators())))
     }
 
     fn validator_set(
@@ -352,29 +237,31 @@ impl L1 for MemoryL1 {
         epoch: u64,
         block: u64,
     ) -> BoxFuture<'_, Result<Option<ValidatorSet>, L1Error>> {
-        now(self.read(|s| Ok(s.world_at(block)?.set(epoch).cloned())))
+        now(self.read(|s| Ok(s.world_at(block)?.set(epoch))))
+    }
+
+    fn epoch_at(&self, l1_number: u64) -> BoxFuture<'_, Result<u64, L1Error>> {
+        now(self.read(|s| Ok(s.world_at(l1_number)?.frozen_sets(&s.params).epoch_at(l1_number))))
+    }
+
+    fn frozen_sets(&self, block: u64) -> BoxFuture<'_, Result<FrozenSets, L1Error>> {
+        now(self.read(|s| Ok(s.world_at(block)?.frozen_sets(&s.params))))
     }
 
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>> {
-        now(self
-            .read(|s| Ok(s.between(from, to)?.flat_map(|m| m.batches.iter().cloned()).collect())))
+        now(self.read(|s| s.logs((from, to), |e| &e.batches)))
     }
 
     fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
-        now(self.read(|s| Ok(s.between(from, to)?.flat_map(|m| m.forced.clone()).collect())))
+        now(self.read(|s| s.logs((from, to), |e| &e.forced)))
     }
 
     fn turns(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {
-        now(self.read(|s| Ok(s.between(from, to)?.flat_map(|m| m.turns.clone()).collect())))
+        now(self.read(|s| s.logs((from, to), |e| &e.turns)))
     }
 
     fn payload<'a>(&'a self, batch: &'a PostedBatch) -> BoxFuture<'a, Result<Bytes, L1Error>> {
-        now(self.read(|s| {
-            let found = batch.blob_hashes.first().and_then(|h| s.payloads.get(h)).cloned();
-            let gone =
-                || L1Error::Blobs { block: batch.block.number, why: "memory: expired".into() };
-            found.ok_or_else(gone)
-        }))
+        now(self.read(|s| s.payload(batch.block.number, &batch.blob_hashes)))
     }
 
     fn preflight<'a>(
@@ -387,7 +274,9 @@ impl L1 for MemoryL1 {
             let hashes = versioned_hashes(&post.payload);
             let tx = UnsignedTx { request, nonce: 0, fees: Fees::default() };
             let mut world = World::clone(&s.world());
-            world.execute(&s.params, from, &tx, &hashes).map(|_| ())
+            let head = s.head();
+            let now = Now { block: head.number, time: head.timestamp };
+            world.execute(&s.params, now, from, (&tx, &hashes)).map(|_| ())
         }))
     }
 

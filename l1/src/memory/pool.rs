@@ -84,7 +84,7 @@ fn pays_for(new: Fees, old: &PoolTx) -> bool {
 /// The most that a transaction can cost, wei.
 fn cost(tx: &UnsignedTx) -> U256 {
     let gas = U256::from(tx.request.gas_limit).saturating_mul(U256::from(tx.fees.max_fee));
-    let blobs = tx.request.payload.as_ref().map_or(0, |p| super::versioned_hashes(p).len());
+    let blobs = tx.request.payload.as_ref().map_or(0, |p| super::state::versioned_hashes(p).len());
     let blob_gas = U256::from(blobs).saturating_mul(U256::from(BLOB_GAS));
     gas.saturating_add(blob_gas.saturating_mul(U256::from(tx.fees.blob_fee)))
         .saturating_add(tx.request.value)

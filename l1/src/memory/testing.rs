@@ -38,7 +38,10 @@ impl World {
     }
 
     pub(crate) fn l1(&self) -> MemoryL1 {
-        MemoryL1::new(MemoryParams::new(self.domain.clone(), INBOX), self.validators())
+        let l1 = MemoryL1::new(MemoryParams::new(self.domain.clone(), INBOX), self.validators());
+        // The origins of `header` are in the past.
+        while l1.mine().number < 20 {}
+        l1
     }
 
     /// Heights `from..=to`, certified by everyone in `round`.
@@ -82,7 +85,7 @@ pub(crate) fn header(height: u64) -> Header {
     Header {
         env: Env {
             timestamp_s: 1_700_000_000u64.saturating_add(height),
-            l1_number: 1000u64.saturating_add(height),
+            l1_number: height,
             l1_hash: keccak256(height.to_be_bytes()),
             gas_limit: 30_000_000,
             prev_randao: B256::repeat_byte(3),

@@ -3,7 +3,9 @@
 use super::testing::{INBOX, World as Keys, header};
 use super::*;
 use crate::tx::{TxChain, UnsignedTx};
-use crate::{BatchPost, OperatorKeys, Refusal, freeze_request, register_request, registration};
+use crate::{
+    BatchPost, OperatorKeys, Refusal, TxRequest, freeze_request, register_request, registration,
+};
 
 const POSTER: Address = Address::repeat_byte(0xb0);
 
@@ -115,7 +117,7 @@ async fn every_refusal_of_the_inbox_has_its_name() {
     refused(&keys.post(4, 4, 0), Refusal::Gap(3));
     let mut back = header(3);
     back.env.l1_number = 0;
-    refused(&keys.post_of(3, back, 0, 4), Refusal::OriginBackwards(1002));
+    refused(&keys.post_of(3, back, 0, 4), Refusal::OriginBackwards(2));
     let again = BatchPost { repost: true, ..keys.post(1, 2, 0) };
     assert_eq!(verdict(&l1, &again), Ok(()));
 }

@@ -5,7 +5,7 @@ use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_l1::{
-    BatchPost, BlobSource, Contracts, DeployParams, Fees, L1, MemoryJournal, MemoryL1,
+    BatchPost, BlobSource, Contracts, DeployParams, Fees, L1, L1Rules, MemoryJournal, MemoryL1,
     MemoryParams, OperatorKeys, Outcome, Policy, RpcConfig, RpcL1, RpcSender, TxManager, TxRequest,
     deploy, freeze_request, register_request, registration,
 };
@@ -21,6 +21,20 @@ pub(crate) const L1_CHAIN: u64 = 31_337;
 pub(crate) const L2_CHAIN: u64 = 70_700;
 pub(crate) const GENESIS: B256 = B256::repeat_byte(0x6e);
 pub(crate) const OPERATORS: usize = 4;
+
+/// Short epochs and waits.
+pub(crate) fn rules() -> L1Rules {
+    L1Rules {
+        epoch_blocks: 20,
+        unbond_epochs: 3,
+        evidence_epochs: 2,
+        fallback_blocks: 60,
+        roll_call_blocks: 10,
+        forced_fee: 1_000_000,
+        forced_gas_price: 10,
+        ..L1Rules::default()
+    }
+}
 
 /// A running anvil; ends with the value.
 pub(crate) struct Anvil {
@@ -170,7 +184,7 @@ pub(crate) fn header(height: u64) -> Header {
     Header {
         env: Env {
             timestamp_s: 1_700_000_000 + height,
-            l1_number: 1000 + height,
+            l1_number: height,
             l1_hash: hash("origin"),
             gas_limit: 30_000_000,
             prev_randao: hash("randao"),
@@ -219,8 +233,10 @@ impl Net {
             genesis_hash: GENESIS,
             min_stake: ether(),
             min_operators: OPERATORS as u64,
+            rules: rules(),
         };
-        let contracts = deploy(&anvil.provider(), &params).await.unwrap();
+        let deployer = account(0).address();
+        let contracts = deploy(&anvil.provider(), deployer, &params).await.unwrap();
         let domain = Domain::new(L1_CHAIN, L2_CHAIN, contracts.registry, GENESIS, 0);
         let dead = "http://127.0.0.1:9".to_string();
         let l1 = RpcL1::new(RpcConfig {
@@ -272,11 +288,13 @@ impl Net {
         self.send(5, post.request(self.contracts.inbox).unwrap()).await
     }
 
-    /// The chain in memory with the same domain and operators.
+    /// The chain in memory with the same domain, operators and height.
     pub(crate) async fn twin(&self) -> MemoryL1 {
         let head = self.l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
         let mut params = MemoryParams::new(self.domain.clone(), self.contracts.inbox);
         params.fees = Fees { max_fee: 1, tip: 1, blob_fee: 1 };
-        MemoryL1::new(params, self.l1.operators(head).await.unwrap())
+        let twin = MemoryL1::new(params, self.l1.operators(head).await.unwrap());
+        while twin.mine().number < head {}
+        twin
     }
 }

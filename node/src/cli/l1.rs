@@ -6,6 +6,7 @@ use crate::{
     setup::{self, Plan},
 };
 use alloy_genesis::Genesis;
+use rota_l1::L1Rules;
 use rota_types::ChainParams;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -23,7 +24,13 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     let params: ChainParams = args.params.as_deref().map(read).transpose()?.unwrap_or_default();
     let min_stake = out::parse_eth("min-stake", &args.min_stake)?;
     let deployer = account(&args.key_file, args.key_password_file.as_deref())?;
-    let plan = Plan { genesis, params, min_stake, min_operators: args.min_operators };
+    let plan = Plan {
+        genesis,
+        params,
+        min_stake,
+        min_operators: args.min_operators,
+        rules: L1Rules::default(),
+    };
     let urls = [args.l1_rpc.clone()];
     let (network, contracts) = setup::deploy(&urls, &deployer, plan).await?;
     network.save(&args.output)?;
