@@ -62,6 +62,8 @@ async fn its_blocks_are_those_of_the_sequencers_whatever_way_they_were_posted() 
     let expected: Vec<_> = chain.blocks().iter().map(rota_execution::ExecutedBlock::hash).collect();
     for ways in [vec![(1, 24)], vec![(1, 5), (6, 6), (4, 13), (14, 24)]] {
         let l1 = chain.l1(6);
+        // The origin of height 24 is block 2: it must lie before the batch.
+        l1.mine();
         let mut follower = open(&chain, &store());
         for (from, to) in ways {
             post(&l1, &chain.post(from, to)).await;
