@@ -4,8 +4,10 @@
 //! registered and frozen by its own calls, with proofs by real keys.
 
 mod chain;
+mod ed25519;
 
 pub use chain::{Chain, Refused, selector};
+pub use ed25519::{Ed25519, Signed};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor, SolValue, sol};
