@@ -11,7 +11,9 @@ pub mod bindings;
 
 mod blobs;
 mod chain;
+mod court;
 mod deploy;
+mod deployment;
 mod endpoints;
 mod error;
 mod forced;
@@ -26,7 +28,9 @@ mod tx;
 
 pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
 pub use chain::{At, L1, L1Block, PostedBatch};
+pub use court::{Court, CourtOffence, CourtView, CourtWindows, Ruling};
 pub use deploy::{Contracts, DeployParams, deploy};
+pub use deployment::Deployment;
 pub use endpoints::Endpoints;
 pub use error::{L1Error, Refusal};
 pub use forced::{

@@ -17,6 +17,7 @@ mod node;
 mod out;
 mod preconf;
 mod set;
+mod slash;
 mod status;
 mod tx;
 
@@ -75,6 +76,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Preconf(PreconfCommand::Verify(args)) => block_on(preconf::verify(args, json)),
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
+        Command::Slash(command) => block_on(slash::run(command, json)),
         Command::Devnet { args } => devnet::exec(args),
         Command::Completions { shell } => completions(*shell),
     }

@@ -28,7 +28,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Version of the protocol between peers.
-const PROTOCOL: u16 = 1;
+pub(crate) const PROTOCOL: u16 = 1;
 /// How long L1 may take at start when a known set could stand in.
 const L1_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for a set that is not final yet.
@@ -257,7 +257,8 @@ async fn final_set(l1: &RpcL1) -> Result<Option<ValidatorSet>, rota_l1::L1Error>
     }
 }
 
-fn peers(set: &ValidatorSet) -> eyre::Result<Vec<PeerEntry>> {
+/// Where the members of a set are.
+pub(crate) fn peers(set: &ValidatorSet) -> eyre::Result<Vec<PeerEntry>> {
     set.iter()
         .map(|(index, v)| {
             let full: Multiaddr = v

@@ -4,9 +4,19 @@
 //! sent that was not verified here first, and no own key is ever reported by the program that holds it.
 
 mod case;
+mod desk;
+mod files;
+mod post;
+mod role;
 mod source;
 mod tape;
+mod watcher;
 
 pub use case::{Case, Next, Offence, Seen, Windows};
+pub use desk::{Desk, DeskError, Told};
+pub use files::{CaseFileError, Cases, FileJournal};
+pub use post::{keep, local_name, read};
+pub use role::{Report, SlasherArgs, run_slasher};
 pub use source::{Heard, read_own, read_tapes};
 pub use tape::Tape;
+pub use watcher::{Found, Looked, Sets, WatchInput, WatchOutput, Watcher, run_watcher};

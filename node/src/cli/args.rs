@@ -3,6 +3,7 @@
 use super::{
     guard::GuardCommand,
     key::{KeyCommand, MakeArgs},
+    slash::SlashCommand,
 };
 use crate::config::Role;
 use alloy_primitives::{Address, B256, Bytes};
@@ -55,6 +56,9 @@ pub enum Command {
     /// Preconfirmations as files.
     #[command(subcommand)]
     Preconf(PreconfCommand),
+    /// Find contradictions and take them to L1.
+    #[command(subcommand, visible_alias = "evidence")]
+    Slash(SlashCommand),
     /// A whole network on this machine (the program rota-devnet).
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Devnet {

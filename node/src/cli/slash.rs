@@ -1,0 +1,281 @@
+//! `rota slash`: watching for contradictions, and taking evidence to L1.
+
+mod args;
+mod say;
+
+pub use args::SlashCommand;
+
+use super::{Done, out, set::account};
+use crate::{
+    exit::{Exit, Failure},
+    slash::{self, Case, Report, SlasherArgs, run_slasher},
+};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use args::{ClaimArgs, OnL1Args, ShowArgs, SubmitArgs, VerifyEvidenceArgs, WatchSlashArgs};
+use rota_l1::{
+    Court, Deployment, Endpoints, L1Error, MemoryJournal, Policy, RpcSender, TxManager, TxRequest,
+};
+use rota_types::EvidenceFile;
+use say::{described, kind_name, offence_json, words};
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// For one request to L1.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(command: &SlashCommand, json: bool) -> Done {
+    match command {
+        SlashCommand::Watch(args) => watch(args, json).await,
+        SlashCommand::List(args) => list(args, json).await,
+        SlashCommand::Show(args) => show(args, json).await,
+        SlashCommand::Verify(args) => verify(args, json),
+        SlashCommand::Submit(args) => submit(args, json).await,
+        SlashCommand::Claim(args) => claim(args, json).await,
+    }
+}
+
+/// The contract that judges, and how to reach it.
+struct Bench {
+    endpoints: Arc<Endpoints>,
+    deployment: Deployment,
+    court: Court,
+}
+
+impl Bench {
+    async fn open(args: &OnL1Args) -> Result<Self, Failure> {
+        let endpoints = Arc::new(Endpoints::new(&urls(args), TIMEOUT).map_err(Failure::from)?);
+        let deployment = Deployment::read(&endpoints, args.registry).await?;
+        let court = Court::new(Arc::clone(&endpoints), deployment.slasher);
+        Ok(Self { endpoints, deployment, court })
+    }
+
+    async fn send(
+        &self,
+        key: &Path,
+        request: TxRequest,
+    ) -> Result<rota_l1::Inclusion, Failure> {
+        let signer = account(key)?;
+        let request = self.court.with_gas(signer.address(), request).await?;
+        let chain_id = self.deployment.l1_chain_id;
+        let sender = RpcSender::new(Arc::clone(&self.endpoints), signer, chain_id);
+        let policy = Policy { confirmations: 0, ..Policy::default() };
+        let mut manager = TxManager::open(sender, MemoryJournal::default(), policy)?;
+        manager.submit(request)?;
+        let outcome = manager.finish(Duration::from_millis(500)).await?;
+        Ok(outcome.inclusion)
+    }
+}
+
+fn urls(args: &OnL1Args) -> Vec<String> {
+    args.l1_rpc.split(',').map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()).collect()
+}
+
+async fn watch(args: &WatchSlashArgs, json: bool) -> Done {
+    let key = args.key_file.as_deref().map(account).transpose()?;
+    let settings = SlasherArgs {
+        urls: urls(&args.l1),
+        registry: args.l1.registry,
+        account: key,
+        dir: args.dir.clone(),
+        files: args.sources.clone(),
+        poll: Duration::from_millis(args.poll.as_millis()),
+    };
+    let mut seq = 0u64;
+    let tell = |report: Report| {
+        seq = seq.saturating_add(1);
+        let said = if json {
+            out::json(&described(&report, seq))
+        } else {
+            out::line(format_args!("{}", words(&report)))
+        };
+        if said.is_err() {
+            tracing::debug!("nobody reads what is told");
+        }
+    };
+    let stop = CancellationToken::new();
+    let done = tokio::select! {
+        done = Box::pin(run_slasher(settings, stop.clone(), tell)) => done,
+        signal = crate::run::interrupted() => signal.map(drop),
+    };
+    stop.cancel();
+    done.map_err(|e| Failure::from_report(&e))
+}
+
+async fn list(args: &OnL1Args, json: bool) -> Done {
+    let offences = Bench::open(args).await?.court.offences().await?;
+    if json {
+        let all: Vec<Value> = offences.iter().map(offence_json).collect();
+        return out::json(&json!({"v": 1, "offences": all}));
+    }
+    for o in &offences {
+        out::line(format_args!(
+            "{:>4}  operator {:<4} {:<16} {} taken in L1 block {}, {}",
+            o.id,
+            o.operator,
+            kind_name(o.kind),
+            out::eth(o.seized),
+            o.revealed,
+            if o.settled { "settled".to_owned() } else { format!("settled from block {}", o.settles) }
+        ))?;
+    }
+    if offences.is_empty() {
+        eprintln!("no offence is on record");
+    }
+    Ok(())
+}
+
+async fn show(args: &ShowArgs, json: bool) -> Done {
+    let offences = Bench::open(&args.l1).await?.court.offences().await?;
+    let Some(o) = offences.iter().find(|o| o.id == args.id) else {
+        return Err(Failure::new(Exit::Failed, format!("there is no offence {}", args.id))
+            .hint("rota slash list shows those on record"));
+    };
+    if json {
+        return out::json(&json!({"v": 1, "offence": offence_json(o)}));
+    }
+    out::line(format_args!("offence    {}  ({})", o.id, o.key))?;
+    out::line(format_args!("kind       {}", kind_name(o.kind)))?;
+    out::line(format_args!("operator   {}", o.operator))?;
+    out::line(format_args!("taken      {} in L1 block {}", out::eth(o.seized), o.revealed))?;
+    out::line(format_args!("reporter   {}", o.reporter))?;
+    out::line(format_args!("settled    {} (from L1 block {})", o.settled, o.settles))
+}
+
+/// Reads and judges a file; the set and the context must be the trusted ones, if any are.
+fn judged(
+    path: &Path,
+    ctx: Option<B256>,
+    set_id: Option<B256>,
+) -> Result<(EvidenceFile, Bytes, rota_types::Verdict), Failure> {
+    let wrong = |what: String| Failure::new(Exit::Verify, what);
+    let file = slash::read(path).map_err(|e| {
+        Failure::new(Exit::Verify, format!("{} is no file of evidence: {e}", path.display()))
+            .hint("rota slash watch writes such files")
+    })?;
+    if ctx.is_some_and(|ctx| ctx != file.ctx()) {
+        return Err(wrong(format!("the evidence is of another network: its context is {}", file.ctx())));
+    }
+    if set_id.is_some_and(|id| id != file.set_id()) {
+        return Err(wrong(format!("the evidence names another set: its id is {}", file.set_id())));
+    }
+    let (_, verdict) = file.verify().map_err(|e| wrong(e.to_string()))?;
+    let bytes = file.evidence.clone();
+    Ok((file, bytes, verdict))
+}
+
+fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
+    let (file, _, verdict) = judged(&args.file, args.ctx, args.set_id)?;
+    if json {
+        return out::json(&json!({
+            "v": 1, "kind": verdict.kind.name(), "accused": verdict.accused,
+            "epoch": verdict.place.epoch, "height": verdict.place.height, "round": verdict.place.round,
+            "ctx": file.ctx(), "setId": file.set_id(),
+            "trusted": args.ctx.is_some() && args.set_id.is_some()
+        }));
+    }
+    out::line(format_args!("{}  both signatures are good and contradict each other", verdict.kind.name()))?;
+    for index in &verdict.accused {
+        if let Some(member) = file.set.members.get(usize::from(*index)) {
+            out::line(format_args!("guilty     member {index} of epoch {}, owner {}", file.set.epoch, member.owner))?;
+        }
+    }
+    out::line(format_args!("network    {}", file.ctx()))?;
+    out::line(format_args!("set        {}", file.set_id()))?;
+    if args.ctx.is_none() || args.set_id.is_none() {
+        eprintln!("the set is the one that the file brings; compare network and set with what L1 says");
+    }
+    Ok(())
+}
+
+async fn submit(args: &SubmitArgs, json: bool) -> Done {
+    let bench = Bench::open(&args.l1).await?;
+    let ctx = bench.deployment.domain().ctx();
+    let (_, evidence, verdict) = judged(&args.file, Some(ctx), None)?;
+    let ruling = bench.court.check(&evidence).await.map_err(|e| refused(&e))?;
+    eprintln!(
+        "{}: the contract agrees; operator {}, offence {}{}",
+        verdict.kind.name(),
+        ruling.operator,
+        ruling.key,
+        if ruling.processed { ", slashed already" } else { "" }
+    );
+    if args.dry_run {
+        let report = bench.court.report(evidence);
+        let gas = match bench.court.with_gas(Address::ZERO, report).await {
+            Ok(request) => Some(request.gas_limit),
+            Err(L1Error::Refused(_) | L1Error::Reverted(_)) => None,
+            Err(other) => return Err(other.into()),
+        };
+        return out::json(&json!({
+            "v": 1, "kind": verdict.kind.name(), "operator": ruling.operator.to_string(),
+            "key": ruling.key, "processed": ruling.processed, "gasLimit": gas
+        }));
+    }
+    if let Some(reporter) = args.print_tx {
+        return print_transactions(&bench, evidence, (ruling.key, reporter));
+    }
+    let Some(key) = &args.key_file else {
+        return Err(Failure::new(Exit::Usage, "no account given").hint("give --key-file FILE"));
+    };
+    if args.no_reward {
+        let at = bench.send(key, bench.court.report(evidence)).await?;
+        return mined("reported", &at, json);
+    }
+    // The same program that watches: it commits, reveals and settles, and goes on where it was interrupted.
+    let watching = WatchSlashArgs {
+        l1: args.l1.clone(),
+        key_file: Some(key.clone()),
+        dir: args.dir.clone(),
+        sources: vec![args.file.clone()],
+        poll: crate::config::Dur::from_millis(1_000),
+    };
+    Box::pin(watch(&watching, json)).await
+}
+
+/// Both transactions; the salt is in them, and whoever signs keeps it.
+fn print_transactions(bench: &Bench, evidence: Bytes, (key, reporter): (B256, Address)) -> Done {
+    let case = Case { evidence: evidence.clone(), key, salt: B256::random(), reporter };
+    let plain = |r: &TxRequest| json!({"to": r.to, "value": "0x0", "data": r.input});
+    out::json(&json!({
+        "v": 1, "from": reporter, "salt": case.salt,
+        "commit": plain(&bench.court.commit(case.commitment())),
+        "reveal": plain(&bench.court.reveal(evidence, case.salt)),
+        "note": "send commit, wait for one L1 block, send reveal"
+    }))
+}
+
+fn refused(why: &L1Error) -> Failure {
+    match why {
+        L1Error::Refused(_) | L1Error::Reverted(_) => {
+            Failure::new(Exit::Verify, format!("the contract would not slash for it: {why}"))
+                .hint("docs/slashing.md says what each refusal means")
+        }
+        other => Failure::new(Exit::Unreachable, other),
+    }
+}
+
+fn mined(what: &str, at: &rota_l1::Inclusion, json: bool) -> Done {
+    if !at.success {
+        return Err(Failure::new(Exit::L1Tx, format!("{} reverted in block {}", at.hash, at.block)));
+    }
+    if json {
+        return out::json(&json!({
+            "v": 1, "transactionHash": at.hash, "l1Block": at.block, "gasUsed": at.gas_used
+        }));
+    }
+    out::line(format_args!("{what}: {} in L1 block {}, {} gas", at.hash, at.block, at.gas_used))
+}
+
+async fn claim(args: &ClaimArgs, json: bool) -> Done {
+    let bench = Bench::open(&args.l1).await?;
+    let me = account(&args.key_file)?.address();
+    let credit = bench.court.credit(me).await?;
+    if credit == U256::ZERO {
+        return Err(Failure::new(Exit::Failed, format!("nothing is credited to {me}"))
+            .hint("a reward is credited when the offence is settled: rota slash list"));
+    }
+    let at = bench.send(&args.key_file, bench.court.withdraw(me)).await?;
+    eprintln!("{} for {me}", out::eth(credit));
+    mined("taken out", &at, json)
+}

@@ -1,0 +1,46 @@
+//! Evidence as files that anyone can check: written when it is found, read when it is brought.
+//!
+//! Invariant: a file that is read was judged before anything is done with it; an offence has one file.
+
+use super::Found;
+use alloy_primitives::{B256, U256};
+use rota_types::{Domain, EvidenceFile};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Names an offence on this machine: the contract's own name needs the operator's number, which L1 has.
+#[must_use]
+pub fn local_name(found: &Found) -> B256 {
+    let first = found.verdict.accused.first().copied().unwrap_or(u16::MAX);
+    found.verdict.place.key(U256::from(first))
+}
+
+/// Writes evidence into a directory and says where. An offence that is there already stays as it is: `None`.
+///
+/// # Errors
+/// The disk's fault.
+pub fn keep(dir: &Path, found: &Found, domain: &Domain) -> io::Result<Option<PathBuf>> {
+    fs::create_dir_all(dir)?;
+    let path = dir.join(format!("{}-{}.json", found.verdict.kind.name(), local_name(found)));
+    if path.exists() {
+        return Ok(None);
+    }
+    let file = EvidenceFile::of(&found.evidence, &found.set, domain);
+    let text = serde_json::to_string_pretty(&file).map_err(io::Error::other)?;
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, text + "\n")?;
+    fs::File::open(&unfinished)?.sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    Ok(Some(path))
+}
+
+/// Reads a file of evidence.
+///
+/// # Errors
+/// No such file, or not evidence.
+pub fn read(path: &Path) -> io::Result<EvidenceFile> {
+    let text = fs::read_to_string(path)?;
+    serde_json::from_str(&text).map_err(io::Error::other)
+}

@@ -1,0 +1,397 @@
+//! The slasher as a program: no stake, no trust, no configuration but the address of the Registry.
+//!
+//! It reads the sets from L1, connects to the members as an observer, reads their tapes, the batches on L1, gossip and
+//! files, judges everything itself, and takes what it finds to the Slasher contract. Invariant: it says loudly when it sees
+//! nothing, because a slasher that is blind protects nobody.
+
+use super::{
+    Desk, DeskError, Found, Looked, Sets, Told, WatchInput, WatchOutput, Watcher, local_name, post,
+    read_tapes, run_watcher,
+};
+use crate::clock::now_ms;
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, Bytes};
+use eyre::{WrapErr, eyre};
+use parking_lot::RwLock;
+use rota_l1::{At, Court, Deployment, L1, L1Error, RpcConfig, RpcL1, RpcSender};
+use rota_p2p::{
+    Ctx, GossipId, Handle, Identity, Incoming, Judgement, Limits, Network, Sink, Topic,
+};
+use rota_types::{Decode, Domain, Encode, Evidence, Millis, ValidatorSet, wire::Response};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// It is called blind when it heard nothing for this long.
+const BLIND_MS: Millis = 60_000;
+/// Between two looks at a member's tape.
+const TAPE: Duration = Duration::from_millis(200);
+/// L1 blocks of batches read at the start.
+const BACK: u64 = 5_000;
+/// Pieces waiting for the watcher, and what it gives.
+const QUEUE: usize = 256;
+
+/// What the program is started with.
+pub struct SlasherArgs {
+    /// L1 endpoints.
+    pub urls: Vec<String>,
+    /// The Registry.
+    pub registry: Address,
+    /// Who pays for transactions and gets rewards; without it contradictions are found and written down.
+    pub account: Option<PrivateKeySigner>,
+    /// Evidence, cases and the transaction under way.
+    pub dir: PathBuf,
+    /// Files of evidence to begin with.
+    pub files: Vec<PathBuf>,
+    /// Between two looks at L1.
+    pub poll: Duration,
+}
+
+impl std::fmt::Debug for SlasherArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SlasherArgs").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// What it tells.
+#[derive(Debug)]
+pub enum Report {
+    /// It watches: the network, members and the account.
+    Watching {
+        /// The rollup.
+        deployment: Box<Deployment>,
+        /// Members of the newest set.
+        members: usize,
+        /// Who reports.
+        reporter: Option<Address>,
+    },
+    /// A contradiction, and the file that shows it.
+    Found(Box<Found>, Option<PathBuf>),
+    /// A step on L1.
+    Told(Told),
+    /// Nothing was heard for so many milliseconds.
+    Blind(Millis),
+    /// It hears again.
+    Sighted(Looked),
+    /// Something failed and is tried again.
+    Trouble(String),
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// L1 does not answer at the start, or the disk fails.
+pub async fn run_slasher(
+    args: SlasherArgs,
+    stop: CancellationToken,
+    mut tell: impl FnMut(Report) + Send,
+) -> eyre::Result<()> {
+    let mut slasher = Slasher::start(args, &stop).await?;
+    tell(Report::Watching {
+        deployment: Box::new(slasher.deployment.clone()),
+        members: slasher.sets.newest().map_or(0, |s| s.len()),
+        reporter: slasher.reporter,
+    });
+    let mut tick = tokio::time::interval(slasher.poll);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(output) = slasher.given.recv() => slasher.take(output, &mut tell).await?,
+            Some((data, id)) = slasher.gossip.recv() => slasher.gossiped(&data, id).await,
+            _ = tick.tick() => slasher.look(&mut tell).await?,
+            else => return Err(eyre!("the watcher ended")),
+        }
+    }
+    slasher.p2p.shutdown().await;
+    Ok(())
+}
+
+/// The frozen sets that are known, shared with the watcher's thread.
+#[derive(Debug, Clone, Default)]
+struct KnownSets(Arc<RwLock<BTreeMap<u64, Arc<ValidatorSet>>>>);
+
+impl KnownSets {
+    fn newest(&self) -> Option<Arc<ValidatorSet>> {
+        self.0.read().last_key_value().map(|(_, set)| Arc::clone(set))
+    }
+
+    fn reader(&self) -> Sets {
+        let sets = Arc::clone(&self.0);
+        Box::new(move |epoch| sets.read().get(&epoch).cloned())
+    }
+
+    /// Reads the sets that are new; says whether there were any.
+    async fn refresh(&self, l1: &RpcL1, block: u64) -> Result<bool, L1Error> {
+        let mut grown = false;
+        for epoch in l1.frozen_sets(block).await?.epochs {
+            if self.0.read().contains_key(&epoch) {
+                continue;
+            }
+            if let Some(set) = l1.validator_set(epoch, block).await? {
+                self.0.write().insert(epoch, Arc::new(set));
+                grown = true;
+            }
+        }
+        Ok(grown)
+    }
+}
+
+struct Slasher {
+    deployment: Deployment,
+    domain: Domain,
+    l1: RpcL1,
+    sets: KnownSets,
+    p2p: Handle,
+    desk: Option<Desk>,
+    reporter: Option<Address>,
+    dir: PathBuf,
+    poll: Duration,
+    to_watcher: mpsc::Sender<WatchInput>,
+    given: mpsc::Receiver<WatchOutput>,
+    gossip: mpsc::Receiver<(Vec<u8>, GossipId)>,
+    /// Evidence of gossip and files that is being judged.
+    judging: BTreeMap<u64, Option<GossipId>>,
+    names: u64,
+    /// Found and not brought to the desk yet.
+    waiting: Vec<Bytes>,
+    brought: BTreeSet<B256>,
+    next_batch: u64,
+    looked: Looked,
+    heard_at: Millis,
+    blind: bool,
+}
+
+impl Slasher {
+    async fn start(args: SlasherArgs, stop: &CancellationToken) -> eyre::Result<Self> {
+        let SlasherArgs { urls, registry, account, dir, files, poll } = args;
+        let timeout = Duration::from_secs(10);
+        let endpoints = rota_l1::Endpoints::new(&urls, timeout)?;
+        let deployment = Deployment::read(&endpoints, registry).await?;
+        let inbox = deployment.inbox;
+        let l1 = RpcL1::new(RpcConfig { urls, blob_sources: Vec::new(), registry, inbox, timeout })?;
+        let head = l1.block(At::Latest).await?.ok_or_else(|| eyre!("L1 has no block"))?;
+        let sets = KnownSets::default();
+        sets.refresh(&l1, head.number).await?;
+        let domain = deployment.domain();
+        let (to_watcher, inputs) = mpsc::channel(QUEUE);
+        let (out, given) = mpsc::channel(QUEUE);
+        let watcher = Watcher::new(domain.clone(), sets.reader());
+        crate::clock::spawn("watch", move || run_watcher(watcher, inputs, &out))?;
+        let (to_gossip, gossip) = mpsc::channel(QUEUE);
+        let p2p = observe(&domain, &sets, to_gossip).await?;
+        start_tapes(&p2p, &to_watcher, stop);
+        std::fs::create_dir_all(&dir).wrap_err_with(|| format!("making {}", dir.display()))?;
+        let reporter = account.as_ref().map(PrivateKeySigner::address);
+        let desk = match account {
+            Some(account) => {
+                let sender = RpcSender::new(l1.endpoints(), account, deployment.l1_chain_id);
+                let court = Court::new(l1.endpoints(), deployment.slasher);
+                Some(Desk::open(court, sender, &dir).await?)
+            }
+            None => None,
+        };
+        let mut slasher = Self {
+            deployment,
+            domain,
+            l1,
+            sets,
+            p2p,
+            desk,
+            reporter,
+            dir,
+            poll,
+            to_watcher,
+            given,
+            gossip,
+            judging: BTreeMap::new(),
+            names: 0,
+            waiting: Vec::new(),
+            brought: BTreeSet::new(),
+            next_batch: head.number.saturating_sub(BACK),
+            looked: Looked::default(),
+            heard_at: now_ms(),
+            blind: false,
+        };
+        for path in files {
+            let file = post::read(&path).wrap_err_with(|| format!("reading {}", path.display()))?;
+            let (evidence, _) = file.verify().wrap_err_with(|| format!("{}", path.display()))?;
+            slasher.show(evidence, None).await;
+        }
+        Ok(slasher)
+    }
+
+    async fn take(
+        &mut self,
+        output: WatchOutput,
+        tell: &mut (impl FnMut(Report) + Send),
+    ) -> eyre::Result<()> {
+        match output {
+            WatchOutput::Looked(looked) => {
+                if looked.verified > self.looked.verified {
+                    self.heard_at = now_ms();
+                    if std::mem::take(&mut self.blind) {
+                        tell(Report::Sighted(looked));
+                    }
+                }
+                self.looked = looked;
+            }
+            WatchOutput::Found(found) => {
+                let published = self.p2p.publish(Topic::Evidence, found.evidence.encode());
+                if let Err(error) = published {
+                    tracing::debug!(%error, "evidence not gossiped");
+                }
+                self.found(*found, tell)?;
+            }
+            WatchOutput::Judged(name, judged) => {
+                let gossip = self.judging.remove(&name).flatten();
+                let judgement =
+                    if judged.is_ok() { Judgement::Accept } else { Judgement::Reject };
+                if let Some(id) = gossip {
+                    self.p2p.judge(id, judgement);
+                }
+                match *judged {
+                    Ok(found) => self.found(found, tell)?,
+                    Err(why) => tell(Report::Trouble(format!("evidence refused: {why}"))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn found(
+        &mut self,
+        found: Found,
+        tell: &mut (impl FnMut(Report) + Send),
+    ) -> eyre::Result<()> {
+        if !self.brought.insert(local_name(&found)) {
+            return Ok(());
+        }
+        let path = post::keep(&self.dir.join("evidence"), &found, &self.domain)
+            .wrap_err("writing evidence")?;
+        if self.desk.is_some() {
+            self.waiting.push(found.evidence.encode().into());
+        }
+        tell(Report::Found(Box::new(found), path));
+        Ok(())
+    }
+
+    async fn gossiped(&mut self, data: &[u8], id: GossipId) {
+        match Evidence::decode(data) {
+            Ok(evidence) => self.show(evidence, Some(id)).await,
+            Err(_) => self.p2p.judge(id, Judgement::Reject),
+        }
+    }
+
+    async fn show(&mut self, evidence: Evidence, id: Option<GossipId>) {
+        self.names = self.names.wrapping_add(1);
+        self.judging.insert(self.names, id);
+        let input = WatchInput::Shown(Box::new(evidence), self.names);
+        if self.to_watcher.send(input).await.is_err() {
+            tracing::error!("the watcher has ended");
+        }
+    }
+
+    /// What is done at every look at L1. What fails for want of an answer is tried again.
+    async fn look(&mut self, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<()> {
+        if let Err(why) = self.read_l1().await {
+            tell(Report::Trouble(why.to_string()));
+        }
+        let silent = now_ms().saturating_sub(self.heard_at);
+        if silent >= BLIND_MS {
+            self.blind = true;
+            self.heard_at = now_ms();
+            tell(Report::Blind(silent));
+        }
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        while let Some(evidence) = self.waiting.last().cloned() {
+            match desk.bring(evidence, B256::random()).await {
+                Ok(told) => tell(Report::Told(told)),
+                Err(DeskError::File(disk)) => return Err(disk.into()),
+                Err(why) => {
+                    tell(Report::Trouble(why.to_string()));
+                    return Ok(());
+                }
+            }
+            self.waiting.pop();
+        }
+        match desk.step().await {
+            Ok(told) => told.into_iter().for_each(|t| tell(Report::Told(t))),
+            Err(DeskError::File(disk)) => return Err(disk.into()),
+            Err(why) => tell(Report::Trouble(why.to_string())),
+        }
+        Ok(())
+    }
+
+    /// New sets, and the heights that batches certify.
+    async fn read_l1(&mut self) -> eyre::Result<()> {
+        let head = self.l1.block(At::Latest).await?.ok_or_else(|| eyre!("L1 has no block"))?;
+        if self.sets.refresh(&self.l1, head.number).await? {
+            self.p2p.set_peers(peers(&self.sets))?;
+        }
+        if head.number < self.next_batch {
+            return Ok(());
+        }
+        for batch in self.l1.batches(self.next_batch, head).await? {
+            let height = Box::new((batch.header, batch.certificate));
+            if self.to_watcher.send(WatchInput::Decided(height)).await.is_err() {
+                return Err(eyre!("the watcher ended"));
+            }
+        }
+        self.next_batch = head.number.saturating_add(1);
+        Ok(())
+    }
+}
+
+/// The members of the newest two sets, under one directory: places are those of the newest.
+fn peers(sets: &KnownSets) -> Vec<rota_p2p::PeerEntry> {
+    sets.newest().and_then(|set| crate::run::peers(&set).ok()).unwrap_or_default()
+}
+
+/// Connects as an observer, with an identity of its own for this run.
+async fn observe(
+    domain: &Domain,
+    sets: &KnownSets,
+    gossip: mpsc::Sender<(Vec<u8>, GossipId)>,
+) -> eyre::Result<Handle> {
+    let mut secret = B256::random().0;
+    let config = rota_p2p::Config {
+        identity: Identity::from_secret(&mut secret)?,
+        ctx: Ctx(domain.ctx().0),
+        version: crate::run::PROTOCOL,
+        listen: Vec::new(),
+        validators: peers(sets),
+        bootnodes: Vec::new(),
+        topics: vec![Topic::Evidence],
+        limits: Limits::default(),
+    };
+    let sink: Sink = Arc::new(move |incoming| {
+        if let Incoming::Gossip { topic: Topic::Evidence, data, id, .. } = incoming
+            && gossip.try_send((data, id)).is_err()
+        {
+            tracing::warn!("more evidence than can be looked at");
+        }
+        Ok(())
+    });
+    let nothing = Arc::new(|_, _| Response::Heights(Vec::new()));
+    Ok(rota_p2p::start(config, sink, nothing).await?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "two named tasks of the program")]
+fn start_tapes(p2p: &Handle, to_watcher: &mpsc::Sender<WatchInput>, stop: &CancellationToken) {
+    let (heard_in, mut heard) = mpsc::channel(QUEUE);
+    tokio::spawn(read_tapes(p2p.clone(), heard_in, TAPE, stop.clone()));
+    let to_watcher = to_watcher.clone();
+    tokio::spawn(async move {
+        while let Some(piece) = heard.recv().await {
+            if to_watcher.send(WatchInput::Heard(piece)).await.is_err() {
+                return;
+            }
+        }
+    });
+}
