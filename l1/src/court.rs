@@ -231,7 +231,8 @@ impl Court {
             .value(request.value)
             .input(request.input.clone().into());
         let call = &call;
-        let ask = move |p: RootProvider<Ethereum>| async move { Ok(p.estimate_gas(call.clone()).await?) };
+        let ask =
+            move |p: RootProvider<Ethereum>| async move { Ok(p.estimate_gas(call.clone()).await?) };
         let gas = self.endpoints.ask(ask).await?;
         let gas_limit = gas.saturating_add(gas / 2).min(GAS_CAP);
         Ok(TxRequest { gas_limit, ..request })

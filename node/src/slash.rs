@@ -12,7 +12,7 @@ mod source;
 mod tape;
 mod watcher;
 
-pub use case::{Case, Next, Offence, Seen, Windows};
+pub use case::{Case, Next, Offence, Seen, Windows, salt};
 pub use desk::{Desk, DeskError, Told};
 pub use files::{CaseFileError, Cases, FileJournal};
 pub use post::{keep, local_name, read};

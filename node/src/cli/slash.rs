@@ -3,13 +3,15 @@
 mod args;
 mod say;
 
-pub use args::SlashCommand;
+pub(super) use args::SlashCommand;
 
 use super::{Done, out, set::account};
 use crate::{
     exit::{Exit, Failure},
+    setup::SetupError,
     slash::{self, Case, Report, SlasherArgs, run_slasher},
 };
+use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use args::{ClaimArgs, OnL1Args, ShowArgs, SubmitArgs, VerifyEvidenceArgs, WatchSlashArgs};
 use rota_l1::{
@@ -52,17 +54,17 @@ impl Bench {
 
     async fn send(
         &self,
-        key: &Path,
+        signer: PrivateKeySigner,
         request: TxRequest,
     ) -> Result<rota_l1::Inclusion, Failure> {
-        let signer = account(key)?;
         let request = self.court.with_gas(signer.address(), request).await?;
         let chain_id = self.deployment.l1_chain_id;
         let sender = RpcSender::new(Arc::clone(&self.endpoints), signer, chain_id);
         let policy = Policy { confirmations: 0, ..Policy::default() };
-        let mut manager = TxManager::open(sender, MemoryJournal::default(), policy)?;
-        manager.submit(request)?;
-        let outcome = manager.finish(Duration::from_millis(500)).await?;
+        let mut manager =
+            TxManager::open(sender, MemoryJournal::default(), policy).map_err(SetupError::from)?;
+        manager.submit(request).map_err(SetupError::from)?;
+        let outcome = manager.finish(Duration::from_millis(500)).await.map_err(SetupError::from)?;
         Ok(outcome.inclusion)
     }
 }
@@ -72,7 +74,8 @@ fn urls(args: &OnL1Args) -> Vec<String> {
 }
 
 async fn watch(args: &WatchSlashArgs, json: bool) -> Done {
-    let key = args.key_file.as_deref().map(account).transpose()?;
+    let password = args.key_password_file.as_deref();
+    let key = args.key_file.as_deref().map(|path| account(path, password)).transpose()?;
     let settings = SlasherArgs {
         urls: urls(&args.l1),
         registry: args.l1.registry,
@@ -116,7 +119,11 @@ async fn list(args: &OnL1Args, json: bool) -> Done {
             kind_name(o.kind),
             out::eth(o.seized),
             o.revealed,
-            if o.settled { "settled".to_owned() } else { format!("settled from block {}", o.settles) }
+            if o.settled {
+                "settled".to_owned()
+            } else {
+                format!("settled from block {}", o.settles)
+            }
         ))?;
     }
     if offences.is_empty() {
@@ -154,7 +161,10 @@ fn judged(
             .hint("rota slash watch writes such files")
     })?;
     if ctx.is_some_and(|ctx| ctx != file.ctx()) {
-        return Err(wrong(format!("the evidence is of another network: its context is {}", file.ctx())));
+        return Err(wrong(format!(
+            "the evidence is of another network: its context is {}",
+            file.ctx()
+        )));
     }
     if set_id.is_some_and(|id| id != file.set_id()) {
         return Err(wrong(format!("the evidence names another set: its id is {}", file.set_id())));
@@ -174,16 +184,24 @@ fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
             "trusted": args.ctx.is_some() && args.set_id.is_some()
         }));
     }
-    out::line(format_args!("{}  both signatures are good and contradict each other", verdict.kind.name()))?;
+    out::line(format_args!(
+        "{}  both signatures are good and contradict each other",
+        verdict.kind.name()
+    ))?;
     for index in &verdict.accused {
         if let Some(member) = file.set.members.get(usize::from(*index)) {
-            out::line(format_args!("guilty     member {index} of epoch {}, owner {}", file.set.epoch, member.owner))?;
+            out::line(format_args!(
+                "guilty     member {index} of epoch {}, owner {}",
+                file.set.epoch, member.owner
+            ))?;
         }
     }
     out::line(format_args!("network    {}", file.ctx()))?;
     out::line(format_args!("set        {}", file.set_id()))?;
     if args.ctx.is_none() || args.set_id.is_none() {
-        eprintln!("the set is the one that the file brings; compare network and set with what L1 says");
+        eprintln!(
+            "the set is the one that the file brings; compare network and set with what L1 says"
+        );
     }
     Ok(())
 }
@@ -219,13 +237,15 @@ async fn submit(args: &SubmitArgs, json: bool) -> Done {
         return Err(Failure::new(Exit::Usage, "no account given").hint("give --key-file FILE"));
     };
     if args.no_reward {
-        let at = bench.send(key, bench.court.report(evidence)).await?;
+        let signer = account(key, args.key_password_file.as_deref())?;
+        let at = bench.send(signer, bench.court.report(evidence)).await?;
         return mined("reported", &at, json);
     }
     // The same program that watches: it commits, reveals and settles, and goes on where it was interrupted.
     let watching = WatchSlashArgs {
         l1: args.l1.clone(),
         key_file: Some(key.clone()),
+        key_password_file: args.key_password_file.clone(),
         dir: args.dir.clone(),
         sources: vec![args.file.clone()],
         poll: crate::config::Dur::from_millis(1_000),
@@ -235,7 +255,12 @@ async fn submit(args: &SubmitArgs, json: bool) -> Done {
 
 /// Both transactions; the salt is in them, and whoever signs keeps it.
 fn print_transactions(bench: &Bench, evidence: Bytes, (key, reporter): (B256, Address)) -> Done {
-    let case = Case { evidence: evidence.clone(), key, salt: B256::random(), reporter };
+    let case = Case {
+        evidence: evidence.clone(),
+        key,
+        salt: slash::salt().map_err(|e| Failure::new(Exit::Failed, e))?,
+        reporter,
+    };
     let plain = |r: &TxRequest| json!({"to": r.to, "value": "0x0", "data": r.input});
     out::json(&json!({
         "v": 1, "from": reporter, "salt": case.salt,
@@ -257,7 +282,10 @@ fn refused(why: &L1Error) -> Failure {
 
 fn mined(what: &str, at: &rota_l1::Inclusion, json: bool) -> Done {
     if !at.success {
-        return Err(Failure::new(Exit::L1Tx, format!("{} reverted in block {}", at.hash, at.block)));
+        return Err(Failure::new(
+            Exit::L1Tx,
+            format!("{} reverted in block {}", at.hash, at.block),
+        ));
     }
     if json {
         return out::json(&json!({
@@ -269,13 +297,14 @@ fn mined(what: &str, at: &rota_l1::Inclusion, json: bool) -> Done {
 
 async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let bench = Bench::open(&args.l1).await?;
-    let me = account(&args.key_file)?.address();
+    let signer = account(&args.key_file, args.key_password_file.as_deref())?;
+    let me = signer.address();
     let credit = bench.court.credit(me).await?;
     if credit == U256::ZERO {
         return Err(Failure::new(Exit::Failed, format!("nothing is credited to {me}"))
             .hint("a reward is credited when the offence is settled: rota slash list"));
     }
-    let at = bench.send(&args.key_file, bench.court.withdraw(me)).await?;
+    let at = bench.send(signer, bench.court.withdraw(me)).await?;
     eprintln!("{} for {me}", out::eth(credit));
     mined("taken out", &at, json)
 }

@@ -4,6 +4,8 @@
 //! program that was killed at any point goes on where L1 says it is, and a reorganisation undoes nothing here.
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
+use rand::{TryRngCore, rngs::OsRng};
+use std::io;
 
 /// Evidence that this program wants to see punished.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +133,16 @@ impl Case {
             Next::Lost(offence.id)
         }
     }
+}
+
+/// A salt that nobody can guess.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn salt() -> io::Result<B256> {
+    let mut bytes = [0u8; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.into())
 }
 
 #[cfg(test)]

@@ -178,7 +178,8 @@ impl Desk {
             success: at.success,
             gas: at.gas_used,
         });
-        if let Some((_, amount)) = self.under_way.take().filter(|(_, a)| at.success && !a.is_zero()) {
+        if let Some((_, amount)) = self.under_way.take().filter(|(_, a)| at.success && !a.is_zero())
+        {
             told.push(Told::Paid(amount));
         }
         Ok(true)

@@ -6,7 +6,7 @@
 
 use super::{
     Desk, DeskError, Found, Looked, Sets, Told, WatchInput, WatchOutput, Watcher, local_name, post,
-    read_tapes, run_watcher,
+    read_tapes, run_watcher, salt,
 };
 use crate::clock::now_ms;
 use alloy::signers::local::PrivateKeySigner;
@@ -174,7 +174,8 @@ impl Slasher {
         let endpoints = rota_l1::Endpoints::new(&urls, timeout)?;
         let deployment = Deployment::read(&endpoints, registry).await?;
         let inbox = deployment.inbox;
-        let l1 = RpcL1::new(RpcConfig { urls, blob_sources: Vec::new(), registry, inbox, timeout })?;
+        let l1 =
+            RpcL1::new(RpcConfig { urls, blob_sources: Vec::new(), registry, inbox, timeout })?;
         let head = l1.block(At::Latest).await?.ok_or_else(|| eyre!("L1 has no block"))?;
         let sets = KnownSets::default();
         sets.refresh(&l1, head.number).await?;
@@ -250,8 +251,7 @@ impl Slasher {
             }
             WatchOutput::Judged(name, judged) => {
                 let gossip = self.judging.remove(&name).flatten();
-                let judgement =
-                    if judged.is_ok() { Judgement::Accept } else { Judgement::Reject };
+                let judgement = if judged.is_ok() { Judgement::Accept } else { Judgement::Reject };
                 if let Some(id) = gossip {
                     self.p2p.judge(id, judgement);
                 }
@@ -264,11 +264,7 @@ impl Slasher {
         Ok(())
     }
 
-    fn found(
-        &mut self,
-        found: Found,
-        tell: &mut (impl FnMut(Report) + Send),
-    ) -> eyre::Result<()> {
+    fn found(&mut self, found: Found, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<()> {
         if !self.brought.insert(local_name(&found)) {
             return Ok(());
         }
@@ -310,7 +306,7 @@ impl Slasher {
         }
         let Some(desk) = &mut self.desk else { return Ok(()) };
         while let Some(evidence) = self.waiting.last().cloned() {
-            match desk.bring(evidence, B256::random()).await {
+            match desk.bring(evidence, salt()?).await {
                 Ok(told) => tell(Report::Told(told)),
                 Err(DeskError::File(disk)) => return Err(disk.into()),
                 Err(why) => {
@@ -359,7 +355,7 @@ async fn observe(
     sets: &KnownSets,
     gossip: mpsc::Sender<(Vec<u8>, GossipId)>,
 ) -> eyre::Result<Handle> {
-    let mut secret = B256::random().0;
+    let mut secret = salt()?.0;
     let config = rota_p2p::Config {
         identity: Identity::from_secret(&mut secret)?,
         ctx: Ctx(domain.ctx().0),

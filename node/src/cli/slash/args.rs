@@ -41,6 +41,9 @@ pub struct WatchSlashArgs {
     /// Key of the account that pays and gets rewards; without it evidence is only found and kept.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
     /// Directory for evidence and cases.
     #[arg(long, default_value = "rota-slasher", value_name = "DIR")]
     pub dir: PathBuf,
@@ -86,6 +89,9 @@ pub struct SubmitArgs {
     /// Key of the account that pays and gets the reward.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["dry_run", "print_tx"])]
     pub key_file: Option<PathBuf>,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
     /// Ask the contract what it would do, and send nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -109,4 +115,7 @@ pub struct ClaimArgs {
     /// Key of the account that earned it.
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
 }
