@@ -86,7 +86,7 @@ abstract contract Fixture is Test {
     }
 
     /// @dev The inbox comes three deployments after the registry.
-    function terms(uint256 minOperators) internal view returns (Terms memory) {
+    function terms(uint256 minOperators) internal view virtual returns (Terms memory) {
         return Terms({
             l2ChainId: L2_CHAIN,
             genesisHash: GENESIS,
