@@ -6,6 +6,7 @@
 use crate::{
     config::ConfigError, disk::DiskError, keys::KeyFileError, network::NetworkError,
     setup::SetupError,
+    slash::SentryError,
 };
 use rota_consensus::Fatal;
 use rota_l1::{L1Error, TxError};
@@ -160,6 +161,12 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         Some(Signing::Refused(_) | Signing::Elsewhere) => return Some(Exit::Slashable),
         None => {}
     }
+    if let Some(e) = cause.downcast_ref::<SentryError>() {
+        return Some(match e {
+            SentryError::Own { .. } => Exit::Slashable,
+            SentryError::Disk(_) => Exit::DataDir,
+        });
+    }
     if cause.is::<Fatal>() {
         return Some(Exit::Failed);
     }
@@ -229,6 +236,9 @@ impl<'a> Signing<'a> {
 
 /// What to do about one error in a chain of causes, where there is more to say than for its code.
 fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(SentryError::Own { .. }) = cause.downcast_ref::<SentryError>() {
+        return Some(OWN);
+    }
     match Signing::of(cause)? {
         Signing::Store(e) => store_advice(e),
         Signing::Refused(Refused::Exported(_)) => Some(EXPORTED),
@@ -242,6 +252,9 @@ const REFUSED: &str = "nothing contradictory was sent. Make sure that no other p
 
 const ELSEWHERE: &str = "find the other machine and stop it for good, or, if this directory was restored from a copy, make \
     sure of that; then start again: it follows without signing until what was signed is well past. See docs/operations.md";
+
+const OWN: &str = "the stake of this operator will be taken: both signatures are public. Find the other machine or the restored \
+    copy and stop it for good; never start with these keys again. See docs/operations.md";
 
 const EXPORTED: &str = "run the node where the file was imported; to sign here again bring the newest file back with: \
     rota guard import FILE";
