@@ -15,6 +15,7 @@ contract EvidenceVectorsTest is Test {
     FakeRegistry private registry;
     EvidenceChecker private checker;
     uint64 private epoch;
+    bytes[] private _guilty;
 
     function setUp() public {
         json = vm.readFile("../tests/vectors/evidence.json");
@@ -35,6 +36,11 @@ contract EvidenceVectorsTest is Test {
         registry.freeze(epoch);
         address verifier = address(new EcdsaCertificateVerifier(address(registry)));
         checker = new EvidenceChecker(address(registry), address(registry), verifier);
+        bytes[] memory evidence = abi.decode(vm.parseJson(json, ".evidence"), (bytes[]));
+        bool[] memory guilty = abi.decode(vm.parseJson(json, ".guilty"), (bool[]));
+        for (uint256 i; i < evidence.length; i++) {
+            if (guilty[i]) _guilty.push(evidence[i]);
+        }
     }
 
     function _numbers(string memory key) private view returns (uint256[] memory) {
@@ -93,6 +99,45 @@ contract EvidenceVectorsTest is Test {
             }
             vm.expectRevert(IEvidenceErrors.Evidence_Malformed.selector);
             checker.check(cut);
+        }
+    }
+
+    /// @dev Every byte but that of the kind is signed, hashed or names who signed: changed, nothing is left of the offence.
+    /// forge-config: default.fuzz.runs = 600
+    function testFuzz_aChangedByteIsNoEvidence(uint256 pick, uint256 place, uint8 change) public view {
+        bytes memory e = _guilty[pick % _guilty.length];
+        place %= e.length;
+        if (place == 1 || change == 0) return;
+        e[place] ^= bytes1(change);
+        try checker.check(e) {
+            check(false, "guilty by a changed byte");
+        } catch {}
+    }
+
+    /// @dev What evidence shows does not depend on which of two messages comes first, where neither is the earlier one.
+    function test_theOrderOfAPairIsFree() public view {
+        uint256 turned;
+        for (uint256 i; i < _guilty.length; i++) {
+            bytes memory e = _guilty[i];
+            uint8 kind = uint8(e[1]);
+            bool symmetric = kind == 1 || kind == 2 || kind == 7 || kind == 10 || kind == 11 || kind == 12;
+            if (!symmetric) continue;
+            Finding memory a = checker.check(e);
+            Finding memory b = checker.check(_turn(e));
+            check(keccak256(abi.encode(a)) == keccak256(abi.encode(b)), "another offence");
+            turned++;
+        }
+        check(turned > 5, "no pairs in the file");
+    }
+
+    function _turn(bytes memory e) private pure returns (bytes memory out) {
+        uint256 half = (e.length - 16) / 2;
+        out = new bytes(e.length);
+        for (uint256 i; i < 16; i++) {
+            out[i] = e[i];
+        }
+        for (uint256 i; i < half; i++) {
+            (out[16 + i], out[16 + half + i]) = (e[16 + half + i], e[16 + i]);
         }
     }
 }
