@@ -142,8 +142,12 @@ abstract contract Fixture is Test {
     }
 
     function signTyped(uint256 secret, bytes32 structHash) internal view returns (bytes memory) {
+        return signTyped(secret, structHash, 0);
+    }
+
+    function signTyped(uint256 secret, bytes32 structHash, uint32 generation) internal view returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(secret, Digests.typed(Digests.separator(registry.context(0), address(registry)), structHash));
+            vm.sign(secret, Digests.typed(Digests.separator(registry.context(generation), address(registry)), structHash));
         return abi.encodePacked(r, s, v);
     }
 
@@ -184,12 +188,30 @@ abstract contract Fixture is Test {
         view
         returns (bytes memory bitmap, bytes memory sigs)
     {
-        bytes32 structHash = Digests.precommit(h.epoch, h.height, round, valueId(encode(h)));
+        return _certify(h, round, encode(h), mask, setSize);
+    }
+
+    /// @dev As `certify` in round 0, for a header that was changed after its encoding.
+    function certifyBytes(Head memory h, bytes memory header, uint256 mask, uint256 setSize)
+        internal
+        view
+        returns (bytes memory bitmap, bytes memory sigs)
+    {
+        return _certify(h, 0, header, mask, setSize);
+    }
+
+    function _certify(Head memory h, uint32 round, bytes memory header, uint256 mask, uint256 setSize)
+        private
+        view
+        returns (bytes memory bitmap, bytes memory sigs)
+    {
+        bytes32 value = Digests.digest(Digests.TAG_HEADER, registry.context(h.generation), keccak256(header));
+        bytes32 structHash = Digests.precommit(h.epoch, h.height, round, value);
         bitmap = new bytes((setSize + 7) / 8);
         for (uint256 i; i < setSize; i++) {
             if ((mask >> i) & 1 == 0) continue;
             bitmap[i / 8] |= bytes1(uint8(1 << (i % 8)));
-            sigs = bytes.concat(sigs, signTyped(voteSecret(i), structHash));
+            sigs = bytes.concat(sigs, signTyped(voteSecret(i), structHash, h.generation));
         }
     }
 

@@ -32,6 +32,122 @@ contract GasRegistryTest is GasFixture {
     }
 }
 
+/// @dev What owners do with an operator that is there.
+contract GasOwnerTest is GasFixture {
+    function setUp() public {
+        deployWithSet(4);
+        join(4, MIN_STAKE);
+        vm.deal(owner(0), MIN_STAKE);
+        vm.prank(owner(3));
+        registry.requestExit(3);
+        vm.roll(registry.epochStart(1));
+        registry.freezeSet(2);
+        vm.roll(registry.epochStart(62));
+    }
+
+    function test_topUp() public {
+        vm.prank(owner(0));
+        registry.topUp{value: MIN_STAKE}(0);
+    }
+
+    function test_rotate() public {
+        Registration memory r = registration(9);
+        (, bytes32 secret) = vm.createEd25519Key(bytes32(uint256(9)));
+        signPossession(r, owner(0), voteSecret(9), secret);
+        vm.prank(owner(0));
+        registry.rotate(0, r);
+    }
+
+    function test_requestExit() public {
+        vm.prank(owner(1));
+        registry.requestExit(1);
+    }
+
+    function test_withdraw() public {
+        vm.prank(owner(3));
+        registry.withdraw(3, owner(3));
+    }
+
+    function test_rejoin() public {
+        vm.prank(owner(3));
+        registry.rejoin(3);
+    }
+
+    function test_seize() public {
+        vm.prank(SLASHER);
+        registry.seize(1);
+    }
+
+    function test_freezeNext() public {
+        registry.freezeSet(63);
+    }
+}
+
+contract GasFullSetTest is GasFixture {
+    function setUp() public {
+        deploy(64);
+        for (uint256 i; i < 80; i++) {
+            join(i, MIN_STAKE);
+        }
+        registry.freezeSet(0);
+        for (uint256 i; i < 32; i++) {
+            vm.prank(owner(i));
+            registry.requestExit(i);
+        }
+        vm.roll(registry.epochStart(2));
+    }
+
+    function test_freezeSixtyFourWithAQuarterChanged() public {
+        registry.freezeSet(3);
+    }
+}
+
+contract GasForcedTest is GasFixture {
+    function setUp() public {
+        deployWithSet(4);
+        forced.enqueue{value: 1 ether}(new bytes(100), 100_000);
+        vm.roll(block.number + 1);
+    }
+
+    function test_enqueueHundredBytes() public {
+        forced.enqueue{value: 1 ether}(new bytes(100), 100_000);
+    }
+
+    /// @dev One entry waits, as is usual where the queue is used.
+    function test_submitBatchBehindAnEntry() public {
+        _post(1, 1, 3, 4);
+    }
+}
+
+contract GasFallbackTest is GasFixture {
+    function setUp() public {
+        deployWithSet(4);
+        vm.roll(inbox.stalledAfter() + 1);
+        inbox.activateFallback();
+        for (uint256 i; i < 3; i++) {
+            vm.prank(owner(i));
+            inbox.rollCall(1, i);
+        }
+        vm.roll(block.number + 41);
+    }
+
+    function test_rollCall() public {
+        vm.prank(owner(3));
+        inbox.rollCall(1, 3);
+    }
+
+    function test_formEmergencySetOfFour() public {
+        inbox.formEmergencySet();
+    }
+
+    function test_submitUncertified() public {
+        oneBlob();
+        Head memory h = head(1);
+        h.generation = 1;
+        inbox.submitUncertified(batch(1, 1), encode(h));
+    }
+}
+
 contract GasInboxTest is GasFixture {
     function setUp() public {
         deployWithSet(4);
