@@ -13,5 +13,6 @@ mod wal;
 
 pub use machine::Fatal;
 pub use replica::{
-    Decided, Elsewhere, Input, Keys, Observe, Output, Replica, Restored, Retract, Synced, To,
+    Decided, Elsewhere, Identity, Input, Observe, Output, PeerNo, Replica, Restored,
+    Retract, Synced, To,
 };

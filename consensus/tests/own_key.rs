@@ -3,8 +3,10 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use proptest::prelude::*;
-use rota_consensus::{Fatal, Input, Keys, Observe, Output, Replica, Restored, Synced};
-use rota_preconf::{HeightContext, Rules, Schedule};
+use rota_consensus::{
+    Fatal, Identity, Input, Observe, Output, PeerNo, Replica, Restored, Synced,
+};
+use rota_preconf::{Epoch, Epochs, HeightContext, Rules};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
     Ack, Bitmap, ChainParams, Close, CommitCertificate, Domain, Env, Header, PolkaCertificate,
@@ -43,24 +45,32 @@ fn set() -> ValidatorSet {
     ValidatorSet::new(0, validators.collect())
 }
 
-fn rules(set: &ValidatorSet) -> Rules {
-    let params = ChainParams::default();
-    let schedule = Schedule::new(set, keccak256(b"schedule"), params.window_heights);
-    Rules::new(0, schedule, params, domain())
+fn epoch() -> Arc<Epoch> {
+    let window = ChainParams::default().window_heights;
+    Arc::new(Epoch::new(0, Arc::new(set()), window))
+}
+
+fn rules(epoch: Arc<Epoch>) -> Rules {
+    Rules::new(Epochs::new(epoch), ChainParams::default(), domain())
 }
 
 /// A replica at `HEIGHT` with what its key has signed. It has not started.
 fn replica(guard: &Watermarks, listen_ms: u64) -> Replica {
-    let set = Arc::new(set());
-    let rules = Arc::new(rules(&set));
-    let mut context = HeightContext::genesis(&rules, B256::repeat_byte(0x47));
+    let epoch = epoch();
+    let mut context = HeightContext::genesis(&epoch, B256::repeat_byte(0x47));
     context.height = HEIGHT;
     let (seq, vote) = keys(ME);
-    let keys = Keys::local(ME, seq, vote);
     let mut guard = guard.clone();
     guard.restarted();
-    let restored = Restored { context, guard, wal: Vec::new(), frames: Vec::new(), listen_ms };
-    Replica::new(Some(keys), set, rules, &restored)
+    let restored = Restored {
+        context,
+        peers: [(0, (0..4).map(PeerNo).collect())].into(),
+        guards: vec![guard],
+        wal: Vec::new(),
+        frames: Vec::new(),
+        listen_ms,
+    };
+    Replica::new(Identity::local(PeerNo(ME), seq, vote), rules(epoch), &restored)
 }
 
 /// One that signs already.
@@ -72,7 +82,7 @@ fn signing(guard: &Watermarks) -> Replica {
 }
 
 fn from(peer: u16, message: Message) -> Input {
-    Input::Message { from: peer, message }
+    Input::Message { from: PeerNo(peer), message }
 }
 
 fn vote(height: u64, round: u32, byte: u8) -> Vote {
@@ -347,24 +357,8 @@ fn decided(height: u64) -> Synced {
     Synced { header, certificate, frames: Vec::new() }
 }
 
-const fn close(height: u64) -> Close {
-    Close {
-        generation: 0,
-        epoch: 0,
-        height,
-        parent_id: B256::ZERO,
-        term: Term { height, round: 0 },
-        closer: 0,
-        cursor: 0,
-        window_left: 1,
-        jailed_bitmap_hash: B256::ZERO,
-        evidence_root: B256::ZERO,
-        next_set_hash: B256::ZERO,
-        insured_total: 0,
-        exec_lag_height: 0,
-        exec_lag_root: B256::ZERO,
-        history_root: B256::ZERO,
-    }
+fn close(height: u64) -> Close {
+    Close { height, term: Term { height, round: 0 }, window_left: 1, ..Close::default() }
 }
 
 #[test]
@@ -386,9 +380,9 @@ fn while_it_follows_with_an_old_guard_it_looks_for_a_second_machine() {
             }
         }
     }
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [1, 2, 3], "all others in turn");
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [1, 2, 3].map(PeerNo), "all others in turn");
     // An earlier run may have voted there: no reason to stop, but one to wait longer.
-    let answer = Input::Synced { from: 2, heights: vec![decided(HEIGHT + 1)] };
+    let answer = Input::Synced { from: PeerNo(2), heights: vec![decided(HEIGHT + 1)] };
     replica.step(NOW, answer, &mut out).unwrap();
     assert!(matches!(replica.observe(), Some(Observe::OldGuard(until)) if until > HEIGHT + 20));
 }

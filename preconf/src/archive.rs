@@ -6,7 +6,7 @@
 //! Invariant (I-12): a judgement depends on the content of the report, of what it rests on and of the
 //! frames, and on nothing else; what is missing is named, and never counts as wrong.
 
-use crate::{BadInit, Chain, FramePool, Rules, Select, Stream, carry, select};
+use crate::{BadFrame, BadInit, Chain, FramePool, Rules, Select, Stream, carry, select};
 use alloy_primitives::B256;
 use rota_types::{
     Header, Justification, PolkaCertificate, SignedProposal, SignedStatus, SignedTermInit, Status,
@@ -24,6 +24,8 @@ pub enum Need {
     Frame(B256),
     /// What a Status names as its `best_ref`.
     Justification(B256),
+    /// This L1 block, which says what set comes next. Nobody is asked for it: it comes from L1.
+    Origin(u64),
 }
 
 /// Why a report does not count.
@@ -42,10 +44,16 @@ pub struct InitView<'a> {
     pub chain: &'a Chain,
     /// All frames held.
     pub pool: &'a FramePool,
-    /// The set.
-    pub set: &'a ValidatorSet,
-    /// Schedule and signature context.
+    /// Known epochs and signature context.
     pub rules: &'a Rules,
+}
+
+impl InitView<'_> {
+    /// The set in force at the lowest undecided height.
+    #[must_use]
+    pub fn set(&self) -> &ValidatorSet {
+        self.chain.base().epoch.set()
+    }
 }
 
 /// What a report says was accepted: round, position, frame, and what it rests on.
@@ -146,9 +154,9 @@ impl Archive {
                 Err(Unjustified::Never(_)) => {}
             }
         }
-        let power = |r: &SignedStatus| view.set.get(r.status.signer).map_or(0, |v| v.power());
+        let power = |r: &SignedStatus| view.set().get(r.status.signer).map_or(0, |v| v.power());
         let weight = good.iter().map(power).fold(0, u64::saturating_add);
-        if !view.set.is_quorum(weight) {
+        if !view.set().is_quorum(weight) {
             return Choice::Wait(missing);
         }
         match carry::choose_tip(&good, view) {
@@ -182,7 +190,7 @@ impl Archive {
             })?;
         }
         let given = (init.carry_g, init.carry_hash, init.carry_closed);
-        match select(reports, view.chain, view.pool, view.set) {
+        match select(reports, view.chain, view.pool, view.set()) {
             Select::Missing(frame) => {
                 Err(BadInit::Missing { signer: init.leader, need: Need::Frame(frame) })
             }
@@ -221,22 +229,23 @@ impl Archive {
                 match gives(header, view) {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(Unjustified::Never("the frames do not give the header")),
-                    Err(frame) => Err(Unjustified::Missing(Need::Frame(frame))),
+                    Err(need) => Err(Unjustified::Missing(need)),
                 }
             }
         }
     }
 }
 
-/// Whether the frames held give exactly this header, or which frame is missing to say so.
-pub fn gives(header: &Header, view: &InitView<'_>) -> Result<bool, B256> {
+/// Whether the frames held give exactly this header, or what is missing to say so.
+pub fn gives(header: &Header, view: &InitView<'_>) -> Result<bool, Need> {
     let base = view.chain.base();
-    let path = view.pool.path(&base.base.hash, &header.last_frame_hash)?;
+    let path = view.pool.path(&base.base.hash, &header.last_frame_hash).map_err(Need::Frame)?;
     let mut chain = Chain::new(base.clone());
     let mut last = None;
     for frame in &path {
         match chain.append_carried(frame, view.rules) {
             Ok(closed) => last = closed,
+            Err(BadFrame::Origin(l1_number)) => return Err(Need::Origin(l1_number)),
             Err(_) => return Ok(false),
         }
     }
@@ -265,10 +274,18 @@ fn examine_stream(
                 return Err(Unjustified::Never("frames after the CLOSE in a round above 0"));
             }
             Ok(_) => {}
-            Err(_) => return Err(Unjustified::Never("its frames break the rules")),
+            Err(error) => return Err(unfit(&error, "its frames break the rules")),
         }
     }
     Ok(())
+}
+
+/// What a frame that does not chain says of the report that rests on it.
+const fn unfit(error: &BadFrame, what: &'static str) -> Unjustified {
+    match error {
+        BadFrame::Origin(l1_number) => Unjustified::Missing(Need::Origin(*l1_number)),
+        _ => Unjustified::Never(what),
+    }
 }
 
 fn examine_term(
@@ -289,8 +306,8 @@ fn examine_term(
     let carried = carried.map_err(|frame| Unjustified::Missing(Need::Frame(frame)))?;
     let mut chain = Chain::new(base.clone());
     for frame in &carried {
-        if chain.append_carried(frame, view.rules).is_err() {
-            return Err(Unjustified::Never("the carried frames break the rules"));
+        if let Err(error) = chain.append_carried(frame, view.rules) {
+            return Err(unfit(&error, "the carried frames break the rules"));
         }
     }
     chain.enter(Stream {
@@ -314,8 +331,8 @@ fn check_reproposal(
 ) -> Result<(), BadInit> {
     let p = &signed.proposal;
     let base = view.chain.base();
-    let leader = view.rules.schedule.leader(base.cursor, p.round);
-    let placed = p.height == base.height && p.epoch == view.set.epoch() && p.proposer == leader;
+    let leader = base.epoch.schedule().leader(base.cursor, p.round);
+    let placed = p.height == base.height && p.epoch == view.set().epoch() && p.proposer == leader;
     let again = p.pol_round >= 0 && i64::from(p.pol_round) < i64::from(p.round);
     if !placed || !again || p.value_id != signed.header.value_id(&view.rules.domain) {
         return Err(BadInit::Invalid("not a re-proposal of this height by the round's leader"));
@@ -324,9 +341,9 @@ fn check_reproposal(
     if (polka.height, polka.round, polka.value_id) != (p.height, round, p.value_id) {
         return Err(BadInit::Invalid("the prevotes are for something else"));
     }
-    let key = view.set.get(leader).ok_or(BadInit::Invalid("no such leader"))?.vote_key;
+    let key = view.set().get(leader).ok_or(BadInit::Invalid("no such leader"))?.vote_key;
     if signed.verify(key, &view.rules.domain).is_err()
-        || polka.verify(view.set, &view.rules.domain).is_err()
+        || polka.verify(view.set(), &view.rules.domain).is_err()
     {
         return Err(BadInit::Invalid("a signature does not verify"));
     }

@@ -131,15 +131,18 @@ impl FrameBuilder {
         let timestamp_ms = cut.now.max(chain.tip().timestamp_ms);
         let opens = chain.open_env().is_none();
         let env = opens.then(|| environment(chain, cut.origin, timestamp_ms));
-        let close = cut.close.then(|| context.close(stream, rules));
+        let Some(running) = env.as_ref().or(chain.open_env()) else { return Ok(None) };
+        let close = match context.close(stream, running, rules) {
+            Some(close) => cut.close.then_some(close),
+            None => return Ok(None),
+        };
         let mut flags = if opens { Flags::OPEN } else { Flags::default() };
         if let Some(close) = &close {
             flags = flags.with(Flags::CLOSE);
-            if context.ends_term(close, rules) {
+            if context.ends_term(close) {
                 flags = flags.with(Flags::TERM_END);
             }
-            let second = env.as_ref().or(chain.open_env()).map_or(0, |e| e.timestamp_s);
-            if timestamp_ms / 1000 > second {
+            if timestamp_ms / 1000 > running.timestamp_s {
                 flags = flags.with(Flags::SEAL);
             }
         }
@@ -175,7 +178,7 @@ impl FrameBuilder {
         let hash = |bytes: Option<Vec<u8>>| bytes.map_or(B256::ZERO, keccak256);
         let hashes: Vec<B256> = cut.txs.iter().map(|t| t.hash).collect();
         Some(FrameHeader {
-            epoch: cut.epoch,
+            epoch: chain.context().epoch.number(),
             term: self.term,
             leader: self.leader,
             g: chain.tip().g.checked_add(1)?,
@@ -199,8 +202,6 @@ impl FrameBuilder {
 /// What goes into the next frame.
 #[derive(Debug)]
 pub struct FrameCut<'a> {
-    /// Epoch of the set.
-    pub epoch: u64,
     /// Local time.
     pub now: Millis,
     /// Transactions in order, executed already.

@@ -114,7 +114,7 @@ pub(crate) fn choose_tip(reports: &[SignedStatus], view: &InitView<'_>) -> Selec
         None
     };
     match tip {
-        None => select(reports, view.chain, view.pool, view.set),
+        None => select(reports, view.chain, view.pool, view.set()),
         Some(tip) => clip(view, &tip),
     }
 }
@@ -160,16 +160,16 @@ pub enum BadInit {
 pub fn check_signatures(signed: &SignedTermInit, view: &InitView<'_>) -> Result<(), BadInit> {
     let init = &signed.init;
     let base = view.chain.base();
-    if init.height != base.height || init.epoch != view.set.epoch() || init.round == 0 {
+    if init.height != base.height || init.epoch != view.set().epoch() || init.round == 0 {
         return Err(BadInit::Invalid("not for this height and epoch"));
     }
-    let leader = view.rules.schedule.leader(base.cursor, init.round);
-    let key = view.set.get(leader).filter(|_| init.leader == leader);
+    let leader = base.epoch.schedule().leader(base.cursor, init.round);
+    let key = view.set().get(leader).filter(|_| init.leader == leader);
     let key = key.ok_or(BadInit::Invalid("not signed by the leader of the round"))?;
     signed
         .verify(&key.seq_key, &view.rules.domain)
         .map_err(|_| BadInit::Invalid("signature or report list does not verify"))?;
-    check_reports(signed, view.set, &view.rules.domain)
+    check_reports(signed, view.set(), &view.rules.domain)
 }
 
 /// The unsigned TermInit for a round, from a quorum of reports.
@@ -182,7 +182,7 @@ pub fn make_init(
     view: &InitView<'_>,
 ) -> TermInit {
     TermInit {
-        epoch: view.set.epoch(),
+        epoch: view.set().epoch(),
         height: place.0,
         round: place.1,
         leader,

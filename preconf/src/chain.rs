@@ -22,6 +22,12 @@ pub enum BadFrame {
     /// It is of another stream than the one that may continue.
     #[error("term, leader, sequence or init differ from the active stream")]
     Stream,
+    /// Which set its origin stands for is not known here yet. Nobody's fault: it can only wait.
+    #[error("the epoch of L1 block {0} is not known yet")]
+    Origin(u64),
+    /// It is of the first height of a set, and the height before is not decided.
+    #[error("the last height of the set before is not decided")]
+    Boundary,
     /// A field has another value than the rules give.
     #[error("{0}")]
     Rule(&'static str),
@@ -132,7 +138,7 @@ impl Chain {
 
     /// Whether `append` would take the frame.
     pub fn check(&self, frame: &Frame, rules: &Rules) -> Result<(), BadFrame> {
-        self.check_place(&frame.signed.header, rules)?;
+        self.check_place(&frame.signed.header)?;
         self.check_open(frame, rules)?;
         self.check_sums(frame)?;
         self.check_close(frame, rules).map(drop)
@@ -145,7 +151,7 @@ impl Chain {
         rules: &Rules,
     ) -> Result<Option<(Header, B256)>, BadFrame> {
         let h = &frame.signed.header;
-        self.check_place(h, rules)?;
+        self.check_place(h)?;
         let env = self.check_open(frame, rules)?;
         self.check_sums(frame)?;
         let close = self.check_close(frame, rules)?;
@@ -190,7 +196,7 @@ impl Chain {
         let h = &frame.signed.header;
         let context = self.context();
         if h.term.height == context.height && h.term.round >= 1 && h.seq == 0 {
-            if h.leader != rules.schedule.leader(context.cursor, h.term.round) {
+            if h.leader != context.epoch.schedule().leader(context.cursor, h.term.round) {
                 return Err(BadFrame::Stream);
             }
             self.stream =
@@ -216,9 +222,13 @@ impl Chain {
         self.frames.drain(..count).collect()
     }
 
-    fn check_place(&self, h: &FrameHeader, rules: &Rules) -> Result<(), BadFrame> {
+    fn check_place(&self, h: &FrameHeader) -> Result<(), BadFrame> {
         if h.prev_hash != self.tip.hash || self.tip.g.checked_add(1) != Some(h.g) {
             return Err(BadFrame::NotNext);
+        }
+        let epoch = self.context().epoch.number();
+        if epoch != self.base.epoch.number() {
+            return Err(BadFrame::Boundary);
         }
         let s = &self.stream;
         if h.term != s.term
@@ -228,7 +238,7 @@ impl Chain {
         {
             return Err(BadFrame::Stream);
         }
-        if h.epoch != rules.epoch || h.height != self.context().height {
+        if h.epoch != epoch || h.height != self.context().height {
             return Err(BadFrame::Rule("epoch or height is not the open one"));
         }
         if h.timestamp_ms < self.tip.timestamp_ms {
@@ -244,6 +254,9 @@ impl Chain {
 
     fn check_open(&self, frame: &Frame, rules: &Rules) -> Result<Option<Env>, BadFrame> {
         let Some(env) = &frame.signed.body.env else { return Ok(None) };
+        if rules.epochs.at(env.l1_number).is_none() {
+            return Err(BadFrame::Origin(env.l1_number));
+        }
         let context = self.context();
         if env.timestamp_s != context.second(frame.signed.header.timestamp_ms) {
             return Err(BadFrame::Rule("timestamp_s is not the second of the frame"));
@@ -293,11 +306,14 @@ impl Chain {
             return Ok(None);
         };
         let context = self.context();
-        if *close != context.close(&self.stream, rules) {
+        let env = frame.signed.body.env.as_ref().or(self.open.env.as_ref());
+        let env = env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?;
+        let own = context.close(&self.stream, env, rules);
+        if *close != own.ok_or(BadFrame::Origin(env.l1_number))? {
             return Err(BadFrame::Rule("close body is not what the chain gives"));
         }
-        if flags.has(Flags::TERM_END) != context.ends_term(close, rules) {
-            return Err(BadFrame::Rule("TERM_END must be on the last CLOSE of a window"));
+        if flags.has(Flags::TERM_END) != context.ends_term(close) {
+            return Err(BadFrame::Rule("TERM_END must be on the last CLOSE of a window or an epoch"));
         }
         Ok(Some(close.clone()))
     }
@@ -319,7 +335,8 @@ impl Chain {
             last_frame_hash: self.tip.hash,
         };
         let value_id = header.value_id(&rules.domain);
-        let next = self.context().after(&header, value_id, h, rules);
+        let unknown = BadFrame::Origin(header.env.l1_number);
+        let next = self.context().after(&header, value_id, h, rules).ok_or(unknown)?;
         self.stream = next.stream;
         self.closed.push(Closed { header: (header.clone(), value_id), next });
         Ok((header, value_id))

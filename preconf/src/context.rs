@@ -1,20 +1,19 @@
-//! What a height inherits from the heights before it, and the rules that are the same for an epoch.
+//! What a height inherits from the heights before it, and the rules that are the same for all heights.
 //!
 //! Not for: frames (`Chain` checks them one by one).
 //! Invariant (I-9): the context of a height is a pure function of the context before, the header and its
 //! CLOSE frame.
 
-use crate::{Cursor, Mutation, Schedule};
+use crate::{Cursor, Epoch, Epochs, Mutation};
 use alloy_primitives::B256;
 use rota_types::{ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term};
+use std::sync::Arc;
 
-/// What is the same for every height of an epoch.
+/// What is the same for every height.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Epoch of the set.
-    pub epoch: u64,
-    /// Who leads when.
-    pub schedule: Schedule,
+    /// The sets that are known, and when each is in force.
+    pub epochs: Epochs,
     /// Shared parameters.
     pub params: ChainParams,
     /// Signature context.
@@ -25,12 +24,11 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules of an epoch, all in force.
+    /// All rules, in force.
     #[must_use]
-    pub const fn new(epoch: u64, schedule: Schedule, params: ChainParams, domain: Domain) -> Self {
+    pub const fn new(epochs: Epochs, params: ChainParams, domain: Domain) -> Self {
         Self {
-            epoch,
-            schedule,
+            epochs,
             params,
             domain,
             #[cfg(feature = "mutations")]
@@ -77,11 +75,22 @@ pub struct Stream {
     pub next_seq: u32,
 }
 
+impl Stream {
+    /// The term that the schedule gives a leader at the start of `height`.
+    fn scheduled(epoch: &Epoch, cursor: Cursor, height: u64) -> Self {
+        let leader = epoch.schedule().leader(cursor, 0);
+        let term = Term { height, round: 0 };
+        Self { term, leader, init_hash: B256::ZERO, next_seq: 0 }
+    }
+}
+
 /// Everything that a height inherits from the frames before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeightContext {
     /// The height.
     pub height: u64,
+    /// The epoch in force: whose set leads, acks and decides.
+    pub epoch: Arc<Epoch>,
     /// Value id of the height before, zero at the first.
     pub parent_id: B256,
     /// Leader cursor in force.
@@ -99,25 +108,26 @@ pub struct HeightContext {
 }
 
 impl HeightContext {
-    /// The first height of the rollup, on top of nothing.
+    /// The first height of the rollup, on top of nothing, in its first epoch.
     #[must_use]
-    pub fn genesis(rules: &Rules, genesis_hash: B256) -> Self {
-        let cursor = rules.schedule.start();
-        let term = Term { height: 1, round: 0 };
-        let leader = rules.schedule.leader(cursor, 0);
+    pub fn genesis(epoch: &Arc<Epoch>, genesis_hash: B256) -> Self {
+        let cursor = epoch.schedule().start();
+        let stream = Stream::scheduled(epoch, cursor, 1);
         Self {
             height: 1,
+            epoch: Arc::clone(epoch),
             parent_id: B256::ZERO,
             cursor,
             history: Mmr::default(),
             parent_env: None,
             sealed: true,
             base: Link { g: 0, hash: genesis_hash, timestamp_ms: 0 },
-            stream: Stream { term, leader, init_hash: B256::ZERO, next_seq: 0 },
+            stream,
         }
     }
 
-    /// The context after `header`, whose CLOSE frame is `close`.
+    /// The context after `header`, whose CLOSE frame is `close`; `None` if the epoch that its origin gives is not
+    /// known here.
     #[must_use]
     pub fn after(
         &self,
@@ -125,25 +135,21 @@ impl HeightContext {
         value_id: B256,
         close: &FrameHeader,
         rules: &Rules,
-    ) -> Self {
+    ) -> Option<Self> {
         let height = self.height.saturating_add(1);
-        let cursor = rules.schedule.next(&header.close);
-        let term = rules.schedule.active(height, cursor, header.close.term);
-        let stream = if term == header.close.term {
-            Stream {
-                term,
-                leader: close.leader,
-                init_hash: close.init_hash,
-                next_seq: close.seq.saturating_add(1),
-            }
+        let epoch = Arc::clone(self.next_epoch(&header.env, rules)?);
+        let (cursor, stream) = if epoch.number() == self.epoch.number() {
+            self.go_on(header, close)
         } else {
-            let leader = rules.schedule.leader(cursor, 0);
-            Stream { term, leader, init_hash: B256::ZERO, next_seq: 0 }
+            // A set begins at the start of its schedule, with a term of its own.
+            let cursor = epoch.schedule().start();
+            (cursor, Stream::scheduled(&epoch, cursor, height))
         };
         let mut history = self.history.clone();
         history.push(value_id);
-        Self {
+        Some(Self {
             height,
+            epoch,
             parent_id: value_id,
             cursor,
             history,
@@ -155,7 +161,35 @@ impl HeightContext {
                 timestamp_ms: close.timestamp_ms,
             },
             stream,
+        })
+    }
+
+    /// Cursor and stream of the next height in the same epoch.
+    fn go_on(&self, header: &Header, close: &FrameHeader) -> (Cursor, Stream) {
+        let height = self.height.saturating_add(1);
+        let schedule = self.epoch.schedule();
+        let cursor = schedule.next(&header.close);
+        let term = schedule.active(height, cursor, header.close.term);
+        if term != header.close.term {
+            return (cursor, Stream::scheduled(&self.epoch, cursor, height));
         }
+        let stream = Stream {
+            term,
+            leader: close.leader,
+            init_hash: close.init_hash,
+            next_seq: close.seq.saturating_add(1),
+        };
+        (cursor, stream)
+    }
+
+    /// The epoch of the height after this one, if this one has the environment `env`; `None` if it is not known
+    /// here.
+    #[must_use]
+    pub fn next_epoch<'a>(&'a self, env: &Env, rules: &'a Rules) -> Option<&'a Arc<Epoch>> {
+        let next = rules.epochs.at(env.l1_number)?;
+        let late = rules.off(Mutation::OldSet) && next.number() != self.epoch.number();
+        let begun = self.parent_env.as_ref().is_some_and(|p| p.l1_number >= next.start());
+        Some(if late && !begun { &self.epoch } else { next })
     }
 
     /// Seconds of the execution block that a height opened at `timestamp_ms` belongs to.
@@ -167,31 +201,31 @@ impl HeightContext {
             .map_or(own, |env| own.max(env.timestamp_s.saturating_add(u64::from(self.sealed))))
     }
 
-    /// The close body of this height when `stream` closes it.
+    /// The close body of this height, opened with `env`, when `stream` closes it; `None` if the epoch of the next
+    /// height is not known here.
     #[must_use]
-    pub fn close(&self, stream: &Stream, rules: &Rules) -> Close {
-        Close {
+    pub fn close(&self, stream: &Stream, env: &Env, rules: &Rules) -> Option<Close> {
+        let next = self.next_epoch(env, rules)?;
+        let last = next.number() != self.epoch.number();
+        Some(Close {
             generation: rules.domain.generation,
-            epoch: rules.epoch,
+            epoch: self.epoch.number(),
             height: self.height,
             parent_id: self.parent_id,
             term: stream.term,
             closer: stream.leader,
             cursor: self.cursor.cursor,
             window_left: self.cursor.window_left,
-            jailed_bitmap_hash: B256::ZERO,
-            evidence_root: B256::ZERO,
-            next_set_hash: B256::ZERO,
-            insured_total: 0,
-            exec_lag_height: 0,
-            exec_lag_root: B256::ZERO,
+            next_set_hash: if last { next.set().hash() } else { B256::ZERO },
             history_root: self.history.root(),
-        }
+            ..Close::default()
+        })
     }
 
-    /// Whether a term that closes this height with `close` ends there.
+    /// Whether a term that closes this height with `close` ends there: with its window, or with its epoch.
     #[must_use]
-    pub fn ends_term(&self, close: &Close, rules: &Rules) -> bool {
-        rules.schedule.next(close).window_left == rules.schedule.window()
+    pub fn ends_term(&self, close: &Close) -> bool {
+        let schedule = self.epoch.schedule();
+        !close.next_set_hash.is_zero() || schedule.next(close).window_left == schedule.window()
     }
 }

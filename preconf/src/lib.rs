@@ -2,8 +2,8 @@
 //!
 //! Everything here is pure: no clock, no IO, no randomness. Time and keys are arguments.
 //! Not for: consensus votes (`consensus`), execution, persistence.
-//! Invariant: two nodes with the same frames compute the same header (I-9), the same leader (I-13) and the
-//! same carry (I-11).
+//! Invariant: two nodes with the same frames compute the same header (I-9), the same leader (I-13), the same carry
+//! (I-11) and the same set (I-16).
 
 mod ack;
 mod archive;
@@ -11,6 +11,7 @@ mod builder;
 mod carry;
 mod chain;
 mod context;
+mod epochs;
 mod frame;
 mod insured;
 mod intake;
@@ -25,6 +26,7 @@ pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
 pub use carry::{BadInit, Select, StatusBook, check_signatures, make_init, select};
 pub use chain::{BadFrame, Chain};
 pub use context::{HeightContext, Link, Rules, Stream};
+pub use epochs::{Epoch, Epochs};
 pub use frame::{Frame, InvalidFrame};
 pub use insured::{Insured, Room};
 pub use intake::{

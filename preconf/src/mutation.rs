@@ -22,11 +22,13 @@ pub enum Mutation {
     AckThird,
     /// A value is prevoted only if it extends what was acked.
     RefuseUnlessExtends,
+    /// A set stays in force one height longer than it is.
+    OldSet,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AckAgainstPrevote,
         Self::SpeculativeAck,
         Self::AnyReport,
@@ -34,5 +36,6 @@ impl Mutation {
         Self::ForgetfulStatus,
         Self::AckThird,
         Self::RefuseUnlessExtends,
+        Self::OldSet,
     ];
 }

@@ -1,8 +1,8 @@
 //! Verified frames above the last decided height that are not (or no longer) on the accepted chain:
 //! early ones, forks, and those of an abandoned round.
 //!
-//! Invariant (I-26): bounded in frames and bytes for each leader; when a leader's share is full, its frame
-//! farthest ahead goes first, so that nobody pushes out what others signed. What was accepted is not counted
+//! Invariant (I-26): bounded in frames and bytes for each leader of each epoch (the caller takes frames of two
+//! epochs at most); when a leader's share is full, its frame farthest ahead goes first, so that nobody pushes out what others signed. What was accepted is not counted
 //! and stays until it is decided.
 
 use crate::Frame;
@@ -24,11 +24,14 @@ pub struct FramePool {
     frames: BTreeMap<B256, Arc<Frame>>,
     children: BTreeMap<B256, BTreeSet<B256>>,
     positions: BTreeSet<(u64, B256)>,
-    signed: BTreeMap<(Term, u16, u32), B256>,
-    leaders: BTreeMap<u16, Share>,
+    signed: BTreeMap<(Leader, Term, u32), B256>,
+    leaders: BTreeMap<Leader, Share>,
     /// Frames that were accepted: a flood of their leader does not push them out.
     pinned: BTreeSet<B256>,
 }
+
+/// Epoch and index: an index alone names another validator in another set.
+type Leader = (u64, u16);
 
 /// What is kept of one leader.
 #[derive(Debug, Default)]
@@ -42,14 +45,14 @@ impl FramePool {
     /// the two together are evidence.
     pub fn insert(&mut self, frame: Arc<Frame>) -> Option<Arc<Frame>> {
         let h = &frame.signed.header;
-        let place = (h.term, h.leader, h.seq);
+        let leader = (h.epoch, h.leader);
+        let place = (leader, h.term, h.seq);
         let other = self.signed.get(&place).filter(|o| **o != frame.hash).copied();
         let conflict = other.and_then(|hash| self.frames.get(&hash).cloned());
         self.signed.entry(place).or_insert(frame.hash);
         if self.frames.contains_key(&frame.hash) {
             return conflict;
         }
-        let leader = h.leader;
         let share = self.leaders.entry(leader).or_default();
         share.bytes = share.bytes.saturating_add(frame.signed.body.bytes());
         share.positions.insert((h.g, frame.hash));
@@ -65,7 +68,7 @@ impl FramePool {
     /// Keeps a frame until its position is decided, whatever else its leader signs.
     pub fn pin(&mut self, hash: B256) {
         if let Some(frame) = self.frames.get(&hash)
-            && let Some(share) = self.leaders.get_mut(&frame.signed.header.leader)
+            && let Some(share) = self.leaders.get_mut(&leader_of(frame))
             && self.pinned.insert(hash)
         {
             share.positions.remove(&(frame.g(), hash));
@@ -123,15 +126,16 @@ impl FramePool {
         let h = &frame.signed.header;
         self.positions.remove(&(h.g, *hash));
         let pinned = self.pinned.remove(hash);
-        let place = (h.term, h.leader, h.seq);
+        let leader = leader_of(&frame);
+        let place = (leader, h.term, h.seq);
         if self.signed.get(&place) == Some(hash) {
             self.signed.remove(&place);
         }
-        if let Some(share) = self.leaders.get_mut(&h.leader).filter(|_| !pinned) {
+        if let Some(share) = self.leaders.get_mut(&leader).filter(|_| !pinned) {
             share.positions.remove(&(h.g, *hash));
             share.bytes = share.bytes.saturating_sub(frame.signed.body.bytes());
             if share.positions.is_empty() {
-                self.leaders.remove(&h.leader);
+                self.leaders.remove(&leader);
             }
         }
         if let Some(siblings) = self.children.get_mut(&frame.prev()) {
@@ -141,6 +145,10 @@ impl FramePool {
             }
         }
     }
+}
+
+fn leader_of(frame: &Frame) -> Leader {
+    (frame.signed.header.epoch, frame.signed.header.leader)
 }
 
 impl Share {

@@ -226,21 +226,11 @@ mod tests {
     fn a_round_above_zero_forfeits_the_window_and_a_carried_close_does_not() {
         let schedule = Schedule::new(&set(&[1, 1, 1, 1]), B256::ZERO, 3);
         let close = |term: Term, window_left| Close {
-            generation: 0,
-            epoch: 0,
             height: 10,
-            parent_id: B256::ZERO,
             term,
-            closer: 0,
             cursor: 5,
             window_left,
-            jailed_bitmap_hash: B256::ZERO,
-            evidence_root: B256::ZERO,
-            next_set_hash: B256::ZERO,
-            insured_total: 0,
-            exec_lag_height: 0,
-            exec_lag_root: B256::ZERO,
-            history_root: B256::ZERO,
+            ..Close::default()
         };
         let at = |t: (u64, u32), w| schedule.next(&close(Term { height: t.0, round: t.1 }, w));
         assert_eq!(at((9, 0), 2), Cursor { cursor: 5, window_left: 1 });

@@ -3,7 +3,7 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Signature, TxKind, U256, keccak256};
-use rota_preconf::{Rules, Schedule};
+use rota_preconf::{Epoch, Epochs, Rules};
 use rota_types::{ChainParams, Domain, SeqKey, Tx, Validator, ValidatorSet, VoteKey};
 use std::sync::Arc;
 
@@ -16,14 +16,19 @@ pub fn keys(i: u16) -> (SeqKey, VoteKey) {
     (SeqKey::from_seed(&seed("seq")), VoteKey::from_secret(&seed("vote")).unwrap())
 }
 
-/// A set with these stakes in whole ether.
+/// A set of epoch 0 with these stakes in whole ether.
 pub fn set(stakes: &[u64]) -> ValidatorSet {
-    let validators = (0u16..)
-        .zip(stakes)
+    set_of(0, &(0u16..).zip(stakes.iter().copied()).collect::<Vec<_>>())
+}
+
+/// The set of an epoch: numbers of keys, and stakes in whole ether.
+pub fn set_of(epoch: u64, members: &[(u16, u64)]) -> ValidatorSet {
+    let validators = members
+        .iter()
         .map(|(i, stake)| {
-            let (seq, vote) = keys(i);
+            let (seq, vote) = keys(*i);
             Validator {
-                owner: Address::with_last_byte(u8::try_from(i).unwrap() + 1),
+                owner: Address::left_padding_from(&(*i + 1).to_be_bytes()),
                 seq_key: seq.public(),
                 vote_key: vote.address(),
                 stake: U256::from(*stake) * U256::from(1_000_000_000_000_000_000u64),
@@ -32,7 +37,7 @@ pub fn set(stakes: &[u64]) -> ValidatorSet {
             }
         })
         .collect();
-    ValidatorSet::new(0, validators)
+    ValidatorSet::new(epoch, validators)
 }
 
 /// The domain of test rollups.
@@ -40,10 +45,14 @@ pub fn domain() -> Domain {
     Domain::new(31_337, CHAIN_ID, Address::repeat_byte(0x52), B256::repeat_byte(0x47), 0)
 }
 
-/// Rules over a set.
-pub fn rules(set: &ValidatorSet, params: ChainParams) -> Rules {
-    let schedule = Schedule::new(set, keccak256(b"schedule"), params.window_heights);
-    Rules::new(0, schedule, params, domain())
+/// The epoch of a set that is in force from the beginning.
+pub fn epoch(set: &ValidatorSet, params: &ChainParams) -> Arc<Epoch> {
+    Arc::new(Epoch::new(0, Arc::new(set.clone()), params.window_heights))
+}
+
+/// Rules with one epoch.
+pub fn rules(epoch: &Arc<Epoch>, params: ChainParams) -> Rules {
+    Rules::new(Epochs::new(Arc::clone(epoch)), params, domain())
 }
 
 /// A signed transfer of 1 wei from test account `who`.

@@ -1,7 +1,7 @@
 //! When a leader promises nothing more: after it stood still, and while nobody acks.
 
 use alloy_primitives::B256;
-use rota_consensus::{Input, Keys, Output, Replica, Restored, To};
+use rota_consensus::{Identity, Input, Output, PeerNo, Replica, Restored, To};
 use rota_preconf::HeightContext;
 use rota_store::Watermarks;
 use rota_tests::make;
@@ -14,7 +14,7 @@ const NOW: u64 = 1_800_000_000_000;
 struct Leader {
     replica: Replica,
     index: u16,
-    rules: Arc<rota_preconf::Rules>,
+    rules: rota_preconf::Rules,
     now: u64,
     frames: Vec<SignedFrame>,
     returned: Vec<Arc<Tx>>,
@@ -24,20 +24,22 @@ struct Leader {
 
 impl Leader {
     fn new() -> Self {
-        let set = Arc::new(make::set(&[1; 4]));
-        let rules = Arc::new(make::rules(&set, ChainParams::default()));
-        let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
-        let index = rules.schedule.leader(context.cursor, 0);
+        let params = ChainParams::default();
+        let epoch = make::epoch(&make::set(&[1; 4]), &params);
+        let rules = make::rules(&epoch, params);
+        let context = HeightContext::genesis(&epoch, rules.domain.genesis_hash);
+        let index = epoch.schedule().leader(context.cursor, 0);
         let (seq, vote) = make::keys(index);
-        let keys = Keys::local(index, seq, vote);
         let restored = Restored {
             context,
-            guard: Watermarks::default(),
+            peers: [(0, (0..4).map(PeerNo).collect())].into(),
+            guards: vec![Watermarks::default()],
             wal: Vec::new(),
             frames: Vec::new(),
             listen_ms: 0,
         };
-        let replica = Replica::new(Some(keys), set, Arc::clone(&rules), &restored);
+        let identity = Identity::local(PeerNo(index), seq, vote);
+        let replica = Replica::new(identity, rules.clone(), &restored);
         let (frames, returned) = (Vec::new(), Vec::new());
         let mut leader =
             Self { replica, index, rules, now: NOW, frames, returned, wants: false, leads: false };
@@ -70,7 +72,7 @@ impl Leader {
                 Output::Durable(token) => self.input(Input::Durable(token)),
                 Output::Send { message: Message::Frame(frame), .. } => self.frames.push(frame),
                 Output::Send { to: To::All, message, .. } => {
-                    self.input(Input::Message { from: self.index, message });
+                    self.input(Input::Message { from: PeerNo(self.index), message });
                 }
                 Output::TakeTxs => self.wants = true,
                 Output::ReturnTxs(txs) => self.returned.extend(txs),
@@ -110,7 +112,7 @@ impl Leader {
             let (height, round, init_hash) = (1, 0, B256::ZERO);
             let ack = Ack { epoch: 0, height, round, signer, g, frame_hash, init_hash };
             let ack = SignedAck::sign(ack, &make::keys(signer).0, &self.rules.domain);
-            self.input(Input::Message { from: signer, message: Message::Ack(ack) });
+            self.input(Input::Message { from: PeerNo(signer), message: Message::Ack(ack) });
         }
     }
 }

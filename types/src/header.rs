@@ -52,7 +52,7 @@ impl Decode for Env {
 }
 
 /// What the CLOSE frame of a height fixes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Close {
     /// Raised only by the L1 fallback.
     pub generation: u32,

@@ -1,6 +1,6 @@
 //! Giving acks and counting them (`docs/protocol.md`, rules A1-A6).
 
-use super::{Output, Replica, To, later::ROUNDS_AHEAD};
+use super::{Output, PeerNo, Replica, To, later::ROUNDS_AHEAD};
 use crate::machine::Fatal;
 use rota_preconf::{AckVerdict, Frame, Mutation};
 use rota_store::Intent;
@@ -10,13 +10,17 @@ use rota_types::{Ack, Flags, Millis, SeqMessage, SignError, SignedAck, VoteKind,
 const FAR: u64 = 4_096;
 
 impl Replica {
-    pub(super) fn on_ack(&mut self, signed: &SignedAck, from: u16, out: &mut Vec<Output>) {
+    pub(super) fn on_ack(&mut self, signed: &SignedAck, from: PeerNo, out: &mut Vec<Output>) {
         let ack = &signed.ack;
-        if ack.epoch != self.set.epoch() || ack.g <= self.chain.base().base.g {
+        if ack.epoch != self.epoch.number() {
+            let message = Message::Ack(signed.clone());
+            return self.keep_for(ack.height, from, message);
+        }
+        if ack.g <= self.chain.base().base.g {
             return;
         }
-        let own = Some(ack.signer) == self.index() && Some(from) == self.index();
-        let key = self.set.get(ack.signer).map(|v| v.seq_key);
+        let own = Some(ack.signer) == self.index() && from == self.seats.me();
+        let key = self.epoch.set().get(ack.signer).map(|v| v.seq_key);
         let valid = own || key.is_some_and(|key| signed.verify(&key, &self.rules.domain).is_ok());
         if !valid {
             out.push(Output::Fault {
@@ -29,13 +33,14 @@ impl Replica {
             return;
         }
         if self.acks.add(signed) == AckVerdict::Conflict {
-            out.push(Output::Misbehaved { validator: ack.signer, what: "two acks for one place" });
+            let (epoch, validator) = (ack.epoch, ack.signer);
+            out.push(Output::Misbehaved { epoch, validator, what: "two acks for one place" });
         }
     }
 
     /// Tells how far more than two thirds have stored, when that moved.
     pub(super) fn tally(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let Some((g, weight)) = self.acks.acked(&self.chain, &self.set, &self.rules) else {
+        let Some((g, weight)) = self.acks.acked(&self.chain, self.epoch.set(), &self.rules) else {
             return;
         };
         if g <= self.tallied {
@@ -44,7 +49,7 @@ impl Replica {
         self.tallied = g;
         self.heard_acks(now, g);
         let from = self.certified.max(self.chain.base().base.g).saturating_add(1);
-        let certificate = self.acks.certificate(from, &self.chain, &self.set);
+        let certificate = self.acks.certificate(from, &self.chain, self.epoch.set());
         if let Some(c) = &certificate {
             self.certified = c.g;
         }
@@ -74,7 +79,7 @@ impl Replica {
         self.acked = (height, round, g);
         self.acked_hash = frame_hash;
         let init_hash = self.open.accepted.unwrap_or_default();
-        let epoch = self.set.epoch();
+        let epoch = self.epoch.number();
         let ack = Ack { epoch, height, round, signer: keys.index, g, frame_hash, init_hash };
         let signature =
             match keys.signer.sign_seq(&SeqMessage::Ack(ack.clone()), &self.rules.domain) {
@@ -113,16 +118,16 @@ impl Replica {
         let early = self.round == 0 || self.rules.off(Mutation::SpeculativeAck);
         let allowed = !speculative || (early && closed_in == Some(h.term));
         // A6: not for a leader known to have signed two histories in this term.
-        point && allowed && !self.equivocators.contains(&(h.term, h.leader))
+        point && allowed && !self.equivocators.contains(&(h.term, h.epoch, h.leader))
     }
 
     /// Notes a nil precommit that came from its signer.
-    pub(super) fn note_nil(&mut self, from: Option<u16>, message: &Message) {
+    pub(super) fn note_nil(&mut self, from: PeerNo, message: &Message) {
         if let Message::Vote(v) = message
             && v.vote.kind == VoteKind::Precommit
             && v.vote.value_id.is_zero()
             && v.vote.height == self.height
-            && from == Some(v.signer)
+            && self.peer(v.signer) == Some(from)
             && v.vote.round <= self.round.saturating_add(ROUNDS_AHEAD)
         {
             self.open.nil_precommits.entry(v.vote.round).or_default().insert(v.signer);
@@ -133,9 +138,9 @@ impl Replica {
     /// the round would only lengthen the gap that a dead leader leaves.
     pub(super) fn hurry_on(&mut self, now: Millis) {
         let Some(signers) = self.open.nil_precommits.get(&self.round) else { return };
-        let power = |i: &u16| self.set.get(*i).map_or(0, rota_types::Validator::power);
+        let power = |i: &u16| self.epoch.set().get(*i).map_or(0, rota_types::Validator::power);
         let weight = signers.iter().map(power).fold(0, u64::saturating_add);
-        if self.set.is_quorum(weight) {
+        if self.epoch.set().is_quorum(weight) {
             self.timers.hurry(now, self.round);
         }
     }

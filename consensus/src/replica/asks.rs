@@ -4,7 +4,7 @@
 //! names what it will not give stops nobody.
 //! Invariant (I-26): a bounded number of questions, each asked a bounded number of times.
 
-use super::{Output, Replica};
+use super::{Output, PeerNo, Replica};
 use alloy_primitives::B256;
 use rota_preconf::Need;
 use rota_types::{Millis, wire::Request};
@@ -26,9 +26,9 @@ pub(super) struct Asks {
 struct Ask {
     need: Need,
     /// Who named it first.
-    by: u16,
+    by: PeerNo,
     at: Millis,
-    tried: BTreeSet<u16>,
+    tried: BTreeSet<PeerNo>,
     turns: u8,
 }
 
@@ -42,7 +42,7 @@ impl Asks {
     }
 
     /// Notes a need; says whether `from`, who should have it, is to be asked now.
-    fn note(&mut self, now: Millis, need: Need, from: u16) -> bool {
+    fn note(&mut self, now: Millis, need: Need, from: PeerNo) -> bool {
         let name = name(&need);
         let of_one = || self.open.values().filter(|ask| ask.by == from).count();
         if !self.open.contains_key(&name) && of_one() >= MAX_OPEN {
@@ -62,11 +62,11 @@ impl Asks {
         self.open.values().filter(due).map(|a| a.need).collect()
     }
 
-    /// The next of `n` validators to ask, other than `me`; `None` if all were asked often enough.
-    fn next(&mut self, now: Millis, need: &Need, (me, n): (Option<u16>, u16)) -> Option<u16> {
+    /// The next of `others` to ask; `None` if all were asked often enough.
+    fn next(&mut self, now: Millis, need: &Need, others: &[PeerNo]) -> Option<PeerNo> {
         let ask = self.open.get_mut(&name(need))?;
         ask.at = now;
-        let mut free = (0..n).filter(|i| Some(*i) != me);
+        let mut free = others.iter().copied();
         if let Some(next) = free.clone().find(|i| !ask.tried.contains(i)) {
             ask.tried.insert(next);
             return Some(next);
@@ -85,18 +85,40 @@ impl Asks {
 const fn name(need: &Need) -> B256 {
     match need {
         Need::Frame(hash) | Need::Justification(hash) => *hash,
+        Need::Origin(_) => B256::ZERO,
     }
 }
 
 impl Replica {
     /// Asks `from`, who named it, for what is missing.
-    pub(super) fn ask_for(&mut self, now: Millis, from: u16, need: Need, out: &mut Vec<Output>) {
-        if Some(from) != self.index() && self.open.asks.note(now, need, from) {
+    pub(super) fn ask_for(
+        &mut self,
+        now: Millis,
+        from: PeerNo,
+        need: Need,
+        out: &mut Vec<Output>,
+    ) {
+        // An L1 block comes from L1.
+        let of_peers = !matches!(need, Need::Origin(_));
+        if of_peers && from != self.seats.me() && self.open.asks.note(now, need, from) {
             self.put_question(from, need, out);
         }
     }
 
-    fn put_question(&self, to: u16, need: Need, out: &mut Vec<Output>) {
+    /// Asks the validator with this index in the set in force.
+    pub(super) fn ask_member(
+        &mut self,
+        now: Millis,
+        index: u16,
+        need: Need,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(peer) = self.peer(index) {
+            self.ask_for(now, peer, need, out);
+        }
+    }
+
+    fn put_question(&self, to: PeerNo, need: Need, out: &mut Vec<Output>) {
         let request = match need {
             Need::Frame(tip) => {
                 let from_g = self.chain.base().base.g.saturating_add(1);
@@ -105,19 +127,21 @@ impl Replica {
             Need::Justification(reference) => {
                 Request::Justification { height: self.height, reference }
             }
+            Need::Origin(_) => return,
         };
         out.push(Output::Ask { to, request });
     }
 
     /// Asks others for what did not come.
     pub(super) fn ask_others(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let n = u16::try_from(self.set.len()).unwrap_or(u16::MAX);
+        let others = self.seats.others(self.epoch.number());
         for need in self.open.asks.due(now) {
             let here = match &need {
                 Need::Frame(hash) => self.pool.path(&self.chain.base().base.hash, hash).is_ok(),
                 Need::Justification(reference) => self.open.archive.get(reference).is_some(),
+                Need::Origin(_) => true,
             };
-            let to = if here { None } else { self.open.asks.next(now, &need, (self.index(), n)) };
+            let to = if here { None } else { self.open.asks.next(now, &need, &others) };
             match to {
                 Some(to) => self.put_question(to, need, out),
                 None => drop(self.open.asks.open.remove(&name(&need))),
@@ -134,16 +158,17 @@ mod tests {
     fn who_named_it_is_asked_first_and_then_everybody_in_turn() {
         let mut asks = Asks::default();
         let need = Need::Frame(B256::repeat_byte(1));
-        assert!(asks.note(0, need, 2));
-        assert!(!asks.note(10, need, 2), "not twice");
-        assert!(asks.note(20, need, 3), "who names it too is asked at once");
+        let others = [PeerNo(1), PeerNo(2), PeerNo(3)];
+        assert!(asks.note(0, need, PeerNo(2)));
+        assert!(!asks.note(10, need, PeerNo(2)), "not twice");
+        assert!(asks.note(20, need, PeerNo(3)), "who names it too is asked at once");
         assert!(asks.due(100).is_empty());
         assert_eq!(asks.due(270), vec![need]);
-        assert_eq!(asks.next(270, &need, (Some(0), 4)), Some(1));
-        assert_eq!(asks.next(520, &need, (Some(0), 4)), Some(1), "a new turn");
-        let asked: Vec<u16> =
-            std::iter::from_fn(|| asks.next(800, &need, (Some(0), 4))).take(100).collect();
-        assert!(asked.contains(&2) && asked.contains(&3) && !asked.contains(&0));
+        assert_eq!(asks.next(270, &need, &others), Some(PeerNo(1)));
+        assert_eq!(asks.next(520, &need, &others), Some(PeerNo(1)), "a new turn");
+        let asked: Vec<PeerNo> =
+            std::iter::from_fn(|| asks.next(800, &need, &others)).take(100).collect();
+        assert!(asked.contains(&PeerNo(2)) && asked.contains(&PeerNo(3)));
         assert!(asked.len() < 12, "given up in the end");
     }
 
@@ -152,9 +177,9 @@ mod tests {
         let mut asks = Asks::default();
         for i in 0..1_000u64 {
             let hash = alloy_primitives::keccak256(i.to_be_bytes());
-            asks.note(0, Need::Frame(hash), 1);
+            asks.note(0, Need::Frame(hash), PeerNo(1));
         }
         assert_eq!(asks.open.len(), MAX_OPEN);
-        assert!(asks.note(0, Need::Frame(B256::repeat_byte(2)), 2), "another one is heard");
+        assert!(asks.note(0, Need::Frame(B256::repeat_byte(2)), PeerNo(2)), "another one is heard");
     }
 }

@@ -1,7 +1,8 @@
 //! Messages of consensus, offering values, and what follows from a decision.
 
-use super::{Decided, Output, Replica, Retract};
-use crate::machine::{Fatal, Machine, Offer, Setup};
+use super::{Decided, Output, PeerNo, Replica, Retract};
+use crate::machine::{Fatal, Offer};
+use rota_preconf::BadFrame;
 use rota_types::{CommitCertificate, Header, Millis, wire::Message};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ impl Replica {
     pub(super) fn on_message(
         &mut self,
         now: Millis,
-        from: u16,
+        from: PeerNo,
         message: Message,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
@@ -38,7 +39,7 @@ impl Replica {
     fn on_consensus(
         &mut self,
         now: Millis,
-        from: u16,
+        from: PeerNo,
         message: Message,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
@@ -51,30 +52,38 @@ impl Replica {
         };
         // What this node says it says itself. The core takes messages in its own name as its own work and does
         // not verify them again: nobody else may give it one.
-        if height < self.height || speaker(&message).is_some_and(|who| Some(who) == self.index()) {
+        if height < self.height {
             return Ok(());
         }
         if height > self.height {
             self.sync.ahead(now, from, height);
-            if height <= self.height.saturating_add(AHEAD) {
-                let kept = self.future.entry(height).or_default();
-                if kept.iter().filter(|(sender, _)| *sender == from).count() < AHEAD_MAX {
-                    kept.push((from, message));
-                }
-            }
+            self.keep_for(height, from, message);
+            return Ok(());
+        }
+        if speaker(&message).is_some_and(|who| Some(who) == self.index()) {
             return Ok(());
         }
         if let Message::Proposal(proposal) = message {
-            if proposal.proposal.proposer == self.leader && from == self.leader {
+            if proposal.proposal.proposer == self.leader && Some(from) == self.peer(self.leader) {
                 self.timers.heard(now);
             }
             self.on_proposal(from, *proposal, out);
             return Ok(());
         }
-        self.note_nil(Some(from), &message);
+        self.note_nil(from, &message);
         self.feed(now, message, out)?;
         self.hurry_on(now);
         Ok(())
+    }
+
+    /// Keeps a message for one of the next heights: what it says is judged there, with the set of that height.
+    pub(super) fn keep_for(&mut self, height: u64, from: PeerNo, message: Message) {
+        if height > self.height && height <= self.height.saturating_add(AHEAD) {
+            let kept = self.future.entry(height).or_default();
+            if kept.iter().filter(|(sender, _)| *sender == from).count() < AHEAD_MAX {
+                kept.push((from, message));
+            }
+        }
     }
 
     /// Hands a message to the machine.
@@ -109,7 +118,8 @@ impl Replica {
         synced: bool,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
-        let proposer = self.rules.schedule.leader(self.chain.base().cursor, round);
+        let base = self.chain.base();
+        let proposer = base.epoch.schedule().leader(base.cursor, round);
         let offer = Offer { height: self.height, round, proposer, header, synced };
         let mut acts = Vec::new();
         self.machine.value(offer, &mut self.guard, &mut acts)?;
@@ -148,8 +158,11 @@ impl Replica {
             let Ok(path) = self.pool.path(&base, &header.last_frame_hash) else {
                 return self.follow_until_synced(now, out);
             };
-            self.switch(&path, Retract::Decided, out)
-                .map_err(|e| Fatal::Core(format!("decided frames do not chain: {e}")))?;
+            match self.switch(&path, Retract::Decided, out) {
+                Ok(()) => {}
+                Err(BadFrame::Origin(_)) => return self.follow_until_synced(now, out),
+                Err(e) => return Err(Fatal::Core(format!("decided frames do not chain: {e}"))),
+            }
         }
         let frames = self.chain.pop_decided();
         let next = self.chain.base().clone();
@@ -173,13 +186,7 @@ impl Replica {
         self.listen.frames_missing = true;
         self.abandoned = true;
         let members = self.members();
-        let setup = Setup {
-            me: None,
-            set: Arc::clone(&self.set),
-            domain: Arc::new(self.rules.domain.clone()),
-            key: None,
-        };
-        self.machine = Machine::new(self.height, members.clone(), setup);
+        self.machine = self.new_machine(false);
         self.open.offered.clear();
         let mut acts = Vec::new();
         self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
@@ -195,7 +202,7 @@ impl Replica {
         self.height = base.height;
         self.round = 0;
         self.open = super::open::Open::default();
-        self.equivocators.retain(|(term, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
+        self.equivocators.retain(|(term, _, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
         self.acks.prune(base.base.g);
         self.pool.prune(base.base.g);
         self.statuses.prune(base.height);
@@ -203,12 +210,15 @@ impl Replica {
         self.timers.heard(now);
         self.sync.decided(now, base.height);
         out.push(Output::WalReset);
+        let changed = self.change_set(out);
         let members = self.members();
-        self.resume_voting(&members, out);
+        if !self.resume_voting(out) && changed {
+            self.machine = self.new_machine(!self.observing);
+        }
         let mut acts = Vec::new();
         self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
         self.perform(now, acts, out)?;
-        self.extend(now, true, out);
+        self.extend(now, out);
         self.future.retain(|h, _| *h >= base.height);
         for (from, message) in self.future.remove(&base.height).unwrap_or_default() {
             self.on_message(now, from, message, out)?;
@@ -218,28 +228,14 @@ impl Replica {
 
     /// A replica that followed because its log was missing votes again above what its key signed.
     /// Says whether it does.
-    pub(super) fn resume_voting(
-        &mut self,
-        members: &crate::context::Members,
-        out: &mut Vec<Output>,
-    ) -> bool {
-        let Some(keys) = self.keys.clone().filter(|_| self.observing) else { return false };
+    pub(super) fn resume_voting(&mut self, out: &mut Vec<Output>) -> bool {
         let signed = super::restore::signed_at(&self.guard, self.height);
-        if signed || self.too_early() {
+        if !self.observing || self.keys.is_none() || signed || self.too_early() {
             return false;
         }
         self.observing = false;
         self.signs_again(out);
-        self.machine = Machine::new(
-            self.height,
-            members.clone(),
-            Setup {
-                me: Some(keys.index),
-                set: Arc::clone(&self.set),
-                domain: Arc::new(self.rules.domain.clone()),
-                key: Some(Arc::clone(&keys.signer)),
-            },
-        );
+        self.machine = self.new_machine(true);
         true
     }
 }

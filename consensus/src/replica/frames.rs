@@ -1,6 +1,6 @@
 //! Taking frames: into the pool, onto the chain, and asking for what is missing.
 
-use super::{Output, Replica, Retract};
+use super::{Output, PeerNo, Replica, Retract};
 use alloy_primitives::B256;
 use rota_preconf::{BadFrame, Frame, Mutation, Need};
 use rota_types::Millis;
@@ -11,40 +11,45 @@ impl Replica {
         &mut self,
         now: Millis,
         frame: Arc<Frame>,
-        from: u16,
+        from: PeerNo,
         out: &mut Vec<Output>,
     ) {
-        if frame.g() <= self.chain.base().base.g {
+        if frame.g() <= self.chain.base().base.g || !self.is_near(frame.signed.header.epoch) {
             return;
         }
-        let leader = frame.signed.header.leader;
-        if leader == self.leader && from == leader {
+        let (epoch, leader) = (frame.signed.header.epoch, frame.signed.header.leader);
+        if leader == self.leader && Some(from) == self.peer(leader) {
             self.timers.heard(now);
         }
         let (hash, prev) = (frame.hash, frame.prev());
         let term = frame.signed.header.term;
         if let Some(other) = self.pool.insert(frame)
-            && self.equivocators.insert((term, leader))
+            && self.equivocators.insert((term, epoch, leader))
         {
             tracing::warn!(leader, a = %hash, b = %other.hash, "leader signed two frames for one place");
-            out.push(Output::Misbehaved { validator: leader, what: "two frames for one place" });
+            let what = "two frames for one place";
+            out.push(Output::Misbehaved { epoch, validator: leader, what });
         }
         let known = self.pool.get(&prev).is_some() || prev == self.chain.base().base.hash;
-        self.extend(now, true, out);
+        self.extend(now, out);
         if !known && !self.chain.contains(self.chain.tip().g, &hash) {
             self.ask_for(now, from, Need::Frame(hash), out);
         }
     }
 
-    /// Grows the accepted chain with what the pool holds. `store` is false for frames read from disk.
-    pub(super) fn extend(&mut self, now: Millis, store: bool, out: &mut Vec<Output>) {
+    /// Whether frames of an epoch are taken: of the one in force and of the one after it.
+    fn is_near(&self, epoch: u64) -> bool {
+        let next = self.rules.epochs.after(self.epoch.number());
+        epoch == self.epoch.number() || next.is_some_and(|next| next.number() == epoch)
+    }
+
+    /// Grows the accepted chain with what the pool holds.
+    pub(super) fn extend(&mut self, now: Millis, out: &mut Vec<Output>) {
         while let Some(frame) = self.next_frame(now, out) {
             match self.chain.append(&frame, &self.rules) {
                 Ok(closed) => {
                     self.pool.pin(frame.hash);
-                    if store {
-                        out.push(Output::Store(Arc::clone(&frame)));
-                    }
+                    out.push(Output::Store(Arc::clone(&frame)));
                     out.push(Output::Accepted { frame, closed: closed.map(|(_, id)| id) });
                 }
                 Err(_) => break,
@@ -60,7 +65,9 @@ impl Replica {
         if self.round > 0 && (self.open.accepted.is_none() || past) {
             return None;
         }
-        if self.chain.context().height > self.height.saturating_add(1) {
+        let open = self.chain.context();
+        let other_set = open.epoch.number() != self.epoch.number();
+        if other_set || open.height > self.height.saturating_add(1) {
             return None;
         }
         let mut fits: Vec<Arc<Frame>> = Vec::new();
@@ -73,8 +80,7 @@ impl Replica {
             match self.chain.check(frame, &self.rules) {
                 Ok(()) => fits.push(Arc::clone(frame)),
                 Err(BadFrame::Rule(what)) => {
-                    let peer = frame.signed.header.leader;
-                    out.push(Output::Fault { peer, what: what.to_owned() });
+                    self.blame(frame.signed.header.leader, what.to_owned(), out);
                 }
                 Err(_) => {}
             }
@@ -82,6 +88,13 @@ impl Replica {
         let acked = if fits.len() > 1 { self.acked_path() } else { Vec::new() };
         let on_it = fits.iter().position(|f| acked.contains(&f.hash)).unwrap_or(0);
         fits.into_iter().nth(on_it)
+    }
+
+    /// Reports a member of the set in force.
+    pub(super) fn blame(&self, index: u16, what: String, out: &mut Vec<Output>) {
+        if let Some(peer) = self.peer(index) {
+            out.push(Output::Fault { peer, what });
+        }
     }
 
     /// The frames that lead to the newest one acked: of two branches, that one is followed.
@@ -119,7 +132,7 @@ impl Replica {
         if !dropped.is_empty() {
             let two = |f: &Arc<Frame>| {
                 let h = &f.signed.header;
-                self.equivocators.contains(&(h.term, h.leader))
+                self.equivocators.contains(&(h.term, h.epoch, h.leader))
             };
             let reason = if dropped.iter().any(two) { Retract::Equivocation } else { reason };
             out.push(Output::Rewound { g: tip_g, reason });

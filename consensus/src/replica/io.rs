@@ -1,7 +1,8 @@
 //! What goes into a replica and what comes out.
 
+use super::PeerNo;
 use alloy_primitives::B256;
-use rota_preconf::{Frame, HeightContext};
+use rota_preconf::{Epoch, Frame, HeightContext};
 use rota_store::Intent;
 use rota_types::{
     AckCert, CommitCertificate, Env, Header, Justification, Tx,
@@ -21,12 +22,12 @@ pub enum Input {
         /// The frame.
         frame: Arc<Frame>,
         /// Who sent it.
-        from: u16,
+        from: PeerNo,
     },
     /// Any other message of a validator.
     Message {
         /// Who sent it.
-        from: u16,
+        from: PeerNo,
         /// The message.
         message: Message,
     },
@@ -35,22 +36,29 @@ pub enum Input {
     /// An L1 origin that may be used (final, or deep enough), after `L1Read` of its number.
     /// `timestamp_s` is ignored.
     Origin(Env),
-    /// Everything that L1 forces on heights with an origin up to this block is known to the executor:
-    /// heights of peers with later ones wait.
+    /// Everything that L1 says up to this block is known: what it forces on heights to the executor, and every set
+    /// in force by `Set`. Heights of peers with later origins wait.
     L1Read(u64),
+    /// A set that is frozen, and final on L1.
+    Set {
+        /// The set, and when it is in force.
+        epoch: Arc<Epoch>,
+        /// The peer of each member, by index.
+        peers: Vec<PeerNo>,
+    },
     /// Everything before the `Output::Durable` with this token is on disk.
     Durable(u64),
     /// What a Status rests on, as asked for.
     Justification {
         /// Who sent it.
-        from: u16,
+        from: PeerNo,
         /// The justification, not verified yet.
         what: Box<Justification>,
     },
     /// Decided heights from a peer, in order.
     Synced {
         /// Who sent them.
-        from: u16,
+        from: PeerNo,
         /// The heights with their verified frames.
         heights: Vec<Synced>,
     },
@@ -73,7 +81,7 @@ pub struct Synced {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
     /// One validator.
-    One(u16),
+    One(PeerNo),
     /// All other validators.
     Others,
     /// All others, and this replica once it is durable.
@@ -129,8 +137,17 @@ pub enum Output {
     Wal(Vec<u8>),
     /// Empty the write-ahead log: a new height begins.
     WalReset,
-    /// Append to the sign guard.
+    /// Append to the sign guard of the keys in force.
     Guard(Intent),
+    /// From here on these of the own keys are in force, with their own guard.
+    Keys(usize),
+    /// Another set is in force from the next height on.
+    Epoch {
+        /// The set.
+        epoch: Arc<Epoch>,
+        /// Own index in it, if any.
+        index: Option<u16>,
+    },
     /// Append a frame to the frame log.
     Store(Arc<Frame>),
     /// Answer with `Input::Durable` when everything above is on disk.
@@ -178,7 +195,7 @@ pub enum Output {
     /// Ask a peer.
     Ask {
         /// Whom.
-        to: u16,
+        to: PeerNo,
         /// What.
         request: Request,
     },
@@ -194,13 +211,15 @@ pub enum Output {
     /// A peer sent something wrong.
     Fault {
         /// Who.
-        peer: u16,
+        peer: PeerNo,
         /// What was wrong.
         what: String,
     },
     /// A validator signed two things that exclude each other.
     Misbehaved {
-        /// Who.
+        /// Epoch of the set.
+        epoch: u64,
+        /// Who, by index in that set.
         validator: u16,
         /// What.
         what: &'static str,

@@ -4,7 +4,7 @@
 //! opening that it names and its CLOSE is on the accepted chain; a re-proposal only if nothing else was
 //! accepted in the round, its polka is known and its frames are here.
 
-use super::{Output, Replica, Retract};
+use super::{Output, PeerNo, Replica, Retract};
 use crate::machine::Fatal;
 use alloy_primitives::B256;
 use rota_preconf::{Mutation, Need, gives};
@@ -37,15 +37,16 @@ pub(super) struct Logged {
 impl Replica {
     pub(super) fn on_proposal(
         &mut self,
-        from: u16,
+        from: PeerNo,
         proposal: SignedProposal,
         out: &mut Vec<Output>,
     ) {
         let p = &proposal.proposal;
-        let leader = self.rules.schedule.leader(self.chain.base().cursor, p.round);
-        let key = self.set.get(leader).map(|v| v.vote_key);
+        let base = self.chain.base();
+        let leader = base.epoch.schedule().leader(base.cursor, p.round);
+        let key = self.epoch.set().get(leader).map(|v| v.vote_key);
         let signed = key.is_some_and(|key| proposal.verify(key, &self.rules.domain).is_ok());
-        if p.epoch != self.set.epoch()
+        if p.epoch != self.epoch.number()
             || p.proposer != leader
             || p.value_id != proposal.header.value_id(&self.rules.domain)
             || !signed
@@ -127,9 +128,11 @@ impl Replica {
             Ok(true) if !self.carried_fits(&proposal.header.last_frame_hash) => return Ok(false),
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(_) => {
-                let tip = Need::Frame(proposal.header.last_frame_hash);
-                self.ask_for(now, p.proposer, tip, out);
+            Err(need) => {
+                if let Need::Frame(_) = need {
+                    let tip = Need::Frame(proposal.header.last_frame_hash);
+                    self.ask_member(now, p.proposer, tip, out);
+                }
                 return Ok(false);
             }
         }
@@ -203,7 +206,7 @@ impl Replica {
     /// Takes a justification that was asked for.
     pub(super) fn on_justification(
         &mut self,
-        from: u16,
+        from: PeerNo,
         what: Justification,
         out: &mut Vec<Output>,
     ) {

@@ -75,7 +75,9 @@ impl Replica {
         let stream = *self.chain.stream();
         let ours = Some(stream.leader) == self.index() && stream.next_seq == 0;
         let next = self.chain.context().height;
-        let now_or_next = next == self.height && self.round == 0 || next > self.height;
+        // A set's first term opens when its height begins.
+        let ahead = next > self.height && self.chain.context().epoch == self.epoch;
+        let now_or_next = next == self.height && self.round == 0 || ahead;
         if !ours
             || !now_or_next
             || stream.term.round != 0
@@ -189,7 +191,8 @@ impl Replica {
         let open = self.chain.context().height;
         let ahead = open > self.height;
         let past = self.round == 0 || self.rules.off(Mutation::SpeculativeAck);
-        let frame = open <= self.height.saturating_add(1) && (!ahead || past);
+        let same_set = self.chain.context().epoch == self.epoch;
+        let frame = open <= self.height.saturating_add(1) && same_set && (!ahead || past);
         (frame, !ahead)
     }
 
@@ -215,7 +218,6 @@ impl Replica {
         if may_frame && cut == Cut::Frame || cut == Cut::Close {
             let txs = take(&mut self.lead.batch);
             let frame_cut = FrameCut {
-                epoch: self.set.epoch(),
                 now,
                 txs: &txs,
                 close: cut == Cut::Close,
@@ -256,7 +258,7 @@ impl Replica {
         self.timers.heard(now);
         self.pool.insert(frame);
         // Executed and shown here first: sending wakes as many threads as there are peers.
-        self.extend(now, true, out);
+        self.extend(now, out);
         out.push(Output::Send { to: To::Others, message, durable: false });
     }
 

@@ -18,14 +18,14 @@ mod observe;
 
 pub use observe::{Elsewhere, Observe};
 
-use super::{Input, Output, Replica, own::Sighting};
-use crate::machine::{Fatal, Machine, Setup};
+use super::{Input, Output, PeerNo, Replica, own::Sighting};
+use crate::machine::Fatal;
 use rota_store::Intent;
 use rota_types::{
     Millis,
     wire::{Message, Request},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 /// Most time that a start waits to hear where the others are, if it may listen at all.
 const HEAR_MS: Millis = 1_500;
@@ -52,7 +52,7 @@ pub(super) struct Listen {
     /// A height was decided whose frames are not here.
     pub(super) frames_missing: bool,
     /// When a certificate is looked at next, and whose.
-    look: (Millis, u16),
+    look: (Millis, PeerNo),
     /// The reason told last.
     told: Option<Observe>,
 }
@@ -64,7 +64,7 @@ struct Hold {
     wal: Vec<Vec<u8>>,
     inputs: Vec<Input>,
     /// Validators that are at this replica's height, or below.
-    level: BTreeSet<u16>,
+    level: BTreeSet<PeerNo>,
 }
 
 impl Listen {
@@ -81,6 +81,10 @@ impl Listen {
             self.until = Some(now.saturating_add(self.wait));
         }
     }
+    /// Nothing is signed below this height.
+    pub(super) fn keep_below(&mut self, height: u64) {
+        self.floor = self.floor.max(height);
+    }
     pub(super) fn deadline(&self) -> Option<Millis> {
         let look = (self.look.0 > 0).then_some(self.look.0);
         let hold = self.hold.as_ref().map(|h| h.until);
@@ -94,7 +98,7 @@ impl Listen {
 
 impl Replica {
     pub(super) fn two_windows(&self) -> u64 {
-        u64::from(self.rules.schedule.window()).saturating_mul(2)
+        u64::from(self.epoch.schedule().window()).saturating_mul(2)
     }
 
     /// Why it follows without signing, if it does.
@@ -103,6 +107,9 @@ impl Replica {
         let newest = self.guard.newest();
         if self.listen.held() {
             Some(Observe::Starting)
+        } else if self.keys.is_none() && !self.seats.pairs().is_empty() {
+            let next = self.seats.next_own(self.epoch.number());
+            Some(Observe::NotInSet(next.map(|(epoch, _)| epoch)))
         } else if !self.observing || self.keys.is_none() {
             None
         } else if self.guard.floor() >= self.height {
@@ -123,7 +130,7 @@ impl Replica {
     /// Whether signing at this height is still too early.
     pub(super) fn too_early(&self) -> bool {
         let listen = &self.listen;
-        let behind = || listen.behind && self.sync.heard().is_some_and(|d| d >= self.height);
+        let behind = || listen.behind && self.heard().is_some_and(|d| d >= self.height);
         listen.until.is_some() || self.height <= listen.floor.max(self.guard.floor()) || behind()
     }
 
@@ -139,8 +146,8 @@ impl Replica {
     /// Waits with the start if it is not known where the others are. Says whether it does.
     pub(super) fn wait_to_start(&mut self, now: Millis, wal: &[Vec<u8>]) -> bool {
         let wait = self.listen.wait;
-        let alone = self.index().and_then(|i| self.set.get(i)).map_or(0, |v| v.power());
-        if self.observing || wait == 0 || self.index().is_none() || self.set.is_quorum(alone) {
+        let alone = self.index().and_then(|i| self.epoch.set().get(i)).map_or(0, |v| v.power());
+        if self.observing || wait == 0 || self.index().is_none() || self.epoch.set().is_quorum(alone) {
             return false;
         }
         let until = now.saturating_add(wait.min(HEAR_MS));
@@ -156,10 +163,10 @@ impl Replica {
         input: Input,
         out: &mut Vec<Output>,
     ) -> Result<Option<Input>, Fatal> {
-        let me = self.index();
+        let me = self.seats.me();
         let Some(hold) = self.listen.hold.as_mut() else { return Ok(Some(input)) };
         if let Input::Message { from, message } = &input
-            && Some(*from) != me
+            && *from != me
             && let Some(height) = place(message)
         {
             if height > self.height {
@@ -172,11 +179,12 @@ impl Replica {
         if !matches!(input, Input::Tick) && hold.inputs.len() < MAX_HELD {
             hold.inputs.push(input);
         }
-        let powers = hold.level.iter().copied().chain(me).filter_map(|i| self.set.get(i));
-        let level = powers.map(|v| v.power()).fold(0, u64::saturating_add);
-        let behind = self.sync.heard().is_some_and(|decided| decided >= self.height);
+        let level = hold.level.clone();
+        let powers = level.into_iter().chain([me]).map(|peer| self.power_of(peer));
+        let level = powers.fold(0, u64::saturating_add);
+        let behind = self.heard().is_some_and(|decided| decided >= self.height);
         let early = self.height <= self.listen.floor.max(self.guard.floor());
-        if over || behind || early || self.set.is_quorum(level) {
+        if over || behind || early || self.epoch.set().is_quorum(level) {
             self.end_wait(now, behind || early, out)?;
         }
         Ok(None)
@@ -186,13 +194,7 @@ impl Replica {
         let Some(hold) = self.listen.hold.take() else { return Ok(()) };
         if silent {
             self.observing = true;
-            let setup = Setup {
-                me: None,
-                set: Arc::clone(&self.set),
-                domain: Arc::new(self.rules.domain.clone()),
-                key: None,
-            };
-            self.machine = Machine::new(self.height, self.members(), setup);
+            self.machine = self.new_machine(false);
         }
         self.begin(now, &hold.wal, out)?;
         for input in hold.inputs {
@@ -253,8 +255,12 @@ impl Replica {
 
     /// Stops if a validator that signed a contradiction is this one.
     pub(super) fn accused(&self, out: &[Output]) -> Result<(), Fatal> {
-        let me = self.index();
-        let own = |o: &&Output| matches!(o, Output::Misbehaved { validator, .. } if Some(*validator) == me);
+        let own = |o: &&Output| match o {
+            Output::Misbehaved { epoch, validator, .. } => {
+                self.seats.own(*epoch).is_some_and(|(_, index)| index == *validator)
+            }
+            _ => false,
+        };
         let Some(Output::Misbehaved { what, .. }) = out.iter().find(own) else { return Ok(()) };
         let (height, round) = (self.height, self.round);
         let floor = height.saturating_add(self.two_windows());
@@ -275,15 +281,12 @@ impl Replica {
         if !doubts {
             self.listen.look.0 = 0;
         } else if now >= due {
-            let members = u16::try_from(self.set.len()).unwrap_or(u16::MAX).max(1);
-            let next = |i: u16| i.wrapping_add(1).checked_rem(members).unwrap_or(0);
-            let mut to = next(last);
-            if Some(to) == self.index() {
-                to = next(to);
-            }
-            self.listen.look = (now.saturating_add(LOOK_MS), to);
+            let others = self.seats.others(self.epoch.number());
+            let next = others.iter().filter(|peer| **peer > last).min();
+            let to = next.or_else(|| others.iter().min()).copied();
+            self.listen.look = (now.saturating_add(LOOK_MS), to.unwrap_or(last));
             let from = self.height.saturating_sub(1);
-            if from > 0 && Some(to) != self.index() {
+            if let Some(to) = to.filter(|_| from > 0) {
                 out.push(Output::Ask { to, request: Request::Heights { from, count: 1 } });
             }
         }
@@ -292,7 +295,7 @@ impl Replica {
     /// Ends the listening with an empty guard when it has heard enough.
     pub(super) fn hear(&mut self, now: Millis, out: &mut Vec<Output>) -> Result<(), Fatal> {
         self.look(now, out);
-        let heard = self.sync.heard();
+        let heard = self.heard();
         let empty = self.guard.newest().is_none() && self.listen.floor > 0;
         if let Some(decided) = heard.filter(|d| *d > self.height.saturating_add(AHEAD) && empty) {
             // Far behind: the key may have signed up to the head that it does not have yet.
@@ -306,7 +309,7 @@ impl Replica {
         } else if now >= until {
             self.listen.until = None;
             let members = self.members();
-            if self.resume_voting(&members, out) {
+            if self.resume_voting(out) {
                 tracing::info!(height = self.height, "nobody is ahead: signing from here on");
                 let mut acts = Vec::new();
                 self.machine.start(self.height, members, &mut self.guard, &mut acts)?;

@@ -6,6 +6,7 @@
 
 mod acks;
 mod asks;
+mod change;
 mod decide;
 mod frames;
 mod io;
@@ -19,49 +20,37 @@ mod own;
 mod perform;
 mod restore;
 mod rounds;
+mod seats;
 mod sync;
 mod timers;
 
 pub use io::{Decided, Input, Output, Retract, Synced, To};
 pub use listen::{Elsewhere, Observe};
+pub use seats::{Identity, PeerNo};
 
-use crate::machine::{Fatal, Machine, Setup};
+use crate::machine::{Fatal, Machine};
 use alloy_primitives::B256;
-use rota_preconf::{AckTally, Chain, FrameBuilder, FramePool, HeightContext, Rules, StatusBook};
-use rota_store::Watermarks;
-use rota_types::{
-    LocalSigner, Millis, SeqKey, Signer, Term, Tx, ValidatorSet, VoteKey, wire::Message,
+use rota_preconf::{
+    AckTally, Chain, Epoch, FrameBuilder, FramePool, HeightContext, Rules, StatusBook,
 };
+use rota_store::Watermarks;
+use rota_types::{Millis, Term, Tx, wire::Message};
+use seats::{Keys, Seats};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 use timers::Timers;
 
-/// Who this replica is. Without keys it follows and never signs.
-#[derive(Debug, Clone)]
-pub struct Keys {
-    /// Index in the set.
-    pub index: u16,
-    /// Who signs: this process, or another one.
-    pub signer: Arc<dyn Signer>,
-}
-
-impl Keys {
-    /// Keys that are in this process.
-    #[must_use]
-    pub fn local(index: u16, seq: SeqKey, vote: VoteKey) -> Self {
-        Self { index, signer: Arc::new(LocalSigner { seq, vote }) }
-    }
-}
-
 /// What a replica starts from.
 #[derive(Debug)]
 pub struct Restored {
     /// The height to decide next.
     pub context: HeightContext,
-    /// What this key has signed, with `restarted` called.
-    pub guard: Watermarks,
+    /// The peers of each set in the book, by index.
+    pub peers: BTreeMap<u64, Vec<PeerNo>>,
+    /// What each of the own keys has signed, with `restarted` called; in the order of `Identity::pairs`.
+    pub guards: Vec<Watermarks>,
     /// Entries of the write-ahead log.
     pub wal: Vec<Vec<u8>>,
     /// Frames of the frame log, verified.
@@ -73,11 +62,18 @@ pub struct Restored {
 
 /// The state machine.
 pub struct Replica {
+    seats: Seats,
+    /// The keys that are in the set in force.
     keys: Option<Keys>,
-    set: Arc<ValidatorSet>,
-    rules: Arc<Rules>,
+    /// In force at the height.
+    epoch: Arc<Epoch>,
+    rules: Rules,
     machine: Machine,
+    /// What the keys in force have signed, and which of the own keys they are.
     guard: Watermarks,
+    pair: usize,
+    /// Guards of the other keys.
+    guards: BTreeMap<usize, Watermarks>,
     chain: Chain,
     pool: FramePool,
     acks: AckTally,
@@ -90,10 +86,10 @@ pub struct Replica {
     /// The machine that finalised was given up.
     abandoned: bool,
     open: open::Open,
-    future: BTreeMap<u64, Vec<(u16, Message)>>,
+    future: BTreeMap<u64, Vec<(PeerNo, Message)>>,
     origins: origins::Origins,
-    /// Leaders that signed two frames for one place of a term.
-    equivocators: BTreeSet<(Term, u16)>,
+    /// Leaders, by epoch and index, that signed two frames for one place of a term.
+    equivocators: BTreeSet<(Term, u64, u16)>,
     lead: lead::Lead,
     sync: sync::Sync,
     acked: (u64, u32, u64),
@@ -119,39 +115,36 @@ impl std::fmt::Debug for Replica {
 impl Replica {
     /// A replica that has not started.
     #[must_use]
-    pub fn new(
-        keys: Option<Keys>,
-        set: Arc<ValidatorSet>,
-        rules: Arc<Rules>,
-        restored: &Restored,
-    ) -> Self {
+    pub fn new(identity: Identity, mut rules: Rules, restored: &Restored) -> Self {
         let height = restored.context.height;
-        let domain = Arc::new(rules.domain.clone());
+        // What the chain builds on was known when it was built on.
+        rules.epochs.reach(restored.context.parent_env.as_ref().map_or(0, |p| p.l1_number));
+        let epoch = Arc::clone(&restored.context.epoch);
+        let seats = change::seated(identity, &rules, &epoch, restored);
+        let keys = seats.keys(epoch.number());
+        let pair = change::pair(&seats, epoch.number());
+        let mut guards: BTreeMap<usize, Watermarks> =
+            (0usize..).zip(restored.guards.iter().cloned()).collect();
+        let guard = guards.remove(&pair).unwrap_or_default();
         // A key that voted at this height, or signed above, may only go on with the log of what it did:
         // without the log the replica follows until the height is behind it. An ack or a term of this
         // height alone binds by the guard.
-        let signed = restore::signed_at(&restored.guard, height);
+        let signed = restore::signed_at(&guard, height);
         let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
-        let unknown = restored.guard.newest().is_none() && restored.listen_ms > 0;
-        let observing = (signed && !logged) || unknown || restored.guard.floor() >= height;
+        let trusted = restored.listen_ms == 0 || change::handed_over(&guards, &epoch, height);
+        let unknown = guard.newest().is_none() && !trusted;
+        let observing = (signed && !logged) || unknown || guard.floor() >= height;
         let voter = keys.as_ref().filter(|_| !observing);
-        let machine = Machine::new(
-            height,
-            crate::context::Members::new(&set, &rules.schedule, restored.context.cursor),
-            Setup {
-                me: voter.map(|k| k.index),
-                set: Arc::clone(&set),
-                domain,
-                key: voter.map(|k| Arc::clone(&k.signer)),
-            },
-        );
-        let sync = sync::Sync::new(&set);
+        let machine = change::machine(&restored.context, &rules.domain, voter);
         Self {
+            seats,
             keys,
-            set,
+            epoch,
             rules,
             machine,
-            guard: restored.guard.clone(),
+            guard,
+            pair,
+            guards,
             chain: Chain::new(restored.context.clone()),
             pool: restore::held(&restored.frames),
             acks: AckTally::default(),
@@ -167,7 +160,7 @@ impl Replica {
             origins: origins::Origins::default(),
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
-            sync,
+            sync: sync::Sync::default(),
             acked: (0, 0, 0),
             acked_hash: B256::ZERO,
             certified: 0,
@@ -180,10 +173,15 @@ impl Replica {
         .remember()
     }
 
-    /// This replica's index, if it signs.
+    /// This replica's index, if it is in the set in force.
     #[must_use]
     pub fn index(&self) -> Option<u16> {
         self.keys.as_ref().map(|k| k.index)
+    }
+    /// The epoch in force at the height being decided.
+    #[must_use]
+    pub const fn epoch(&self) -> &Arc<Epoch> {
+        &self.epoch
     }
     /// Height and round being decided.
     #[must_use]
@@ -198,10 +196,10 @@ impl Replica {
     /// Who takes over if the leader of this round fails, or after its window.
     #[must_use]
     pub fn next_leader(&self) -> u16 {
-        let cursor = self.chain.base().cursor;
-        let rounds = u32::try_from(self.set.len()).unwrap_or(u32::MAX).saturating_mul(8);
+        let base = self.chain.base();
+        let rounds = u32::try_from(self.epoch.set().len()).unwrap_or(u32::MAX).saturating_mul(8);
         (self.round.saturating_add(1)..=self.round.saturating_add(rounds))
-            .map(|r| self.rules.schedule.leader(cursor, r))
+            .map(|r| base.epoch.schedule().leader(base.cursor, r))
             .find(|l| *l != self.leader)
             .unwrap_or(self.leader)
     }
@@ -210,7 +208,7 @@ impl Replica {
     pub const fn chain(&self) -> &Chain {
         &self.chain
     }
-    /// What this replica's keys have signed.
+    /// What the keys in force have signed.
     #[must_use]
     pub const fn guard(&self) -> &Watermarks {
         &self.guard
@@ -254,6 +252,7 @@ impl Replica {
             let closed = self.closes(frame);
             out.push(Output::Accepted { frame: Arc::clone(frame), closed });
         }
+        out.push(Output::Keys(self.pair));
         self.listen.begin(now, self.height, self.two_windows());
         if !self.wait_to_start(now, wal) {
             self.begin(now, wal, out)?;
@@ -290,10 +289,12 @@ impl Replica {
             Input::Message { from, message } => self.on_message(now, from, message, out)?,
             Input::Txs(txs) => self.on_txs(txs, out),
             Input::Origin(env) => {
+                self.read_l1(env.l1_number);
                 self.origins.insert(env);
-                self.extend(now, true, out);
+                self.extend(now, out);
             }
-            Input::L1Read(number) => self.origins.read_to(number),
+            Input::L1Read(number) => self.read_l1(number),
+            Input::Set { epoch, peers } => self.on_set(epoch, peers),
             Input::Durable(token) => self.on_durable(now, token, out),
             Input::Justification { from, what } => self.on_justification(from, *what, out),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
@@ -330,10 +331,6 @@ impl Replica {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    fn members(&self) -> crate::context::Members {
-        crate::context::Members::new(&self.set, &self.rules.schedule, self.chain.base().cursor)
     }
 
     /// Does what follows from the state until nothing does.

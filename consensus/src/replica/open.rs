@@ -2,7 +2,7 @@
 //!
 //! Invariant: the default is what a height begins with.
 
-use super::{asks::Asks, justify::Logged, later::Later};
+use super::{PeerNo, asks::Asks, justify::Logged, later::Later};
 use alloy_primitives::B256;
 use rota_preconf::Archive;
 use rota_types::{PolkaCertificate, SignedProposal, SignedTermInit, wire::Message};
@@ -43,7 +43,7 @@ pub(super) struct Open {
     pub(super) own_status: Option<Message>,
     pub(super) later: Later,
     /// Proposals of this round that wait for what justifies them, with their senders.
-    pub(super) waiting: Vec<(u16, SignedProposal)>,
+    pub(super) waiting: Vec<(PeerNo, SignedProposal)>,
     /// What is missing, and of whom it was asked.
     pub(super) asks: Asks,
     /// It may not report: what an earlier run accepted here is not known.

@@ -4,12 +4,12 @@
 //! signature that the guard knows of is never reported, whoever sends it however often, so nobody can stop a replica
 //! by sending its own messages again.
 
-use super::{Input, Replica};
+use super::{Input, Replica, Seats};
 use rota_preconf::Frame;
 use rota_store::{Intent, Known, Position};
 use rota_types::{
-    CommitCertificate, Domain, Justification, SignedProposal, SignedStatus, SignedTermInit,
-    SignedVote, VoteSignature, recover_vote, verify_seq, wire::Message,
+    Bitmap, CommitCertificate, Domain, Justification, SignedAck, SignedProposal, SignedStatus,
+    SignedTermInit, SignedVote, VoteSignature, recover_vote, verify_seq, wire::Message,
 };
 
 /// A signature of this replica's key that its guard does not know of.
@@ -25,6 +25,8 @@ pub(super) struct Sighting {
 
 /// A message that claims to be signed by this replica, not verified yet.
 struct Claim {
+    /// Which of the own keys.
+    pair: usize,
     intent: Intent,
     digest: alloy_primitives::B256,
     signature: Signature,
@@ -38,11 +40,10 @@ enum Signature {
 }
 
 impl Replica {
-    /// The signatures of this replica in an input that its guard does not know of.
+    /// The signatures of this replica in an input that its guards do not know of.
     pub(super) fn sightings(&self, input: &Input) -> Vec<Sighting> {
-        let Some(me) = self.index() else { return Vec::new() };
         let domain = &self.rules.domain;
-        let mut claims = Claims { me, domain, list: Vec::new() };
+        let mut claims = Claims { seats: &self.seats, domain, list: Vec::new() };
         match input {
             Input::Message { message, .. } => claims.message(message),
             Input::Justification { what, .. } => claims.justification(what),
@@ -56,6 +57,7 @@ impl Replica {
             Input::Txs(_)
             | Input::Origin(_)
             | Input::L1Read(_)
+            | Input::Set { .. }
             | Input::Durable(_)
             | Input::Tick => {}
         }
@@ -72,7 +74,9 @@ impl Replica {
     }
 
     fn sighting(&self, claim: &Claim) -> Option<Sighting> {
-        let known = self.guard.known(&claim.intent);
+        let guard =
+            if claim.pair == self.pair { &self.guard } else { self.guards.get(&claim.pair)? };
+        let known = guard.known(&claim.intent);
         if known == Known::Yes || !self.is_genuine(claim) {
             return None;
         }
@@ -85,10 +89,12 @@ impl Replica {
     }
 
     fn is_genuine(&self, claim: &Claim) -> bool {
-        let Some(own) = self.index().and_then(|i| self.set.get(i)) else { return false };
+        let Some(own) = self.seats.pairs().get(claim.pair) else { return false };
         match &claim.signature {
-            Signature::Vote(s) => recover_vote(&claim.digest, s).is_ok_and(|a| a == own.vote_key),
-            Signature::Seq(s) => verify_seq(&own.seq_key, &claim.digest, s).is_ok(),
+            Signature::Vote(s) => {
+                recover_vote(&claim.digest, s).is_ok_and(|a| a == own.vote_key())
+            }
+            Signature::Seq(s) => verify_seq(&own.seq_key(), &claim.digest, s).is_ok(),
             Signature::Checked => true,
         }
     }
@@ -97,25 +103,37 @@ impl Replica {
     fn beyond_own(&self, frame: &Frame) -> bool {
         let h = &frame.signed.header;
         let at = Position { height: h.term.height, round: h.term.round };
-        Some(h.leader) == self.index()
+        self.seats.own(h.epoch) == Some((self.pair, h.leader))
             && self.guard.opened_here() == Some(at)
             && self.lead.signed().is_none_or(|(term, seq)| term != h.term || h.seq > seq)
     }
 }
 
-/// Collects what is signed by one validator.
+/// Collects what is signed by this replica, by its index in the set of each message.
 struct Claims<'a> {
-    me: u16,
+    seats: &'a Seats,
     domain: &'a Domain,
     list: Vec<Claim>,
 }
 
 impl Claims<'_> {
+    /// Which of the own keys an index in the set of an epoch stands for.
+    fn own(&self, epoch: u64, index: u16) -> Option<usize> {
+        self.seats.own(epoch).filter(|(_, own)| *own == index).map(|(pair, _)| pair)
+    }
+
+    /// Whether this replica is among the signers of a certificate.
+    fn is_in(&self, epoch: u64, signers: &Bitmap) -> bool {
+        self.seats.own(epoch).is_some_and(|(_, own)| signers.has(own))
+    }
+
     fn message(&mut self, message: &Message) {
         match message {
             Message::Vote(v) => self.vote(v),
             Message::Proposal(p) => self.proposal(p),
-            Message::Polka(c) if c.signers.has(self.me) => c.votes().for_each(|v| self.vote(&v)),
+            Message::Polka(c) if self.is_in(c.epoch, &c.signers) => {
+                c.votes().for_each(|v| self.vote(&v));
+            }
             Message::RoundCertificate(c) => {
                 for vote in &c.votes {
                     self.vote(&SignedVote {
@@ -133,16 +151,18 @@ impl Claims<'_> {
             }
             Message::Status(s) => self.status(s),
             Message::TermInit(i) => self.init(i),
-            Message::Ack(a) if a.ack.signer == self.me => {
-                let a = a.clone();
-                let (height, round, g) = (a.ack.height, a.ack.round, a.ack.g);
-                let intent = Intent::Ack { height, round, g, hash: a.ack.frame_hash };
-                let digest = a.ack.digest(self.domain);
-                self.list.push(Claim { intent, digest, signature: Signature::Seq(a.signature) });
-            }
+            Message::Ack(a) => self.ack(a),
             // Frames come as inputs of their own, and certificates of acks are not used.
             _ => {}
         }
+    }
+
+    fn ack(&mut self, a: &SignedAck) {
+        let Some(pair) = self.own(a.ack.epoch, a.ack.signer) else { return };
+        let (height, round, g) = (a.ack.height, a.ack.round, a.ack.g);
+        let intent = Intent::Ack { height, round, g, hash: a.ack.frame_hash };
+        let digest = a.ack.digest(self.domain);
+        self.list.push(Claim { pair, intent, digest, signature: Signature::Seq(a.signature) });
     }
 
     fn justification(&mut self, what: &Justification) {
@@ -156,28 +176,27 @@ impl Claims<'_> {
     }
 
     fn vote(&mut self, signed: &SignedVote) {
-        if signed.signer != self.me {
-            return;
-        }
         let v = &signed.vote;
+        let Some(pair) = self.own(v.epoch, signed.signer) else { return };
         let intent =
             Intent::Vote { height: v.height, round: v.round, kind: v.kind, value_id: v.value_id };
         let signature = Signature::Vote(signed.signature);
-        self.list.push(Claim { intent, digest: v.digest(self.domain), signature });
+        self.list.push(Claim { pair, intent, digest: v.digest(self.domain), signature });
     }
 
     fn commit(&mut self, certificate: &CommitCertificate) {
-        if certificate.signers.has(self.me) {
+        if self.is_in(certificate.epoch, &certificate.signers) {
             certificate.votes().for_each(|v| self.vote(&v));
         }
     }
 
     fn proposal(&mut self, signed: &SignedProposal) {
         let p = &signed.proposal;
-        if p.proposer == self.me {
+        if let Some(pair) = self.own(p.epoch, p.proposer) {
             let digest = p.digest(self.domain);
             let intent = Intent::Proposal { height: p.height, round: p.round, value_id: digest };
-            self.list.push(Claim { intent, digest, signature: Signature::Vote(signed.signature) });
+            let signature = Signature::Vote(signed.signature);
+            self.list.push(Claim { pair, intent, digest, signature });
         }
         if let Some(init) = &signed.init {
             self.init(init);
@@ -186,29 +205,32 @@ impl Claims<'_> {
 
     fn status(&mut self, signed: &SignedStatus) {
         let s = &signed.status;
-        if s.signer == self.me {
+        if let Some(pair) = self.own(s.epoch, s.signer) {
             let digest = s.digest(self.domain);
             let intent = Intent::Status { height: s.height, round: s.round, digest };
-            self.list.push(Claim { intent, digest, signature: Signature::Vote(signed.signature) });
+            let signature = Signature::Vote(signed.signature);
+            self.list.push(Claim { pair, intent, digest, signature });
         }
     }
 
     fn init(&mut self, signed: &SignedTermInit) {
         let i = &signed.init;
-        if i.leader == self.me {
+        if let Some(pair) = self.own(i.epoch, i.leader) {
             let digest = i.hash(self.domain);
             let intent = Intent::Term { height: i.height, round: i.round, init_hash: digest };
-            self.list.push(Claim { intent, digest, signature: Signature::Seq(signed.signature) });
+            let signature = Signature::Seq(signed.signature);
+            self.list.push(Claim { pair, intent, digest, signature });
         }
         signed.reports.iter().for_each(|s| self.status(s));
     }
 
     fn frame(&mut self, frame: &Frame) {
         let h = &frame.signed.header;
-        if h.leader == self.me {
+        if let Some(pair) = self.own(h.epoch, h.leader) {
             let (height, round) = (h.term.height, h.term.round);
             let intent = Intent::Term { height, round, init_hash: h.init_hash };
-            self.list.push(Claim { intent, digest: frame.hash, signature: Signature::Checked });
+            let (digest, signature) = (frame.hash, Signature::Checked);
+            self.list.push(Claim { pair, intent, digest, signature });
         }
     }
 }

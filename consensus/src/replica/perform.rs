@@ -30,7 +30,7 @@ impl Replica {
                     if let Message::Polka(polka) = &message {
                         self.open.polkas.insert((polka.round, polka.value_id), polka.clone());
                     }
-                    self.note_nil(self.index(), &message);
+                    self.note_nil(self.seats.me(), &message);
                     self.say_again(&message, out);
                     out.push(Output::Send { to: To::Others, message, durable: true });
                 }
@@ -47,13 +47,17 @@ impl Replica {
                 }
                 Act::Finalized { misbehaved } => {
                     self.finished = !std::mem::take(&mut self.abandoned);
+                    let epoch = self.epoch.number();
                     for validator in misbehaved {
-                        out.push(Output::Misbehaved { validator, what: "two votes or proposals" });
+                        let what = "two votes or proposals";
+                        out.push(Output::Misbehaved { epoch, validator, what });
                     }
                 }
                 Act::SyncVerified(certificate) => self.on_sync_verified(now, &certificate, out)?,
                 Act::SyncRejected(what) => {
-                    out.push(Output::Fault { peer: self.sync.peer(), what });
+                    if let Some(peer) = self.sync.peer() {
+                        out.push(Output::Fault { peer, what });
+                    }
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: in a round above 0 at most one opening or re-proposal is accepted, the first one that is good.
 
-use super::{Output, Replica, Retract, To, later::ROUNDS_AHEAD};
+use super::{Output, PeerNo, Replica, Retract, To, later::ROUNDS_AHEAD};
 use crate::{machine::Fatal, wal};
 use alloy_primitives::B256;
 use rota_preconf::{BadInit, Choice, InitView, Link, Mutation, Stream, make_init};
@@ -76,7 +76,7 @@ impl Replica {
         }
         let (best_round, best_ref, tip) = self.reported();
         let status = Status {
-            epoch: self.set.epoch(),
+            epoch: self.epoch.number(),
             height: self.height,
             round: self.round,
             signer: keys.index,
@@ -160,19 +160,20 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_status(&mut self, from: u16, report: SignedStatus, out: &mut Vec<Output>) {
+    pub(super) fn on_status(&mut self, from: PeerNo, report: SignedStatus, out: &mut Vec<Output>) {
         let s = &report.status;
         let near = s.round > 0
             && s.round >= self.round
             && s.round <= self.round.saturating_add(ROUNDS_AHEAD);
-        if s.height != self.height || s.epoch != self.set.epoch() || !near {
+        if s.height != self.height || s.epoch != self.epoch.number() || !near {
             return;
         }
         if self.statuses.has(s.height, s.round, s.signer) {
             return;
         }
         let valid = self
-            .set
+            .epoch
+            .set()
             .get(s.signer)
             .is_some_and(|v| report.verify(v.vote_key, &self.rules.domain).is_ok());
         if valid {
@@ -195,7 +196,7 @@ impl Replica {
         if self.round == 0 || self.open.init.is_some() || !open {
             return Ok(false);
         }
-        let Some(reports) = self.statuses.quorum(self.height, self.round, &self.set) else {
+        let Some(reports) = self.statuses.quorum(self.height, self.round, self.epoch.set()) else {
             return Ok(false);
         };
         let mut archive = std::mem::take(&mut self.open.archive);
@@ -205,7 +206,7 @@ impl Replica {
             Choice::Open { reports, carry } => (reports, carry),
             Choice::Wait(missing) => {
                 for (signer, need) in missing {
-                    self.ask_for(now, signer, need, out);
+                    self.ask_member(now, signer, need, out);
                 }
                 return Ok(false);
             }
@@ -245,7 +246,7 @@ impl Replica {
     pub(super) fn on_init(
         &mut self,
         now: Millis,
-        from: u16,
+        from: PeerNo,
         init: Arc<SignedTermInit>,
         out: &mut Vec<Output>,
     ) {
@@ -285,8 +286,8 @@ impl Replica {
             }
             Ok(hash) => self.accept_init(now, init, hash, out),
             Err(BadInit::Missing { signer, need }) => {
-                self.ask_for(now, signer, need, out);
-                self.ask_for(now, init.init.leader, need, out);
+                self.ask_member(now, signer, need, out);
+                self.ask_member(now, init.init.leader, need, out);
                 if self.open.inits.len() < MAX_INITS && !self.open.inits.contains(&init) {
                     self.open.inits.push(init);
                 }
@@ -294,8 +295,7 @@ impl Replica {
             Err(error) => {
                 // Its leader signed it: nothing else of this leader counts in this round.
                 self.open.refused_init = true;
-                let peer = init.init.leader;
-                out.push(Output::Fault { peer, what: format!("term init: {error}") });
+                self.blame(init.init.leader, format!("term init: {error}"), out);
             }
         }
     }
@@ -359,7 +359,7 @@ impl Replica {
         self.keep(Justification::Init((*init).clone()), hash, out);
         self.open.init = Some(init);
         self.timers.heard(now);
-        self.extend(now, true, out);
+        self.extend(now, out);
     }
 
     /// Keeps what was accepted, for those who ask and for a restart.
@@ -375,7 +375,7 @@ impl Replica {
     }
 
     pub(super) fn view(&self) -> InitView<'_> {
-        InitView { chain: &self.chain, pool: &self.pool, set: &self.set, rules: &self.rules }
+        InitView { chain: &self.chain, pool: &self.pool, rules: &self.rules }
     }
 
     /// The newest height that is closed on the accepted chain, for a frame that says so.

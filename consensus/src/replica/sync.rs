@@ -1,9 +1,10 @@
 //! Catching up: noticing that others are ahead, and taking decided heights with their certificates.
 
-use super::{Output, Replica, Synced};
+use super::{Output, PeerNo, Replica, Synced};
 use crate::machine::Fatal;
+use rota_preconf::{Epoch, Need, gives};
 use rota_types::{
-    CommitCertificate, Header, Millis, ValidatorSet,
+    CommitCertificate, Header, Millis,
     wire::{Head, Request},
 };
 use std::{
@@ -18,38 +19,25 @@ const ASK_AGAIN_MS: Millis = 500;
 /// Grace for a height that others have decided: its votes are probably on their way.
 const GRACE_MS: Millis = 300;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sync {
-    set: Arc<ValidatorSet>,
     /// Newest decided height that a peer said, of those not asked for in vain.
-    claims: BTreeMap<u16, u64>,
+    claims: BTreeMap<PeerNo, u64>,
     /// Peers that were asked since the last progress and did not deliver.
-    asked_in_vain: BTreeSet<u16>,
+    asked_in_vain: BTreeSet<PeerNo>,
     asked: Millis,
     since: Millis,
     pending: Option<Arc<Header>>,
-    from: u16,
+    from: Option<PeerNo>,
 }
 
 impl Sync {
-    pub(super) fn new(set: &Arc<ValidatorSet>) -> Self {
-        Self {
-            set: Arc::clone(set),
-            claims: BTreeMap::new(),
-            asked_in_vain: BTreeSet::new(),
-            asked: 0,
-            since: 0,
-            pending: None,
-            from: 0,
-        }
-    }
-
     /// A message of a higher height shows that the one before it is decided.
-    pub(super) fn ahead(&mut self, now: Millis, from: u16, height: u64) {
+    pub(super) fn ahead(&mut self, now: Millis, from: PeerNo, height: u64) {
         self.note(now, from, height.saturating_sub(1));
     }
 
-    fn note(&mut self, now: Millis, from: u16, decided: u64) {
+    fn note(&mut self, now: Millis, from: PeerNo, decided: u64) {
         if self.claims.is_empty() {
             self.since = now;
         }
@@ -64,14 +52,14 @@ impl Sync {
         self.claims.retain(|_, claim| *claim >= height);
     }
 
-    /// Highest height that validators of more than one third said is decided: one of them is correct.
-    pub(super) fn heard(&self) -> Option<u64> {
-        let mut claims: Vec<(u64, u16)> = self.claims.iter().map(|(i, h)| (*h, *i)).collect();
+    /// Highest height that members of more than one third of this set said is decided.
+    fn heard_of(&self, epoch: &Epoch, power: impl Fn(PeerNo) -> u64) -> Option<u64> {
+        let mut claims: Vec<(u64, PeerNo)> = self.claims.iter().map(|(i, h)| (*h, *i)).collect();
         claims.sort_unstable_by_key(|c| std::cmp::Reverse(c.0));
         let mut weight = 0u64;
         for (height, peer) in claims {
-            weight = weight.saturating_add(self.set.get(peer).map_or(0, |v| v.power()));
-            if u128::from(weight).saturating_mul(3) > u128::from(self.set.total()) {
+            weight = weight.saturating_add(power(peer));
+            if u128::from(weight).saturating_mul(3) > u128::from(epoch.total()) {
                 return Some(height);
             }
         }
@@ -79,17 +67,17 @@ impl Sync {
     }
 
     /// Whom to ask for `height` next: those that were not asked in vain first, each in turn.
-    fn whom(&self, height: u64) -> Option<u16> {
+    fn whom(&self, height: u64) -> Option<PeerNo> {
         let able = || self.claims.iter().filter(|(_, claim)| **claim >= height).map(|(i, _)| *i);
         let fresh = || able().filter(|i| !self.asked_in_vain.contains(i));
-        let after = fresh().find(|i| *i > self.from);
+        let after = fresh().find(|i| Some(*i) > self.from);
         after
             .or_else(|| fresh().next())
-            .or_else(|| able().find(|i| *i > self.from))
+            .or_else(|| able().find(|i| Some(*i) > self.from))
             .or_else(|| able().next())
     }
 
-    pub(super) const fn peer(&self) -> u16 {
+    pub(super) const fn peer(&self) -> Option<PeerNo> {
         self.from
     }
 
@@ -100,7 +88,23 @@ impl Sync {
 }
 
 impl Replica {
-    pub(super) fn on_head(&mut self, now: Millis, from: u16, head: &Head, out: &mut Vec<Output>) {
+    /// Highest height that validators of more than one third said is decided: one of them is correct. They may be of
+    /// the set in force here or of a later one: whoever is far behind hears little of the former.
+    pub(super) fn heard(&self) -> Option<u64> {
+        if self.sync.claims.is_empty() {
+            return None;
+        }
+        let now = self.epoch.number();
+        let sets = self.rules.epochs.iter().filter(|epoch| epoch.number() >= now);
+        let heard = sets.filter_map(|epoch| {
+            let index = |peer| self.seats.index(epoch.number(), peer);
+            let member = |peer| index(peer).and_then(|i| epoch.set().get(i));
+            self.sync.heard_of(epoch, |peer| member(peer).map_or(0, rota_types::Validator::power))
+        });
+        heard.max()
+    }
+
+    pub(super) fn on_head(&mut self, now: Millis, from: PeerNo, head: &Head, out: &mut Vec<Output>) {
         if head.height >= self.height {
             self.sync.note(now, from, head.height);
             self.ask_heights(now, out);
@@ -114,7 +118,7 @@ impl Replica {
             self.machine.timeout(timeout, &mut self.guard, &mut acts)?;
             self.perform(now, acts, out)?;
         }
-        self.extend(now, true, out);
+        self.extend(now, out);
         self.hear(now, out)?;
         self.ask_others(now, out);
         self.ask_heights(now, out);
@@ -122,16 +126,16 @@ impl Replica {
     }
 
     fn ask_heights(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let me = self.index();
-        self.sync.claims.retain(|peer, claim| *claim >= self.height && Some(*peer) != me);
-        let far = self.sync.heard().is_some_and(|decided| decided > self.height);
+        let me = self.seats.me();
+        self.sync.claims.retain(|peer, claim| *claim >= self.height && *peer != me);
+        let far = self.heard().is_some_and(|decided| decided > self.height);
         let late = now >= self.sync.since.saturating_add(GRACE_MS);
         if !(far || late) || now < self.sync.asked.saturating_add(ASK_AGAIN_MS) {
             return;
         }
         let Some(to) = self.sync.whom(self.height) else { return };
         self.sync.asked = now;
-        self.sync.from = to;
+        self.sync.from = Some(to);
         self.sync.asked_in_vain.insert(to);
         out.push(Output::Ask { to, request: Request::Heights { from: self.height, count: BATCH } });
     }
@@ -139,11 +143,11 @@ impl Replica {
     pub(super) fn on_synced(
         &mut self,
         now: Millis,
-        from: u16,
+        from: PeerNo,
         heights: Vec<Synced>,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
-        self.sync.from = from;
+        self.sync.from = Some(from);
         let before = self.height;
         for item in heights {
             if item.header.height() != self.height {
@@ -166,12 +170,17 @@ impl Replica {
                 self.pool.insert(frame);
                 self.pool.pin(hash);
             }
-            if !self.branch_gives(&item.header) {
-                out.push(Output::Fault {
-                    peer: from,
-                    what: "frames do not give the header".to_owned(),
-                });
-                return Ok(());
+            match gives(&item.header, &self.view()) {
+                Ok(true) => {}
+                // The set of the next height is not known yet: asked for again later.
+                Err(Need::Origin(_)) => return Ok(()),
+                Ok(false) | Err(_) => {
+                    out.push(Output::Fault {
+                        peer: from,
+                        what: "frames do not give the header".to_owned(),
+                    });
+                    return Ok(());
+                }
             }
             self.take_synced(now, &item.certificate, item.header, out)?;
             self.settle(now, out)?;

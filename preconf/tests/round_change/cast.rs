@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_preconf::{
-    Chain, Frame, FrameBuilder, FrameCut, FramePool, HeightContext, InitView, Rules, Schedule,
+    Chain, Epoch, Epochs, Frame, FrameBuilder, FrameCut, FramePool, HeightContext, InitView, Rules,
     make_init,
 };
 use rota_types::{
@@ -12,9 +12,11 @@ use rota_types::{
 use std::sync::Arc;
 
 const NOW: u64 = 1_800_000_000_000;
+/// L1 block of the origin.
+const ORIGIN: u64 = 5;
 
 pub(crate) struct Cast {
-    pub(crate) set: ValidatorSet,
+    pub(crate) set: Arc<ValidatorSet>,
     pub(crate) rules: Rules,
     pub(crate) keys: Vec<(SeqKey, VoteKey)>,
     /// The empty chain of height 1.
@@ -38,21 +40,24 @@ impl Cast {
                 fee_recipient: Address::ZERO,
                 peer: String::new(),
             });
-        let set = ValidatorSet::new(0, validators.collect());
+        let set = Arc::new(ValidatorSet::new(0, validators.collect()));
         let params = ChainParams::default();
-        let schedule = Schedule::new(&set, keccak256(b"test"), params.window_heights);
+        let epoch = Arc::new(Epoch::new(0, Arc::clone(&set), params.window_heights));
+        let mut epochs = Epochs::new(Arc::clone(&epoch));
+        epochs.reach(ORIGIN);
         let domain = Domain::new(1, 2, Address::repeat_byte(3), B256::repeat_byte(4), 0);
-        let rules = Rules::new(0, schedule, params, domain);
-        let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
+        let rules = Rules::new(epochs, params, domain);
+        let context = HeightContext::genesis(&epoch, rules.domain.genesis_hash);
         Self { set, rules, keys, chain: Chain::new(context) }
     }
 
     pub(crate) fn view<'a>(&'a self, pool: &'a FramePool) -> InitView<'a> {
-        InitView { chain: &self.chain, pool, set: &self.set, rules: &self.rules }
+        InitView { chain: &self.chain, pool, rules: &self.rules }
     }
 
     pub(crate) fn leader(&self, round: u32) -> u16 {
-        self.rules.schedule.leader(self.chain.base().cursor, round)
+        let base = self.chain.base();
+        base.epoch.schedule().leader(base.cursor, round)
     }
 
     /// `n` frames of the active stream, `salt` milliseconds late.
@@ -62,7 +67,7 @@ impl Cast {
         let mut chain = self.chain.clone();
         let origin = Env {
             timestamp_s: 0,
-            l1_number: 5,
+            l1_number: ORIGIN,
             l1_hash: B256::repeat_byte(5),
             gas_limit: self.rules.params.gas_limit,
             prev_randao: B256::repeat_byte(6),
@@ -71,7 +76,7 @@ impl Cast {
         let mut pool = FramePool::default();
         for i in 0..n {
             let now = NOW + 10 * i + if i == 0 { 0 } else { salt };
-            let cut = FrameCut { epoch: 0, now, txs: &[], close: false, origin: &origin };
+            let cut = FrameCut { now, txs: &[], close: false, origin: &origin };
             let key = &self.keys[usize::from(leader)].0;
             let frame = Arc::new(builder.build(&chain, &cut, key, &self.rules).unwrap());
             chain.append(&frame, &self.rules).unwrap();

@@ -10,23 +10,24 @@ mod facts;
 mod hooks;
 mod ledger;
 mod live;
+mod names;
 mod proven;
 mod tree;
 
 pub use facts::Offence;
 pub use live::Stats;
 
-use super::Plan;
+use super::{Plan, sets::{Roll, Sets}};
 use acks::Acks;
 use alloy_primitives::B256;
 use carry::{Carries, Sight};
 use facts::Facts;
 use ledger::Ledger;
 use live::Live;
-use proven::of_epoch;
+use names::brief;
 use rota_preconf::Rules;
 use rota_types::{
-    Decode, Encode, SignedFrame, SignedTermInit, ValidatorSet, VoteKind, wire::Message,
+    Decode, Encode, SignedFrame, SignedTermInit, VoteKind, wire::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,8 +57,10 @@ const DECODED: u64 = 64;
 
 /// Watches a run.
 pub(super) struct Checker {
-    set: Arc<ValidatorSet>,
-    rules: Arc<Rules>,
+    sets: Arc<Sets>,
+    rules: Rules,
+    /// Epoch of each height, from the origin of the height before (I-16).
+    epochs: BTreeMap<u64, u64>,
     /// Members that are not correct: they lie, or they lost their disk.
     faulty: BTreeSet<u16>,
     verbose: bool,
@@ -80,12 +83,13 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(plan: &Plan, set: &Arc<ValidatorSet>, rules: &Arc<Rules>) -> Self {
+    pub(super) fn new(plan: &Plan, sets: &Arc<Sets>, rules: &Rules) -> Self {
         let mut carries = Carries::default();
         carries.bases.insert(1, (0, rules.domain.genesis_hash));
         Self {
-            set: Arc::clone(set),
-            rules: Arc::clone(rules),
+            sets: Arc::clone(sets),
+            rules: rules.clone(),
+            epochs: BTreeMap::from([(1, 0)]),
             faulty: plan.faulty(),
             verbose: plan.verbose,
             now_us: 0,
@@ -94,7 +98,7 @@ impl Checker {
             acks: Acks::default(),
             carries,
             ledger: Ledger::default(),
-            live: Live::new(set.len(), plan.max_round),
+            live: Live::new(usize::from(sets.nodes()), plan.max_round),
             leaders: BTreeMap::new(),
             digests: BTreeMap::new(),
             closes: BTreeMap::new(),
@@ -149,8 +153,7 @@ impl Checker {
     /// A message reaches a correct node: what the faulty signed counts from here on.
     pub(super) fn delivered(&mut self, now_us: u64, to: u16, message: &Message) {
         self.now_us = now_us;
-        let here = of_epoch(message).is_none_or(|epoch| epoch == self.set.epoch());
-        if here && !self.faulty.is_empty() && !self.faulty.contains(&to) {
+        if !self.faulty.is_empty() && !self.faulty.contains(&to) {
             self.learn(message, true);
         }
     }
@@ -158,7 +161,7 @@ impl Checker {
     /// A frame that was asked for reaches a correct node.
     pub(super) fn delivered_frame(&mut self, to: u16, frame: &SignedFrame) {
         let new = !self.faulty.is_empty() && !self.faulty.contains(&to);
-        if new && self.faulty.contains(&frame.header.leader) {
+        if new && self.counts(true, frame.header.epoch, frame.header.leader) {
             self.learn_frame(frame);
         }
     }
@@ -166,24 +169,20 @@ impl Checker {
     /// Takes in the content. `of_faulty`: only what faulty members signed, and only if it verifies.
     fn learn(&mut self, message: &Message, of_faulty: bool) {
         let before = self.facts.guilt.len();
-        let skip = |faulty: &BTreeSet<u16>, who: u16| faulty.contains(&who) != of_faulty;
         match message {
-            Message::Frame(f) if !skip(&self.faulty, f.header.leader) => self.learn_frame(f),
-            Message::Ack(a)
-                if !skip(&self.faulty, a.ack.signer)
-                    && self.genuine_seq(of_faulty, a.ack.signer, |k, d| a.verify(k, d).is_ok()) =>
-            {
-                self.learn_ack(a);
+            Message::Frame(f) if self.counts(of_faulty, f.header.epoch, f.header.leader) => {
+                self.learn_frame(f);
             }
-            Message::Vote(v)
-                if !skip(&self.faulty, v.signer)
-                    && self.genuine(of_faulty, v.signer, |k, d| v.verify(k, d).is_ok()) =>
-            {
-                self.votes.push((v.clone(), of_faulty));
+            Message::Ack(a) if self.counts(of_faulty, a.ack.epoch, a.ack.signer) => {
+                let verify = |k: &[u8; 32], d: &_| a.verify(k, d).is_ok();
+                if self.genuine_seq(of_faulty, (a.ack.epoch, a.ack.signer), verify) {
+                    self.learn_ack(a);
+                }
             }
+            Message::Vote(v) => self.hear_vote(v, of_faulty),
             Message::Proposal(p) => {
-                let who = p.proposal.proposer;
-                if !skip(&self.faulty, who)
+                let who = (p.proposal.epoch, p.proposal.proposer);
+                if self.counts(of_faulty, who.0, who.1)
                     && self.genuine(of_faulty, who, |k, d| p.verify(k, d).is_ok())
                 {
                     self.learn_proposal(p, of_faulty);
@@ -192,97 +191,156 @@ impl Checker {
                     self.learn_init(init);
                 }
             }
-            Message::Status(s)
-                if !skip(&self.faulty, s.status.signer)
-                    && self.genuine(of_faulty, s.status.signer, |k, d| s.verify(k, d).is_ok()) =>
-            {
-                self.digest(s.status.digest(&self.rules.domain), "status");
-                self.facts.status(&self.tree, &s.status);
-                if !of_faulty && s.status.best_round > 0 {
-                    self.relies(s.status.best_ref);
+            Message::Status(s) if self.counts(of_faulty, s.status.epoch, s.status.signer) => {
+                let who = (s.status.epoch, s.status.signer);
+                if self.genuine(of_faulty, who, |k, d| s.verify(k, d).is_ok()) {
+                    self.learn_status(&s.status, of_faulty);
                 }
             }
             Message::TermInit(init) => self.learn_init(init),
-            Message::Polka(polka) => {
-                for v in polka.votes().filter(|v| !skip(&self.faulty, v.signer) && of_faulty) {
-                    if self.genuine(true, v.signer, |k, d| v.verify(k, d).is_ok()) {
-                        self.votes.push((v, true));
-                    }
-                }
+            Message::Polka(polka) if of_faulty => {
+                polka.votes().for_each(|v| self.hear_vote(&v, true));
             }
             _ => {}
         }
         self.guilty(before);
     }
 
+    /// Whether what an index of a set signed is learned now: its node is correct, or of those that are not.
+    fn counts(&self, of_faulty: bool, epoch: u64, index: u16) -> bool {
+        self.sets.node(epoch, index).is_some_and(|node| self.faulty.contains(&node) == of_faulty)
+    }
+
+    /// Whether a message can be of this height: what is signed for it in another epoch is no contradiction, and nobody
+    /// takes it.
+    fn fits(&self, height: u64, epoch: u64) -> bool {
+        let newest = self.epochs.last_key_value().is_some_and(|(_, e)| *e == epoch);
+        self.epochs.get(&height).map_or(newest, |there| *there == epoch)
+    }
+
     fn genuine(
         &self,
         check: bool,
-        who: u16,
+        (epoch, who): (u64, u16),
         verify: impl Fn(alloy_primitives::Address, &rota_types::Domain) -> bool,
     ) -> bool {
-        let key = self.set.get(who).map(|v| v.vote_key);
+        let key = self.sets.set(epoch).and_then(|s| s.get(who)).map(|v| v.vote_key);
         !check || key.is_some_and(|key| verify(key, &self.rules.domain))
     }
 
     fn genuine_seq(
         &self,
         check: bool,
-        who: u16,
+        (epoch, who): (u64, u16),
         verify: impl Fn(&[u8; 32], &rota_types::Domain) -> bool,
     ) -> bool {
-        let key = self.set.get(who).map(|v| v.seq_key);
+        let key = self.sets.set(epoch).and_then(|s| s.get(who)).map(|v| v.seq_key);
         !check || key.is_some_and(|key| verify(&key, &self.rules.domain))
+    }
+
+    /// Stake by node at a height.
+    fn roll(&self, height: u64) -> Roll {
+        let newest = || self.epochs.range(..=height).next_back().map_or(0, |(_, epoch)| *epoch);
+        self.sets.roll(newest()).cloned().expect("an epoch of a height has a set")
     }
 
     fn learn_frame(&mut self, frame: &SignedFrame) {
         let before = self.facts.guilt.len();
         let hash = frame.header.hash(&self.rules.domain);
-        if self.faulty.contains(&frame.header.leader)
-            && !self.genuine_seq(true, frame.header.leader, |k, d| frame.verify(k, d).is_ok())
-        {
+        let Some(header) = self.named_frame(&frame.header) else { return };
+        let faulty = self.faulty.contains(&header.leader);
+        let who = (frame.header.epoch, frame.header.leader);
+        let fits = self.fits(header.height, header.epoch);
+        if faulty && !(fits && self.genuine_seq(true, who, |k, d| frame.verify(k, d).is_ok())) {
             return;
         }
+        if !faulty {
+            self.in_force("frame", header.height, header.epoch);
+        }
         self.digest(hash, "frame");
-        self.tree.add(&frame.header, hash);
-        self.facts.frame(&frame.header, hash);
-        self.live.signed(&frame.header, hash);
+        self.tree.add(&header, hash);
+        self.facts.frame(&header, hash);
+        self.live.signed(&header, hash);
         self.guilty(before);
     }
 
     fn learn_ack(&mut self, a: &rota_types::SignedAck) {
+        let Some(ack) = self.named_ack(&a.ack) else { return };
         self.digest(a.ack.digest(&self.rules.domain), "ack");
-        self.facts.ack(&self.tree, &a.ack);
-        self.acks.ack(&self.tree, &self.set, &a.ack);
-        if !self.faulty.contains(&a.ack.signer) {
-            self.relies(a.ack.init_hash);
+        let correct = !self.faulty.contains(&ack.signer);
+        if correct {
+            self.in_force("ack", ack.height, ack.epoch);
+        }
+        if self.is_of(ack.height, ack.epoch) {
+            let roll = self.roll(ack.height);
+            self.facts.ack(&self.tree, &ack);
+            self.acks.ack(&self.tree, &roll, &ack);
+        }
+        if correct {
+            self.relies(ack.init_hash);
+        }
+    }
+
+    fn learn_status(&mut self, status: &rota_types::Status, of_faulty: bool) {
+        let Some(named) = self.named_status(status) else { return };
+        self.digest(status.digest(&self.rules.domain), "status");
+        if !of_faulty {
+            self.in_force("status", status.height, status.epoch);
+        } else if !self.fits(status.height, status.epoch) {
+            return;
+        }
+        self.facts.status(&self.tree, &named);
+        if !of_faulty && status.best_round > 0 {
+            self.relies(status.best_ref);
+        }
+    }
+
+    fn hear_vote(&mut self, v: &rota_types::SignedVote, of_faulty: bool) {
+        if self.counts(of_faulty, v.vote.epoch, v.signer)
+            && self.genuine(of_faulty, (v.vote.epoch, v.signer), |k, d| v.verify(k, d).is_ok())
+        {
+            self.votes.push((v.clone(), of_faulty));
         }
     }
 
     fn learn_vote(&mut self, v: &rota_types::SignedVote, of_faulty: bool) {
+        let Some(signer) = self.sets.node(v.vote.epoch, v.signer) else { return };
         self.digest(v.vote.digest(&self.rules.domain), "vote");
-        self.facts.vote(&self.tree, v.signer, &v.vote);
+        if !of_faulty {
+            self.in_force("vote", v.vote.height, v.vote.epoch);
+        }
+        if !self.is_of(v.vote.height, v.vote.epoch) {
+            return;
+        }
+        self.facts.vote(&self.tree, signer, &v.vote);
         if v.vote.kind == VoteKind::Prevote && !v.vote.value_id.is_zero() {
+            let roll = self.roll(v.vote.height);
             if !of_faulty {
                 let sight = Sight {
                     tree: &self.tree,
-                    set: &self.set,
+                    set: &roll,
                     acks: &self.acks,
                     leaders: &self.leaders,
                 };
-                let may = self.carries.may_prevote(&sight, v.signer, &v.vote);
+                let may = self.carries.may_prevote(&sight, signer, &v.vote);
                 self.must("I-27", may);
             }
-            self.acks.prevote(&self.tree, &self.set, v.signer, &v.vote);
+            self.acks.prevote(&self.tree, &roll, signer, &v.vote);
         }
     }
 
     fn learn_proposal(&mut self, p: &rota_types::SignedProposal, of_faulty: bool) {
+        let Some((proposal, header)) = self.named_proposal(p) else { return };
         let digest = p.proposal.digest(&self.rules.domain);
         self.digest(digest, "proposal");
+        if !of_faulty {
+            self.in_force("proposal", proposal.height, proposal.epoch);
+        } else if !self.fits(proposal.height, proposal.epoch) {
+            return;
+        }
         self.tree.add_value(p.proposal.value_id, &p.header);
-        self.facts.proposal(&p.proposal, digest, &p.header);
-        self.carries.proposal(&p.proposal, digest);
+        self.facts.proposal(&proposal, digest, &header);
+        self.carries.proposal(&proposal, digest);
         if let Some(init) = &p.init {
             self.learn_init(init);
         }
@@ -292,29 +350,38 @@ impl Checker {
     }
 
     fn learn_init(&mut self, init: &SignedTermInit) {
-        let (leader, domain) = (init.init.leader, &self.rules.domain);
-        let hash = init.init.hash(domain);
-        let faulty = self.faulty.contains(&leader);
-        let key = self.set.get(leader).map(|v| v.seq_key).unwrap_or_default();
-        if faulty && init.verify(&key, domain).is_err() {
+        let Some(named) = self.named_init(init) else { return };
+        let hash = init.init.hash(&self.rules.domain);
+        let faulty = self.faulty.contains(&named.init.leader);
+        let who = (init.init.epoch, init.init.leader);
+        let fits = self.fits(init.init.height, init.init.epoch);
+        if faulty && !(fits && self.genuine_seq(true, who, |k, d| init.verify(k, d).is_ok())) {
             return;
         }
+        if !faulty {
+            self.in_force("term init", init.init.height, init.init.epoch);
+        }
         // Reports of faulty members inside count as seen, as soon as the TermInit is.
-        for report in init.reports.iter().filter(|r| self.faulty.contains(&r.status.signer)) {
-            let key = self.set.get(report.status.signer).map(|v| v.vote_key).unwrap_or_default();
-            if report.status.epoch == self.set.epoch() && report.verify(key, domain).is_ok() {
-                self.facts.status(&self.tree, &report.status);
+        for (report, named) in init.reports.iter().zip(&named.reports) {
+            let who = (report.status.epoch, report.status.signer);
+            if self.faulty.contains(&named.status.signer)
+                && self.fits(report.status.height, report.status.epoch)
+                && self.genuine(true, who, |k, d| report.verify(k, d).is_ok())
+            {
+                self.facts.status(&self.tree, &named.status);
             }
         }
         self.digest(hash, "term init");
-        self.facts.init(&init.init, hash);
-        self.carries.init(init, hash);
+        self.facts.init(&named.init, hash);
+        self.carries.init(&named, hash);
     }
 
     /// I-11, I-12: what a correct node relies on is valid, as judged from outside.
     fn relies(&mut self, init_hash: B256) {
+        let height = self.carries.height_of(&init_hash).unwrap_or(1);
+        let roll = self.roll(height);
         let sight =
-            Sight { tree: &self.tree, set: &self.set, acks: &self.acks, leaders: &self.leaders };
+            Sight { tree: &self.tree, set: &roll, acks: &self.acks, leaders: &self.leaders };
         match self.carries.rely(&sight, &init_hash) {
             None => {}
             Some(Err(why)) => self.broke("I-11", why),
@@ -349,51 +416,10 @@ impl Checker {
     }
 
     fn judge(&mut self) {
-        let judged = self.acks.judge(&self.tree, &self.set, &self.facts.guilt, &self.leaders);
+        let roll = |height| self.roll(height);
+        let judged = self.acks.judge(&self.tree, &roll, &self.facts.guilt, &self.leaders);
         if let Some((name, what)) = judged {
             self.broke(name, what);
         }
-    }
-}
-
-/// One line about a message.
-pub(super) fn brief(message: &Message) -> String {
-    let short = |hash: &B256| format!("{:.6}", format!("{hash:x}"));
-    match message {
-        Message::Frame(f) => {
-            let h = &f.header;
-            format!(
-                "frame g{} h{} seq{} of {:?}",
-                h.g,
-                h.height,
-                h.seq,
-                (h.term.height, h.term.round)
-            )
-        }
-        Message::Ack(a) => {
-            let a = &a.ack;
-            format!("ack {}/{} g{} {}", a.height, a.round, a.g, short(&a.frame_hash))
-        }
-        Message::Vote(v) => {
-            let v = &v.vote;
-            format!("{:?} {}/{} {}", v.kind, v.height, v.round, short(&v.value_id))
-        }
-        Message::Proposal(p) => {
-            let p = &p.proposal;
-            format!("proposal {}/{} pol {} {}", p.height, p.round, p.pol_round, short(&p.value_id))
-        }
-        Message::Status(s) => {
-            let s = &s.status;
-            let best = short(&s.best_hash);
-            format!("status {}/{} best {} g{} {best}", s.height, s.round, s.best_round, s.best_g)
-        }
-        Message::TermInit(t) => {
-            let i = &t.init;
-            let who: Vec<u16> = t.reports.iter().map(|r| r.status.signer).collect();
-            let tip = short(&i.carry_hash);
-            format!("init {}/{} carries g{} {tip} of {who:?}", i.height, i.round, i.carry_g)
-        }
-        Message::Head(h) => format!("head {}", h.height),
-        other => other.name().to_owned(),
     }
 }

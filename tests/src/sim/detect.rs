@@ -4,13 +4,13 @@
 //! tapes give a watcher; and what each of them saw alone. Invariants: nobody correct is ever accused; the contract
 //! accepts what the nodes accept and nothing else.
 
-use super::check::Violation;
+use super::{check::Violation, sets::Sets};
 use crate::{evm::Court, make};
 use alloy_primitives::{B256, U256, keccak256};
 use rota_preconf::{Watch, WatchLimits};
 use rota_types::{
-    CommitCertificate, Decode, Domain, Encode, Evidence, Header, OffenceClass, Signed, SignedFrame,
-    ValidatorSet, wire::Message,
+    CommitCertificate, Decode, Domain, Encode, Evidence, Header, OffenceClass, Signed, SignedFrame, Verdict,
+    wire::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +42,7 @@ pub struct Found {
 }
 
 pub(super) struct Detect {
-    set: Arc<ValidatorSet>,
+    sets: Arc<Sets>,
     domain: Domain,
     faulty: BTreeSet<u16>,
     everything: Watch,
@@ -53,15 +53,15 @@ pub(super) struct Detect {
 }
 
 impl Detect {
-    pub(super) fn new(set: &Arc<ValidatorSet>, domain: &Domain, faulty: &BTreeSet<u16>) -> Self {
+    pub(super) fn new(sets: &Arc<Sets>, domain: &Domain, faulty: &BTreeSet<u16>) -> Self {
         let watch = || Watch::new(domain.clone(), WatchLimits::default());
         Self {
-            set: Arc::clone(set),
+            sets: Arc::clone(sets),
             domain: domain.clone(),
             faulty: faulty.clone(),
             everything: watch(),
             correct: watch(),
-            members: set.iter().map(|_| watch()).collect(),
+            members: (0..sets.nodes()).map(|_| watch()).collect(),
             evidence: Vec::new(),
             broken: None,
         }
@@ -87,9 +87,15 @@ impl Detect {
     /// A frame that was asked for reaches a member.
     pub(super) fn frame(&mut self, now_us: u64, to: u16, frame: &SignedFrame) {
         let said = Signed::Frame(frame.header.clone(), frame.signature);
-        if !self.faulty.contains(&to) && said.verify(&self.set, &self.domain).is_ok() {
+        if !self.faulty.contains(&to) && self.verifies(&said) {
             self.show_correct(now_us, to, &said);
         }
+    }
+
+    /// By the set of its epoch.
+    fn verifies(&self, said: &Signed) -> bool {
+        let set = self.sets.set(said.epoch());
+        set.is_some_and(|set| said.verify(set, &self.domain).is_ok())
     }
 
     /// A height with its certificate, decided here or fetched.
@@ -100,7 +106,8 @@ impl Detect {
         header: &Header,
         certificate: &CommitCertificate,
     ) {
-        let genuine = certificate.verify(&self.set, &self.domain).is_ok()
+        let set = self.sets.set(certificate.epoch);
+        let genuine = set.is_some_and(|set| certificate.verify(set, &self.domain).is_ok())
             && header.value_id(&self.domain) == certificate.value_id;
         if self.faulty.contains(&node) || !genuine {
             return;
@@ -116,7 +123,7 @@ impl Detect {
     fn genuine(&self, message: &Message) -> Vec<Signed> {
         let mut all = Signed::all_of(message);
         all.extend(Signed::votes_of(message));
-        all.retain(|said| said.verify(&self.set, &self.domain).is_ok());
+        all.retain(|said| self.verifies(said));
         all
     }
 
@@ -152,13 +159,22 @@ impl Detect {
 
     /// Evidence proves what it says, and that of somebody who is not correct.
     fn fair(&self, evidence: &Evidence) -> Result<(), String> {
-        let verdict = evidence.verify(&self.set, &self.domain).map_err(|why| {
+        let judged = self.judged(evidence).map_err(|why| {
             format!("a detector gives evidence that shows nothing: {why}: {evidence:?}")
         })?;
-        match verdict.accused.iter().find(|who| !self.faulty.contains(who)) {
+        match judged.1.iter().find(|who| !self.faulty.contains(who)) {
             Some(who) => Err(format!("{who} is correct and looks guilty: {evidence:?}")),
             None => Ok(()),
         }
+    }
+
+    /// What evidence shows by the set of its epoch, and of which nodes.
+    fn judged(&self, evidence: &Evidence) -> Result<(Verdict, Vec<u16>), String> {
+        let set = self.sets.set(evidence.epoch).ok_or("no such set")?;
+        let verdict = evidence.verify(set, &self.domain).map_err(|why| why.to_string())?;
+        let node = |index: &u16| self.sets.node(evidence.epoch, *index);
+        let nodes = verdict.accused.iter().filter_map(node).collect();
+        Ok((verdict, nodes))
     }
 
     pub(super) fn verdict(&mut self) -> Result<(), Violation> {
@@ -170,8 +186,8 @@ impl Detect {
         self.verdict()?;
         let mut found = Found::default();
         for (view, evidence) in &self.evidence {
-            let Ok(verdict) = evidence.verify(&self.set, &self.domain) else { continue };
-            let guilty = verdict.accused.iter().map(|who| (*who, verdict.class));
+            let Ok((verdict, nodes)) = self.judged(evidence) else { continue };
+            let guilty = nodes.iter().map(|who| (*who, verdict.class));
             match view {
                 View::Everything => {}
                 View::Correct => {
@@ -184,11 +200,13 @@ impl Detect {
         let different: BTreeMap<B256, Vec<u8>> = self
             .evidence
             .iter()
+            // The court has the first set only.
+            .filter(|(_, e)| e.epoch == 0)
             .map(|(_, e)| e.encode())
             .map(|bytes| (keccak256(&bytes), bytes))
             .collect();
         if !different.is_empty() {
-            let mut court = Court::new(&self.set, &self.domain, make::keys);
+            let mut court = Court::new(self.sets.first().set(), &self.domain, make::keys);
             for (hash, bytes) in different {
                 found.judged += self.agree(&mut court, hash, &bytes).map_err(|what| Violation {
                     invariant: "I-6",
@@ -220,9 +238,10 @@ impl Detect {
     }
 
     fn agree_on(&self, court: &mut Court, bytes: &[u8]) -> Result<(), String> {
+        let set = self.sets.first().set();
         let ours = Evidence::decode(bytes)
             .ok()
-            .and_then(|e| e.verify(&self.set, &self.domain).ok().map(|verdict| (e, verdict)));
+            .and_then(|e| e.verify(set, &self.domain).ok().map(|verdict| (e, verdict)));
         match (ours, court.check(bytes)) {
             (None, Err(_)) => Ok(()),
             (Some((_, verdict)), Ok(theirs)) => {

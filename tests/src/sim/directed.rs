@@ -38,8 +38,8 @@ impl Plan {
     pub fn one_has_acked_more(seed: u64) -> Self {
         const CUT_MS: u64 = 1_000;
         let mut plan = Self::quiet(7, seed, 6_000 + CALM_MS);
-        let rules = make::rules(&make::set(&plan.stakes), world::params());
-        let order = |round| rules.schedule.leader(rules.schedule.start(), round);
+        let epoch = make::epoch(&make::set(&plan.stakes), &world::params());
+        let order = |round| epoch.schedule().leader(epoch.schedule().start(), round);
         let first = order(0);
         let mut late: Vec<u16> = (0..7).filter(|i| *i != first).collect();
         // Those who lead last of all.

@@ -13,6 +13,7 @@ mod faults;
 mod l1;
 mod node;
 mod plan;
+mod sets;
 mod world;
 
 pub use byzantine::Behaviour;
@@ -21,6 +22,7 @@ pub use check::{Offence, Stats, Violation};
 pub use detect::Found;
 pub use faults::{Fate, Letter, Phase, Point, Script};
 pub use node::Unsynced;
+pub use sets::{Seat, SetPlan};
 pub use world::{Report, World};
 
 use rota_p2p::LinkPlan;
@@ -69,8 +71,16 @@ pub enum Event {
 pub struct Plan {
     /// Everything random comes from here.
     pub seed: u64,
-    /// Stake of each validator, whole ether.
+    /// Stake of each validator of the first set, whole ether; node i has index i there.
     pub stakes: Vec<u64>,
+    /// The sets after it.
+    pub sets: Vec<SetPlan>,
+    /// Time between two L1 blocks, milliseconds.
+    pub l1_ms: u64,
+    /// Milliseconds by which nodes see L1 late, by node.
+    pub l1_late_ms: Vec<u64>,
+    /// Nodes that are not started at the beginning.
+    pub later: Vec<u16>,
     /// Every link.
     pub link: LinkPlan,
     /// Time of a disk sync, microseconds.
@@ -117,6 +127,10 @@ impl Plan {
         Self {
             seed,
             stakes: vec![100; n],
+            sets: Vec::new(),
+            l1_ms: 2_000,
+            l1_late_ms: Vec::new(),
+            later: Vec::new(),
             link: LinkPlan { latency_us: 5_000, jitter_us: 2_000, ..LinkPlan::default() },
             fsync_us: 400,
             tx_rate: 50,

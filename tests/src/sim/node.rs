@@ -1,12 +1,15 @@
 //! One simulated node: its replica, its disk with a gap between written and synced, and its intake.
 
+use super::sets::Sets;
 use crate::make;
 use alloy_primitives::B256;
-use rota_consensus::{Decided, Fatal, Keys, Output, Replica, Restored, To};
-use rota_preconf::{Frame, HeightContext, Rules};
+use rota_consensus::{
+    Decided, Fatal, Identity, Output, PeerNo, Replica, Restored, To,
+};
+use rota_preconf::{Epochs, Frame, HeightContext, Rules};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    Tx, ValidatorSet,
+    LocalSigner, Signer, Tx,
     wire::{DecidedHeight, Message, Request, Response},
 };
 use std::{
@@ -32,7 +35,10 @@ pub enum Unsynced {
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) context: HeightContext,
-    pub(super) guard: Watermarks,
+    /// One for each of the node's keys.
+    pub(super) guards: Vec<Watermarks>,
+    /// Sets that L1 showed, written down before the replica is told.
+    pub(super) epochs: Epochs,
     pub(super) wal: Vec<Vec<u8>>,
     pub(super) frames: Vec<Arc<Frame>>,
     pub(super) decided: BTreeMap<u64, Decided>,
@@ -45,7 +51,8 @@ pub(super) struct Disk {
 enum Write {
     Wal(Vec<u8>),
     WalReset,
-    Guard(Intent),
+    /// For one of the node's keys.
+    Guard(usize, Intent),
     Frame(Arc<Frame>),
     Decided(Box<Decided>),
 }
@@ -55,7 +62,7 @@ impl Write {
     const fn file(&self) -> usize {
         match self {
             Self::Wal(_) | Self::WalReset => 0,
-            Self::Guard(_) => 1,
+            Self::Guard(..) => 1,
             Self::Frame(_) | Self::Decided(_) => 2,
         }
     }
@@ -75,10 +82,14 @@ pub(super) struct SimNode {
     pub(super) disk: Disk,
     pub(super) acked: BTreeMap<u64, B256>,
     pub(super) restarts: u64,
-    /// Everything this key ever had durable before it left, whatever became of the disk.
-    shadow: Watermarks,
+    /// Everything its keys ever had durable before it left, whatever became of the disk.
+    shadows: Vec<Watermarks>,
+    /// Which of its keys signs.
+    pair: usize,
     /// Started without a guard: nothing may be signed at this height or below.
     silent_until: u64,
+    /// It is not there from the beginning: nobody tells it that its keys are new.
+    pub(super) late: bool,
     pub(super) contradiction: Option<String>,
     /// Syncs that this disk finished.
     pub(super) syncs_done: u64,
@@ -93,10 +104,12 @@ pub(super) struct SimNode {
 }
 
 impl SimNode {
-    pub(super) fn new(index: u16, context: HeightContext) -> Self {
+    pub(super) fn new(index: u16, context: HeightContext, keys: usize) -> Self {
+        let guards = vec![Watermarks::default(); keys];
         let disk = Disk {
+            epochs: Epochs::new(Arc::clone(&context.epoch)),
             context,
-            guard: Watermarks::default(),
+            guards: guards.clone(),
             wal: Vec::new(),
             frames: Vec::new(),
             decided: BTreeMap::new(),
@@ -108,8 +121,10 @@ impl SimNode {
             disk,
             acked: BTreeMap::new(),
             restarts: 0,
-            shadow: Watermarks::default(),
+            shadows: guards,
+            pair: 0,
             silent_until: 0,
+            late: false,
             contradiction: None,
             syncs_done: 0,
             writes: Vec::new(),
@@ -126,25 +141,33 @@ impl SimNode {
     pub(super) fn boot(
         &mut self,
         now: u64,
-        set: &Arc<ValidatorSet>,
-        rules: &Arc<Rules>,
+        sets: &Sets,
+        rules: &Rules,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
-        let (seq, vote) = make::keys(self.index);
-        let keys = Keys::local(self.index, seq, vote);
-        if self.restarts > 0 && self.disk.guard.newest().is_none() && self.disk.context.height > 1 {
+        let unknown = self.disk.guards.iter().all(|guard| guard.newest().is_none());
+        if self.restarts > 0 && unknown && self.disk.context.height > 1 {
             let windows = u64::from(rules.params.window_heights) * 2;
             self.silent_until = self.disk.context.height + windows;
         }
-        self.disk.guard.restarted();
+        self.disk.guards.iter_mut().for_each(Watermarks::restarted);
+        let peers = |e: u64| (e, sets.peers(e).into_iter().map(PeerNo).collect());
         let restored = Restored {
             context: self.disk.context.clone(),
-            guard: self.disk.guard.clone(),
+            peers: self.disk.epochs.iter().map(|e| peers(e.number())).collect(),
+            guards: self.disk.guards.clone(),
             wal: self.disk.wal.clone(),
             frames: self.disk.frames.clone(),
-            listen_ms: if self.restarts > 0 { 3_000 } else { 0 },
+            listen_ms: if self.restarts > 0 || self.late { 3_000 } else { 0 },
         };
-        let mut replica = Replica::new(Some(keys), Arc::clone(set), Arc::clone(rules), &restored);
+        let pair = |i: u16| -> Arc<dyn Signer> {
+            let (seq, vote) = make::keys(i);
+            Arc::new(LocalSigner { seq, vote })
+        };
+        let pairs = sets.keys(self.index).into_iter().map(pair).collect();
+        let identity = Identity { me: PeerNo(self.index), pairs };
+        let rules = Rules { epochs: self.disk.epochs.clone(), ..rules.clone() };
+        let mut replica = Replica::new(identity, rules, &restored);
         let started = replica.start(now, &restored.wal, out);
         self.restarts += 1;
         self.replica = Some(replica);
@@ -182,14 +205,15 @@ impl SimNode {
     pub(super) fn absorb(
         &mut self,
         out: Vec<Output>,
-        asks: &mut Vec<(u16, Request)>,
+        asks: &mut Vec<(PeerNo, Request)>,
     ) -> (Vec<Leave>, bool) {
         let mut now = Vec::new();
         for output in out {
             match output {
                 Output::Wal(bytes) => self.writes.push(Write::Wal(bytes)),
                 Output::WalReset => self.writes.push(Write::WalReset),
-                Output::Guard(intent) => self.writes.push(Write::Guard(intent)),
+                Output::Guard(intent) => self.writes.push(Write::Guard(self.pair, intent)),
+                Output::Keys(pair) => self.pair = pair,
                 Output::Store(frame) => self.writes.push(Write::Frame(frame)),
                 Output::Durable(token) => self.waiting.push(Leave::Durable(token)),
                 Output::Send { to, message, durable: true } => {
@@ -228,6 +252,7 @@ impl SimNode {
                 }
                 Output::Ask { to, request } => asks.push((to, request)),
                 Output::Leading(_)
+                | Output::Epoch { .. }
                 | Output::Round { .. }
                 | Output::Fault { .. }
                 | Output::Misbehaved { .. } => {}
@@ -269,8 +294,8 @@ impl SimNode {
             rest.into_iter().enumerate().flat_map(|(i, b)| b.into_iter().map(move |w| (i, w)))
         {
             match write {
-                Write::Guard(_) if i == 0 => guard.push(write),
-                Write::Guard(_) => {}
+                Write::Guard(..) if i == 0 => guard.push(write),
+                Write::Guard(..) => {}
                 log if i == 0 && reached_guard => self.apply(log),
                 log => logs[log.file()].push(log),
             }
@@ -293,15 +318,15 @@ impl SimNode {
                     self.disk.wal.clear();
                 }
             }
-            Write::Guard(intent) => {
+            Write::Guard(pair, intent) => {
                 let floor = matches!(intent, Intent::Floor { .. });
                 if intent.position().0 <= self.silent_until && !floor {
                     self.contradiction.get_or_insert(format!("signed {intent:?} without a guard"));
                 }
-                if let Err(refused) = self.shadow.check_and_record(&intent) {
+                if let Err(refused) = self.shadows[pair].check_and_record(&intent) {
                     self.contradiction.get_or_insert(refused.to_string());
                 }
-                self.disk.guard.check_and_record(&intent).expect("guard agreed before");
+                self.disk.guards[pair].check_and_record(&intent).expect("guard agreed before");
             }
             Write::Frame(frame) => self.disk.frames.push(frame),
             Write::Decided(decided) => {

@@ -13,6 +13,7 @@ use super::{
     detect::{Detect, Found},
     dice::Dice,
     node::{Disk, SimNode, Unsynced},
+    sets::Sets,
 };
 use crate::make;
 use alloy_primitives::{B256, Keccak256};
@@ -20,7 +21,7 @@ use rota_consensus::Input;
 use rota_p2p::{Parcel, SimNet};
 use rota_preconf::{Frame, HeightContext, Rules};
 use rota_types::{
-    ChainParams, Env, Tx, ValidatorSet,
+    ChainParams, Env, Tx,
     wire::{Message, Request, Response},
 };
 use std::{
@@ -76,7 +77,10 @@ enum Due {
     },
     Act,
     Submit,
+    /// L1 has a block more.
     Origin,
+    /// A node sees L1 up to this block.
+    Sees(u16, u64),
     Answer {
         to: u16,
         from: u16,
@@ -92,8 +96,9 @@ enum Due {
 /// The simulated set.
 pub struct World {
     plan: Plan,
-    set: Arc<ValidatorSet>,
-    rules: Arc<Rules>,
+    sets: Arc<Sets>,
+    /// With what every node knows at its first start.
+    rules: Rules,
     net: SimNet,
     nodes: Vec<SimNode>,
     heap: BTreeMap<(u64, u64), Due>,
@@ -105,7 +110,9 @@ pub struct World {
     detect: Detect,
     verified: BTreeMap<B256, Arc<Frame>>,
     txs: Vec<Arc<Tx>>,
+    /// Newest L1 block, and what each node has seen of L1.
     origin: Env,
+    seen: BTreeMap<u16, u64>,
     last_frame_us: u64,
     report: Report,
     /// Directions in which nothing travels.
@@ -136,25 +143,23 @@ impl World {
     fn new(plan: Plan) -> Self {
         // Every member checks the same signatures, and every seed runs twice.
         rota_types::remember_signatures();
-        let set = Arc::new(make::set(&plan.stakes));
-        let rules = Arc::new(rules(&set, params(), &plan));
-        let context = HeightContext::genesis(&rules, rules.domain.genesis_hash);
-        let n = u16::try_from(set.len()).unwrap();
-        let nodes = (0..n).map(|i| SimNode::new(i, context.clone())).collect();
+        let sets = Arc::new(Sets::new(&plan, params().window_heights));
+        let rules = rules(&sets, &plan);
+        let context = HeightContext::genesis(sets.first(), rules.domain.genesis_hash);
+        let n = sets.nodes();
+        let new = |i| {
+            let mut node = SimNode::new(i, context.clone(), sets.keys(i).len());
+            node.late = plan.later.contains(&i);
+            node
+        };
+        let nodes = (0..n).map(new).collect();
         let mut net = SimNet::new(n, plan.link, plan.seed);
         net.set_keep_order(!plan.reorder);
-        let checker = Checker::new(&plan, &set, &rules);
-        let detect = Detect::new(&set, &rules.domain, &plan.faulty());
+        let checker = Checker::new(&plan, &sets, &rules);
+        let detect = Detect::new(&sets, &rules.domain, &plan.faulty());
         let dice = Dice::new(plan.seed);
         let cast = Cast::new(plan.seed, &plan.byzantine);
-        let origin = Env {
-            timestamp_s: 0,
-            l1_number: 0,
-            l1_hash: B256::ZERO,
-            gas_limit: rules.params.gas_limit,
-            prev_randao: B256::ZERO,
-            fee_vault: rules.params.fee_vault,
-        };
+        let origin = l1_block(0, &rules.params);
         let report = Report {
             trace: B256::ZERO,
             heights: (0, 0),
@@ -171,7 +176,7 @@ impl World {
         };
         Self {
             plan,
-            set,
+            sets,
             rules,
             net,
             nodes,
@@ -185,6 +190,7 @@ impl World {
             verified: BTreeMap::new(),
             txs: Vec::new(),
             origin,
+            seen: BTreeMap::new(),
             last_frame_us: 0,
             report,
             cuts: BTreeSet::new(),
@@ -207,7 +213,9 @@ impl World {
             self.push(300_000, Due::Submit);
         }
         for i in 0..self.nodes.len() {
-            self.boot(i);
+            if !self.nodes[i].late {
+                self.boot(i);
+            }
         }
         if !self.plan.byzantine.is_empty() {
             self.push(0, Due::Act);
@@ -249,6 +257,7 @@ impl World {
             Due::Act => self.act(),
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
+            Due::Sees(node, number) => self.see_l1(node, number),
             Due::Asked { to, from, request } => {
                 if self.nodes[usize::from(to)].replica.is_some()
                     && self.reaches(to, from)
@@ -298,8 +307,21 @@ pub(super) fn params() -> ChainParams {
     ChainParams { window_heights: 6, ..ChainParams::default() }
 }
 
-fn rules(set: &ValidatorSet, params: ChainParams, plan: &Plan) -> Rules {
-    let rules = make::rules(set, params);
+/// A block of the simulated L1.
+fn l1_block(number: u64, params: &ChainParams) -> Env {
+    let l1_hash = alloy_primitives::keccak256(number.to_be_bytes());
+    Env {
+        timestamp_s: 0,
+        l1_number: number,
+        l1_hash,
+        gas_limit: params.gas_limit,
+        prev_randao: alloy_primitives::keccak256(l1_hash),
+        fee_vault: params.fee_vault,
+    }
+}
+
+fn rules(sets: &Sets, plan: &Plan) -> Rules {
+    let rules = make::rules(sets.first(), params());
     #[cfg(feature = "mutations")]
     let rules = Rules { mutation: plan.mutation, ..rules };
     #[cfg(not(feature = "mutations"))]

@@ -25,7 +25,6 @@ fn a_verdict_does_not_depend_on_what_was_judged_before() {
         let view = InitView {
             chain: &forest.chains[0],
             pool: &pool,
-            set: &forest.set,
             rules: &forest.rules,
         };
         let tip = dice.below(forest.chains.len()) as u8;

@@ -23,8 +23,11 @@ impl Forest {
     pub(super) fn grow(dice: &mut model::Dice) -> Self {
         let stakes: Vec<u64> = (0..4 + dice.below(7)).map(|_| 1 + dice.below(10) as u64).collect();
         let set = make::set(&stakes);
-        let rules = make::rules(&set, ChainParams::default());
-        let root = Chain::new(HeightContext::genesis(&rules, B256::repeat_byte(1)));
+        let params = ChainParams::default();
+        let epoch = make::epoch(&set, &params);
+        let mut rules = make::rules(&epoch, params);
+        rules.epochs.reach(1);
+        let root = Chain::new(HeightContext::genesis(&epoch, B256::repeat_byte(1)));
         let mut tree = model::Tree::default();
         tree.reset();
         let mut forest = Self { set, rules, stakes, tree, chains: vec![root], frames: Vec::new() };
@@ -47,7 +50,7 @@ impl Forest {
             let round = 1 + dice.below(3) as u32;
             chain.enter(Stream {
                 term: Term { height: 1, round },
-                leader: self.rules.schedule.leader(chain.base().cursor, round),
+                leader: chain.base().epoch.schedule().leader(chain.base().cursor, round),
                 init_hash: B256::repeat_byte(dice.below(200) as u8),
                 next_seq: 0,
             });
@@ -62,7 +65,7 @@ impl Forest {
             fee_vault: self.rules.params.fee_vault,
         };
         let close = dice.one_in(4);
-        let cut = FrameCut { epoch: 0, now, txs: &[], close, origin: &origin };
+        let cut = FrameCut { now, txs: &[], close, origin: &origin };
         let mut builder = FrameBuilder::new(term, leader, now);
         let frame = builder.build(&chain, &cut, &make::keys(leader).0, &self.rules).unwrap();
         let frame = Arc::new(frame);

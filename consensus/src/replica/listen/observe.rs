@@ -45,12 +45,21 @@ pub enum Observe {
     NoLog(u64),
     /// Frames of a decided height are missing.
     NoFrames,
+    /// None of its keys is in the set in force; the epoch in whose set one is, if that is known.
+    NotInSet(Option<u64>),
 }
 
 impl Observe {
     /// All kinds, for labels.
-    pub const NAMES: [&'static str; 6] =
-        ["starting", "catching_up", "no_guard", "old_guard", "no_log", "no_frames"];
+    pub const NAMES: [&'static str; 7] = [
+        "starting",
+        "catching_up",
+        "no_guard",
+        "old_guard",
+        "no_log",
+        "no_frames",
+        "not_in_set",
+    ];
 
     /// One word.
     #[must_use]
@@ -62,6 +71,7 @@ impl Observe {
             Self::OldGuard(_) => "old_guard",
             Self::NoLog(_) => "no_log",
             Self::NoFrames => "no_frames",
+            Self::NotInSet(_) => "not_in_set",
         }
     }
 }
@@ -84,6 +94,10 @@ impl fmt::Display for Observe {
                 "the consensus log of a height it signed at is missing: signs above height {h}"
             ),
             Self::NoFrames => write!(f, "frames of a decided height are missing: fetching them"),
+            Self::NotInSet(None) => write!(f, "not in the set in force: follows and serves others"),
+            Self::NotInSet(Some(epoch)) => {
+                write!(f, "not in the set in force: signs from epoch {epoch} on")
+            }
         }
     }
 }

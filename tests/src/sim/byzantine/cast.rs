@@ -3,11 +3,11 @@
 //! Invariant: what they do is a pure function of the plan: everything random comes from one seeded source.
 
 use super::{Answer, Behaviour, Fate, Heard, Mask};
-use crate::{make, sim::dice::Dice};
+use crate::{make, sim::{dice::Dice, sets::Sets}};
 use rota_consensus::{Replica, Synced};
-use rota_preconf::{Frame, Rules};
+use rota_preconf::{Epoch, Epochs, Frame, Rules};
 use rota_types::{
-    Env, Millis, SeqKey, Tx, ValidatorSet, VoteKey,
+    Env, Millis, SeqKey, Tx, VoteKey,
     wire::{Message, Request, Response},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,16 +26,31 @@ pub(in crate::sim) enum Errand {
 pub(in crate::sim) struct Scene<'a> {
     pub(in crate::sim) now_ms: Millis,
     pub(in crate::sim) replica: Option<&'a Replica>,
-    pub(in crate::sim) set: &'a Arc<ValidatorSet>,
-    pub(in crate::sim) rules: &'a Arc<Rules>,
+    pub(in crate::sim) sets: &'a Arc<Sets>,
+    pub(in crate::sim) rules: &'a Rules,
+    pub(in crate::sim) epochs: &'a Epochs,
     pub(in crate::sim) origin: &'a Env,
     pub(in crate::sim) txs: &'a [Arc<Tx>],
 }
 
+impl Scene<'_> {
+    /// The epoch in force at the real node.
+    fn epoch(&self) -> Arc<Epoch> {
+        let there = self.replica.map(|r| Arc::clone(r.epoch()));
+        there.unwrap_or_else(|| Arc::clone(self.sets.first()))
+    }
+}
+
 /// One member, while it acts.
 pub(super) struct Cx<'a> {
+    /// Its node, and its index in the set in force at its real node.
     pub(super) me: u16,
-    pub(super) n: u16,
+    pub(super) seat: u16,
+    /// Nodes of that set by index.
+    pub(super) peers: Vec<u16>,
+    pub(super) epoch: Arc<Epoch>,
+    /// What its real node knows of the sets.
+    pub(super) rules: Rules,
     pub(super) scene: &'a Scene<'a>,
     pub(super) seq: &'a SeqKey,
     pub(super) vote: &'a VoteKey,
@@ -64,7 +79,7 @@ impl Cx<'_> {
         self.out.push(errand);
     }
     pub(super) fn others(&self) -> Vec<u16> {
-        (0..self.n).filter(|i| *i != self.me).collect()
+        self.peers.iter().copied().filter(|node| *node != self.me).collect()
     }
     /// Some of the others, at least one and not all.
     pub(super) fn some(&mut self) -> Vec<u16> {
@@ -121,10 +136,15 @@ impl Cast {
         mut act: impl FnMut(&mut dyn Mask, &mut Cx<'_>) -> bool,
     ) -> Vec<Errand> {
         let Some(member) = self.members.get_mut(&me) else { return Vec::new() };
-        let n = u16::try_from(scene.set.len()).unwrap();
+        let epoch = scene.epoch();
+        // Outside the set it has nothing to lie with.
+        let Some((seat, _)) = scene.sets.seat(epoch.number(), me) else { return Vec::new() };
         let mut cx = Cx {
             me,
-            n,
+            seat,
+            peers: scene.sets.peers(epoch.number()),
+            rules: Rules { epochs: scene.epochs.clone(), ..scene.rules.clone() },
+            epoch,
             scene,
             seq: &member.seq,
             vote: &member.vote,
@@ -177,7 +197,7 @@ impl Cast {
         heard: &Heard<'_>,
     ) -> (bool, Vec<Errand>) {
         // A real node stops when it hears its own key sign something else: it is kept from that.
-        let mut passes = !signed_by(heard, me);
+        let mut passes = signed_by(heard).and_then(|(e, i)| scene.sets.node(e, i)) != Some(me);
         let out = self.each(me, scene, |mask, cx| {
             passes &= mask.hear(cx, from, heard);
             true
@@ -244,16 +264,15 @@ impl Cast {
     }
 }
 
-/// Whether what arrived carries this member's own signature.
-fn signed_by(heard: &Heard<'_>, me: u16) -> bool {
-    let signer = match heard {
-        Heard::Frame(frame) => frame.signed.header.leader,
-        Heard::Message(Message::Vote(v)) => v.signer,
-        Heard::Message(Message::Proposal(p)) => p.proposal.proposer,
-        Heard::Message(Message::Ack(a)) => a.ack.signer,
-        Heard::Message(Message::Status(s)) => s.status.signer,
-        Heard::Message(Message::TermInit(t)) => t.init.leader,
-        Heard::Message(_) => return false,
-    };
-    signer == me
+/// Whose signature what arrived carries: epoch and index.
+fn signed_by(heard: &Heard<'_>) -> Option<(u64, u16)> {
+    Some(match heard {
+        Heard::Frame(frame) => (frame.signed.header.epoch, frame.signed.header.leader),
+        Heard::Message(Message::Vote(v)) => (v.vote.epoch, v.signer),
+        Heard::Message(Message::Proposal(p)) => (p.proposal.epoch, p.proposal.proposer),
+        Heard::Message(Message::Ack(a)) => (a.ack.epoch, a.ack.signer),
+        Heard::Message(Message::Status(s)) => (s.status.epoch, s.status.signer),
+        Heard::Message(Message::TermInit(t)) => (t.init.epoch, t.init.leader),
+        Heard::Message(_) => return None,
+    })
 }

@@ -21,7 +21,7 @@ impl Branch {
     pub(super) fn beside(cx: &Cx<'_>, frame: &SignedFrame) -> Option<Self> {
         let h = &frame.header;
         let mut chain = cx.scene.replica?.chain().clone();
-        chain.truncate(&h.prev_hash, cx.scene.rules)?;
+        chain.truncate(&h.prev_hash, &cx.rules)?;
         let branch = Self::enter(cx, chain, h.term, h.init_hash, h.seq);
         (branch.chain.context().height == h.height).then_some(branch)
     }
@@ -36,14 +36,14 @@ impl Branch {
         let base = cx.scene.replica?.chain().base().clone();
         let mut chain = Chain::new(base);
         for frame in path {
-            chain.append_carried(frame, cx.scene.rules).ok()?;
+            chain.append_carried(frame, &cx.rules).ok()?;
         }
         Some(Self::enter(cx, chain, term, init_hash, 0))
     }
 
     fn enter(cx: &Cx<'_>, mut chain: Chain, term: Term, init_hash: B256, next_seq: u32) -> Self {
-        chain.enter(Stream { term, leader: cx.me, init_hash, next_seq });
-        let builder = FrameBuilder::new(term, cx.me, cx.scene.now_ms);
+        chain.enter(Stream { term, leader: cx.seat, init_hash, next_seq });
+        let builder = FrameBuilder::new(term, cx.seat, cx.scene.now_ms);
         Self { chain, builder, term }
     }
 
@@ -51,15 +51,14 @@ impl Branch {
     pub(super) fn cut(&mut self, cx: &Cx<'_>, txs: &[Arc<Tx>], close: bool) -> Option<Arc<Frame>> {
         let tip = self.chain.tip().timestamp_ms;
         let cut = FrameCut {
-            epoch: cx.scene.set.epoch(),
             now: cx.scene.now_ms.max(tip) + 1,
             txs,
             close,
             origin: cx.scene.origin,
         };
-        let frame = self.builder.build(&self.chain, &cut, cx.seq, cx.scene.rules)?;
+        let frame = self.builder.build(&self.chain, &cut, cx.seq, &cx.rules)?;
         let frame = Arc::new(frame);
-        self.chain.append_carried(&frame, cx.scene.rules).ok()?;
+        self.chain.append_carried(&frame, &cx.rules).ok()?;
         Some(frame)
     }
 
@@ -76,15 +75,15 @@ impl Cx<'_> {
     }
 
     pub(super) fn vote(&self, place: (u64, u32), kind: VoteKind, value_id: B256) -> Message {
-        let epoch = self.scene.set.epoch();
+        let epoch = self.epoch.number();
         let vote = Vote { epoch, height: place.0, round: place.1, kind, value_id };
-        Message::Vote(SignedVote::sign(vote, self.me, self.vote, &self.scene.rules.domain))
+        Message::Vote(SignedVote::sign(vote, self.seat, self.vote, &self.rules.domain))
     }
     pub(super) fn ack(&self, ack: Ack) -> Message {
-        Message::Ack(SignedAck::sign(ack, self.seq, &self.scene.rules.domain))
+        Message::Ack(SignedAck::sign(ack, self.seq, &self.rules.domain))
     }
     pub(super) fn status(&self, status: Status) -> Message {
-        Message::Status(SignedStatus::sign(status, self.vote, &self.scene.rules.domain))
+        Message::Status(SignedStatus::sign(status, self.vote, &self.rules.domain))
     }
     pub(super) fn frame(&self, frame: &Frame) -> Message {
         Message::Frame((*frame.signed).clone())
@@ -97,13 +96,13 @@ impl Cx<'_> {
         header: Header,
         init: Option<SignedTermInit>,
     ) -> Message {
-        let domain = &self.scene.rules.domain;
+        let domain = &self.rules.domain;
         let proposal = Proposal {
-            epoch: self.scene.set.epoch(),
+            epoch: self.epoch.number(),
             height: place.0,
             round: place.1,
             pol_round: -1,
-            proposer: self.me,
+            proposer: self.seat,
             value_id: header.value_id(domain),
             init_hash: init.as_ref().map(|i| i.init.hash(domain)).unwrap_or_default(),
         };
@@ -117,12 +116,12 @@ impl Cx<'_> {
         carry: (u64, B256, bool),
         reports: Vec<SignedStatus>,
     ) -> SignedTermInit {
-        let domain = &self.scene.rules.domain;
+        let domain = &self.rules.domain;
         let init = TermInit {
-            epoch: self.scene.set.epoch(),
+            epoch: self.epoch.number(),
             height: place.0,
             round: place.1,
-            leader: self.me,
+            leader: self.seat,
             carry_g: carry.0,
             carry_hash: carry.1,
             carry_closed: carry.2,

@@ -44,10 +44,10 @@ fn invent(cx: &mut Cx<'_>) -> Option<Message> {
         0 => cx.vote(place, kind, nothing),
         1 => cx.vote(place, kind, B256::ZERO),
         2 => cx.status(Status {
-            epoch: 0,
+            epoch: cx.epoch.number(),
             height,
             round: far_round,
-            signer: cx.me,
+            signer: cx.seat,
             best_round: i32::try_from(far_round).unwrap_or(i32::MAX),
             best_g: u64::MAX,
             best_hash: nothing,
@@ -59,10 +59,10 @@ fn invent(cx: &mut Cx<'_>) -> Option<Message> {
         4 => forged(cx, (height, far_round))?,
         5 | 6 => frame(cx)?,
         7 => cx.ack(Ack {
-            epoch: 0,
+            epoch: cx.epoch.number(),
             height: far_height,
             round: far_round,
-            signer: cx.me,
+            signer: cx.seat,
             g: far_g,
             frame_hash: nothing,
             init_hash: B256::ZERO,
@@ -74,14 +74,14 @@ fn invent(cx: &mut Cx<'_>) -> Option<Message> {
 /// A proposal in the name of whoever leads that round, with a signature of this member.
 fn forged(cx: &mut Cx<'_>, place: (u64, u32)) -> Option<Message> {
     let chain = cx.scene.replica?.chain();
-    let leader = cx.scene.rules.schedule.leader(chain.base().cursor, place.1);
+    let leader = chain.base().epoch.schedule().leader(chain.base().cursor, place.1);
     let header = chain.header(place.0)?.0.clone();
     let Message::Proposal(proposal) = cx.propose(place, header, None) else { return None };
     let mut p = *proposal;
     p.proposal.proposer = leader;
     p.proposal.pol_round = if cx.dice.one_in(2) { 0 } else { -1 };
     p.proposal.init_hash = cx.nothing();
-    let domain = &cx.scene.rules.domain;
+    let domain = &cx.rules.domain;
     let signed = SignedProposal::sign(p.proposal, p.header, p.init, cx.vote, domain);
     Some(Message::Proposal(Box::new(signed)))
 }
@@ -91,9 +91,9 @@ fn frame(cx: &mut Cx<'_>) -> Option<Message> {
     let base = cx.scene.replica?.chain().base();
     let near = cx.dice.one_in(2);
     let header = FrameHeader {
-        epoch: 0,
+        epoch: cx.epoch.number(),
         term: Term { height: base.height + cx.dice.below(3), round: cx.dice.below(4) as u32 },
-        leader: cx.me,
+        leader: cx.seat,
         g: base.base.g + 1 + if near { 0 } else { cx.dice.below(1_000_000) },
         seq: cx.dice.next() as u32,
         prev_hash: if near { base.base.hash } else { cx.nothing() },
@@ -109,6 +109,6 @@ fn frame(cx: &mut Cx<'_>) -> Option<Message> {
         env_hash: B256::ZERO,
         close_hash: B256::ZERO,
     };
-    let domain = &cx.scene.rules.domain;
+    let domain = &cx.rules.domain;
     Some(Message::Frame(SignedFrame::sign(header, FrameBody::default(), cx.seq, domain)))
 }

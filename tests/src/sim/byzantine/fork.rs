@@ -60,7 +60,7 @@ impl Fork {
             self.twin.clear();
         }
         let Some(branch) = &mut self.branch else { return };
-        let known = cx.path(&h.hash(&cx.scene.rules.domain)).unwrap_or_default();
+        let known = cx.path(&h.hash(&cx.rules.domain)).unwrap_or_default();
         let mut txs = known.last().map(|f| f.txs.clone()).unwrap_or_default();
         // The other history has the transactions in another order, or leaves one out.
         txs.reverse();
@@ -101,7 +101,7 @@ impl Fork {
     fn other(&mut self, cx: &mut Cx<'_>, message: &Message) -> Option<Message> {
         let branch = self.branch.as_ref()?;
         match message {
-            Message::Frame(f) if f.header.leader == cx.me => {
+            Message::Frame(f) if f.header.leader == cx.seat => {
                 self.twin.get(&f.header.g).map(|f| cx.frame(f))
             }
             Message::Proposal(p) if p.proposal.pol_round < 0 => {
@@ -126,7 +126,7 @@ impl Fork {
 impl Mask for Fork {
     fn prepare(&mut self, cx: &mut Cx<'_>, message: &Message) {
         if let Message::Frame(frame) = message
-            && frame.header.leader == cx.me
+            && frame.header.leader == cx.seat
         {
             self.grow(cx, frame);
         }

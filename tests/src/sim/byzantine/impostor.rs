@@ -20,17 +20,18 @@ impl Mask for Impostor {
 
 /// The same message under another index, of another epoch, or of another network.
 fn wrong(cx: &mut Cx<'_>, to: u16, message: &Message) -> Option<Message> {
-    let others = cx.others();
+    let seats: Vec<u16> = (0u16..).take(cx.peers.len()).filter(|i| *i != cx.seat).collect();
+    let to = cx.peers.iter().position(|node| *node == to).and_then(|i| u16::try_from(i).ok())?;
     // In the name of the receiver too: what a node said itself it need not verify.
-    let other = if cx.dice.one_in(2) { to } else { cx.dice.pick(&others) };
+    let other = if cx.dice.one_in(2) { to } else { cx.dice.pick(&seats) };
     let value = cx.nothing();
-    let d = &cx.scene.rules.domain;
+    let d = &cx.rules.domain;
     let far = Domain::new(1, 2, d.registry, d.genesis_hash, 1);
     let (index, epoch, domain) = match cx.dice.below(4) {
         0 => (other, 0, d),
         1 => (u16::MAX, 0, d),
-        2 => (cx.me, 1, d),
-        _ => (cx.me, 0, &far),
+        2 => (cx.seat, 1, d),
+        _ => (cx.seat, 0, &far),
     };
     Some(match message.clone() {
         Message::Vote(mut v) => {

@@ -1,7 +1,9 @@
 //! A second real replica with the same keys: no disk, so everything is durable at once, and no memory over a restart.
 
 use super::cast::{Cx, Errand};
-use rota_consensus::{Input, Keys, Output, Replica, Restored, To};
+use rota_consensus::{
+    Identity, Input, Output, PeerNo, Replica, Restored, To,
+};
 use rota_preconf::HeightContext;
 use rota_types::{Tx, wire::Message};
 use std::{collections::VecDeque, sync::Arc};
@@ -9,6 +11,8 @@ use std::{collections::VecDeque, sync::Arc};
 pub(super) struct Puppet {
     replica: Replica,
     origin: u64,
+    /// Newest set that it was told.
+    told: u64,
     wants: bool,
     handed: usize,
     /// What it wants to say: receivers are the caller's choice.
@@ -19,24 +23,25 @@ impl Puppet {
     /// Starts where the real node is, knowing nothing of what the key has signed.
     pub(super) fn new(cx: &mut Cx<'_>) -> Self {
         let context = cx.scene.replica.map_or_else(
-            || HeightContext::genesis(cx.scene.rules, cx.scene.rules.domain.genesis_hash),
+            || HeightContext::genesis(&cx.epoch, cx.rules.domain.genesis_hash),
             |r| r.chain().base().clone(),
         );
         let (seq, vote) = crate::make::keys(cx.me);
-        let keys = Keys::local(cx.me, seq, vote);
+        let identity = Identity::local(PeerNo(cx.me), seq, vote);
+        let peers = |e: u64| (e, cx.scene.sets.peers(e).into_iter().map(PeerNo).collect());
         let restored = Restored {
             context,
-            guard: rota_store::Watermarks::default(),
+            peers: cx.rules.epochs.iter().map(|e| peers(e.number())).collect(),
+            guards: Vec::new(),
             wal: Vec::new(),
             frames: Vec::new(),
             listen_ms: 0,
         };
-        let (set, rules) = (Arc::clone(cx.scene.set), Arc::clone(cx.scene.rules));
-        let mut replica = Replica::new(Some(keys), set, rules, &restored);
+        let mut replica = Replica::new(identity, cx.rules.clone(), &restored);
         let mut out = Vec::new();
         let started = replica.start(cx.scene.now_ms, &[], &mut out).is_ok();
         let handed = cx.scene.txs.len();
-        let mut puppet = Self { replica, origin: 0, wants: false, handed, said: Vec::new() };
+        let mut puppet = Self { replica, origin: 0, told: 0, wants: false, handed, said: Vec::new() };
         cx.did(if started { "twins started" } else { "twins that did not start" });
         puppet.carry_out(cx, out);
         puppet
@@ -66,7 +71,15 @@ impl Puppet {
     /// What time brings.
     pub(super) fn act(&mut self, cx: &mut Cx<'_>) -> bool {
         let now = cx.scene.now_ms;
-        if self.origin != cx.scene.origin.l1_number {
+        let newest = self.replica.epoch().number();
+        let new = cx.rules.epochs.after(newest).cloned().filter(|e| self.told < e.number());
+        if let Some(epoch) = new {
+            self.told = epoch.number();
+            let peers = cx.scene.sets.peers(self.told).into_iter().map(PeerNo).collect();
+            return self.feed(cx, Input::Set { epoch, peers });
+        }
+        let seen = cx.scene.origin.l1_number <= cx.rules.epochs.known();
+        if seen && self.origin != cx.scene.origin.l1_number {
             self.origin = cx.scene.origin.l1_number;
             return self.feed(cx, Input::Origin(cx.scene.origin.clone()));
         }
@@ -91,12 +104,12 @@ impl Puppet {
                 Output::Durable(token) => inputs.push(Input::Durable(token)),
                 Output::Send { to, message, .. } => {
                     if to == To::All {
-                        inputs.push(Input::Message { from: cx.me, message: message.clone() });
+                        inputs.push(Input::Message { from: PeerNo(cx.me), message: message.clone() });
                     }
                     self.said.push((to, message));
                 }
                 Output::TakeTxs => self.wants = true,
-                Output::Ask { to, request } => cx.errand(Errand::Ask { to, request }),
+                Output::Ask { to, request } => cx.errand(Errand::Ask { to: to.0, request }),
                 _ => {}
             }
         }

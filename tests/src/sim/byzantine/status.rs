@@ -71,9 +71,9 @@ impl Lie {
         let chain = cx.scene.replica?.chain();
         let (base, stream) = (chain.base().base, chain.base().stream);
         let mut header = FrameHeader {
-            epoch: cx.scene.set.epoch(),
+            epoch: cx.epoch.number(),
             term: stream.term,
-            leader: cx.me,
+            leader: cx.seat,
             g: base.g + 1,
             seq: stream.next_seq,
             prev_hash: base.hash,
@@ -97,8 +97,8 @@ impl Lie {
             _ => header.height += 1,
         }
         let signed =
-            SignedFrame::sign(header, FrameBody::default(), cx.seq, &cx.scene.rules.domain);
-        let hash = signed.header.hash(&cx.scene.rules.domain);
+            SignedFrame::sign(header, FrameBody::default(), cx.seq, &cx.rules.domain);
+        let hash = signed.header.hash(&cx.rules.domain);
         let frame = Arc::new(Frame::own(signed, hash, Vec::new()));
         if cx.dice.one_in(2) {
             cx.tell_all(&cx.frame(&frame));

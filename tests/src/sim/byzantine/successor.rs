@@ -46,10 +46,10 @@ impl Successor {
 
     fn take(&mut self, cx: &Cx<'_>, report: &SignedStatus) {
         let s = &report.status;
-        let key = cx.scene.set.get(s.signer).map(|v| v.vote_key);
+        let key = cx.epoch.set().get(s.signer).map(|v| v.vote_key);
         let near =
             cx.place().is_some_and(|p| p.0 == s.height && s.round >= p.1 && s.round < p.1 + 8);
-        if near && key.is_some_and(|key| report.verify(key, &cx.scene.rules.domain).is_ok()) {
+        if near && key.is_some_and(|key| report.verify(key, &cx.rules.domain).is_ok()) {
             let place = (s.height, s.round);
             self.reports
                 .entry(place)
@@ -113,7 +113,7 @@ impl Successor {
         let mut say = Vec::new();
         let carry = opening.as_ref().map(|(_, carry)| *carry);
         let init = opening.map(|(reports, carry)| cx.init(place, carry, reports));
-        let init_hash = init.as_ref().map(|i| i.init.hash(&cx.scene.rules.domain));
+        let init_hash = init.as_ref().map(|i| i.init.hash(&cx.rules.domain));
         say.extend(init.clone().map(Message::TermInit));
         let path = carry.map_or_else(|| Some(Vec::new()), |carry| cx.path(&carry.1));
         let term = Term { height: place.0, round: place.1 };
@@ -147,8 +147,8 @@ impl Mask for Successor {
 
     fn send(&mut self, cx: &mut Cx<'_>, _: u16, message: &Message) -> Fate {
         let by_hand = match message {
-            Message::TermInit(init) => init.init.leader == cx.me,
-            Message::Frame(f) => f.header.leader == cx.me && f.header.term.round > 0,
+            Message::TermInit(init) => init.init.leader == cx.seat,
+            Message::Frame(f) => f.header.leader == cx.seat && f.header.term.round > 0,
             Message::Proposal(p) => p.proposal.pol_round < 0 && p.proposal.round > 0,
             _ => false,
         };
@@ -171,18 +171,18 @@ impl Mask for Successor {
     fn act(&mut self, cx: &mut Cx<'_>) {
         let Some(replica) = cx.scene.replica else { return };
         let place = replica.place();
-        if place.1 == 0 || replica.leader() != cx.me || self.done == Some(place) {
+        if place.1 == 0 || replica.leader() != cx.seat || self.done == Some(place) {
             return;
         }
         self.reports.retain(|at, _| at.0 >= place.0);
         let Some(reports) = self.reports.get(&place).cloned() else { return };
-        let power = reports.keys().filter_map(|i| cx.scene.set.get(*i)).map(|v| v.power()).sum();
-        if !cx.scene.set.is_quorum(power) {
+        let power = reports.keys().filter_map(|i| cx.epoch.set().get(*i)).map(|v| v.power()).sum();
+        if !cx.epoch.set().is_quorum(power) {
             return;
         }
         let since = self.since.filter(|(at, _)| *at == place).map_or(cx.scene.now_ms, |s| s.1);
         self.since = Some((place, since));
-        if reports.len() < usize::from(cx.n) && cx.scene.now_ms < since + PATIENCE_MS {
+        if reports.len() < cx.peers.len() && cx.scene.now_ms < since + PATIENCE_MS {
             return;
         }
         self.done = Some(place);
@@ -196,8 +196,8 @@ fn choices(cx: &Cx<'_>, all: &[SignedStatus]) -> Vec<(Vec<SignedStatus>, Carry)>
     for bits in 1u32..1 << all.len().min(10) {
         let chosen = all.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1);
         let chosen: Vec<SignedStatus> = chosen.map(|(_, r)| r.clone()).collect();
-        let power = |r: &SignedStatus| cx.scene.set.get(r.status.signer).map_or(0, |v| v.power());
-        if cx.scene.set.is_quorum(chosen.iter().map(power).sum())
+        let power = |r: &SignedStatus| cx.epoch.set().get(r.status.signer).map_or(0, |v| v.power());
+        if cx.epoch.set().is_quorum(chosen.iter().map(power).sum())
             && let Some(carry) = select(cx, &chosen)
         {
             out.push((chosen, carry));
@@ -212,7 +212,7 @@ fn select(cx: &Cx<'_>, reports: &[SignedStatus]) -> Option<Carry> {
     let newest = reports.iter().map(|r| r.status.best_round).max()?;
     let mut paths: Vec<(Vec<Arc<Frame>>, u64)> = Vec::new();
     for report in reports.iter().filter(|r| r.status.best_round == newest) {
-        let power = cx.scene.set.get(report.status.signer)?.power();
+        let power = cx.epoch.set().get(report.status.signer)?.power();
         paths.push((cx.path(&report.status.best_hash)?, power));
     }
     let mut carry = (base.base.g, base.base.hash, false);

@@ -1,7 +1,7 @@
 //! Two processes with one key. Each is heard by, and hears, a part of the set; the parts change, and some hear both.
 
 use super::{Answer, Fate, Heard, Mask, cast::Cx, puppet::Puppet};
-use rota_consensus::{Input, Synced, To};
+use rota_consensus::{Input, PeerNo, Synced, To};
 use rota_types::wire::{Message, Request, Response};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -36,7 +36,7 @@ impl Twins {
         let Some(second) = &mut self.second else { return };
         for (to, message) in std::mem::take(&mut second.said) {
             let receivers = match to {
-                To::One(one) => vec![one],
+                To::One(one) => vec![one.0],
                 To::Others | To::All => cx.others(),
             };
             for to in receivers {
@@ -58,8 +58,12 @@ impl Mask for Twins {
         let side = self.side(from);
         if side != Side::First {
             let input = match heard {
-                Heard::Frame(frame) => Input::Frame { frame: Arc::clone(frame), from },
-                Heard::Message(m) => Input::Message { from, message: (*m).clone() },
+                Heard::Frame(frame) => {
+                    Input::Frame { frame: Arc::clone(frame), from: PeerNo(from) }
+                }
+                Heard::Message(m) => {
+                    Input::Message { from: PeerNo(from), message: (*m).clone() }
+                }
             };
             self.feed(cx, input);
         }
@@ -82,7 +86,7 @@ impl Mask for Twins {
     }
 
     fn told(&mut self, cx: &mut Cx<'_>, from: u16, heights: &[Synced]) {
-        self.feed(cx, Input::Synced { from, heights: heights.to_vec() });
+        self.feed(cx, Input::Synced { from: PeerNo(from), heights: heights.to_vec() });
     }
 
     fn act(&mut self, cx: &mut Cx<'_>) {

@@ -5,7 +5,8 @@ use super::{
     tree::{Tip, Tree},
 };
 use alloy_primitives::B256;
-use rota_types::{Ack, Validator, ValidatorSet, Vote};
+use crate::sim::sets::Roll;
+use rota_types::{Ack, Vote};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A prefix that more than two thirds acked at one height and round.
@@ -35,12 +36,12 @@ pub(super) struct Acks {
     pub(super) reverted: Vec<Reverted>,
 }
 
-fn weight<'a>(set: &ValidatorSet, who: impl Iterator<Item = &'a u16>) -> u64 {
-    who.filter_map(|i| set.get(*i)).map(Validator::power).sum()
+fn weight<'a>(set: &Roll, who: impl Iterator<Item = &'a u16>) -> u64 {
+    who.map(|node| set.power(*node)).sum()
 }
 
 impl Acks {
-    pub(super) fn ack(&mut self, tree: &Tree, set: &ValidatorSet, ack: &Ack) {
+    pub(super) fn ack(&mut self, tree: &Tree, set: &Roll, ack: &Ack) {
         let tip = (ack.g, ack.frame_hash);
         let place = self.tips.entry((ack.height, ack.round)).or_default();
         let own = place.entry(ack.signer).or_default();
@@ -58,7 +59,7 @@ impl Acks {
     }
 
     /// Stake of all who acked this frame or one above it, at its height or, early or late, next to it.
-    pub(super) fn stored(&self, tree: &Tree, set: &ValidatorSet, tip: Tip) -> u64 {
+    pub(super) fn stored(&self, tree: &Tree, set: &Roll, tip: Tip) -> u64 {
         let above = |tips: &&Vec<Tip>| tips.iter().any(|t| tree.holds(tip, *t) == Some(true));
         let height = tree.get(&tip.1).map_or(0, |f| f.height);
         let near = (height.saturating_sub(1), 0)..=(height.saturating_add(1), u32::MAX);
@@ -73,7 +74,7 @@ impl Acks {
     }
 
     /// The highest prefixes that more than two thirds acked at a height and round.
-    fn best(&self, tree: &Tree, set: &ValidatorSet, place: (u64, u32)) -> Vec<(Tip, u64)> {
+    fn best(&self, tree: &Tree, set: &Roll, place: (u64, u32)) -> Vec<(Tip, u64)> {
         let Some(place) = self.tips.get(&place) else { return Vec::new() };
         let mut candidates: Vec<Tip> = place.values().flatten().copied().collect();
         candidates.sort_unstable_by(|a, b| b.cmp(a));
@@ -113,7 +114,7 @@ impl Acks {
         }
     }
 
-    pub(super) fn prevote(&mut self, tree: &Tree, set: &ValidatorSet, signer: u16, vote: &Vote) {
+    pub(super) fn prevote(&mut self, tree: &Tree, set: &Roll, signer: u16, vote: &Vote) {
         let place = (vote.height, vote.round, vote.value_id);
         let voters = self.voters.entry(place).or_default();
         let before = weight(set, voters.iter());
@@ -184,18 +185,19 @@ impl Acks {
     pub(super) fn judge(
         &self,
         tree: &Tree,
-        set: &ValidatorSet,
+        set: &dyn Fn(u64) -> Roll,
         guilt: &[Guilt],
         leaders: &BTreeMap<(u64, u32), u16>,
     ) -> Option<(&'static str, String)> {
-        self.reverted.iter().find_map(|r| judge_one(r, tree, set, guilt, leaders))
+        let roll = |r: &Reverted| set(r.quorum.height);
+        self.reverted.iter().find_map(|r| judge_one(r, tree, &roll(r), guilt, leaders))
     }
 }
 
 fn judge_one(
     r: &Reverted,
     tree: &Tree,
-    set: &ValidatorSet,
+    set: &Roll,
     guilt: &[Guilt],
     leaders: &BTreeMap<(u64, u32), u16>,
 ) -> Option<(&'static str, String)> {

@@ -7,7 +7,8 @@ use super::{
     tree::{Tip, Tree},
 };
 use alloy_primitives::B256;
-use rota_types::{Proposal, SignedTermInit, Status, Validator, ValidatorSet, Vote};
+use crate::sim::sets::Roll;
+use rota_types::{Proposal, SignedTermInit, Status, Vote};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A TermInit and what the second opinion says.
@@ -36,7 +37,7 @@ pub(super) type Relied = Result<((u64, u32), Tip), String>;
 /// What an opinion is formed from.
 pub(super) struct Sight<'a> {
     pub(super) tree: &'a Tree,
-    pub(super) set: &'a ValidatorSet,
+    pub(super) set: &'a Roll,
     pub(super) acks: &'a Acks,
     pub(super) leaders: &'a BTreeMap<(u64, u32), u16>,
 }
@@ -76,8 +77,7 @@ impl Carries {
     fn judge(&self, sight: &Sight<'_>, signed: &SignedTermInit) -> Result<(), String> {
         let i = &signed.init;
         let signers: BTreeSet<u16> = signed.reports.iter().map(|r| r.status.signer).collect();
-        let weight: u64 =
-            signers.iter().filter_map(|s| sight.set.get(*s)).map(Validator::power).sum();
+        let weight: u64 = signers.iter().map(|s| sight.set.power(*s)).sum();
         if signers.len() != signed.reports.len() || !sight.set.is_quorum(weight) {
             return Err("reports are not of more than two thirds".to_owned());
         }
@@ -131,6 +131,11 @@ impl Carries {
         } else {
             Err(format!("{s:?} rests on {p:?}"))
         }
+    }
+
+    /// The height of a TermInit that was seen.
+    pub(super) fn height_of(&self, hash: &B256) -> Option<u64> {
+        self.opinions.get(hash).map(|o| o.place.0)
     }
 
     /// A correct node accepted it: it acked in it, reported it or proposed in it. Gives what speaks
@@ -210,7 +215,7 @@ fn select(sight: &Sight<'_>, base: Tip, height: u64, reports: &[&Status]) -> (Ti
             let tip = (report.best_g, report.best_hash);
             if tip.0 > at.0 && sight.tree.holds(at, tip) == Some(true) {
                 let child = sight.tree.at(tip, at.0 + 1).unwrap_or_default();
-                let power = sight.set.get(report.signer).map_or(0, Validator::power);
+                let power = sight.set.power(report.signer);
                 *children.entry(child).or_default() += power;
             }
         }

@@ -14,9 +14,10 @@ impl Checker {
         }
         match output {
             Output::Accepted { frame, closed } => {
-                self.tree.add(&frame.signed.header, frame.hash);
+                let Some(header) = self.named_frame(&frame.signed.header) else { return };
+                self.tree.add(&header, frame.hash);
                 self.say(|| format!("{node} accepts g{} {:.8}", frame.g(), frame.hash));
-                self.live.accepted(now_us, node, frame);
+                self.live.accepted(now_us, node, frame, header.leader);
                 if let Some(id) = closed {
                     self.tree.add_close(*id, (frame.g(), frame.hash));
                     let known = self.closes.insert(frame.hash, *id);
@@ -32,13 +33,20 @@ impl Checker {
             Output::Acked { g, weight, .. } => {
                 self.live.acked(node, *g, *weight);
                 let shown = self.live.mirror(node).at(*g);
-                let stored = shown.map(|hash| self.acks.stored(&self.tree, &self.set, (*g, hash)));
-                if let Some(stored) = stored.filter(|s| !self.set.is_quorum(*s)) {
-                    let what = format!("{node} calls g{g} acked: {stored} of {}", self.set.total());
+                let height = shown.and_then(|hash| self.tree.get(&hash)).map_or(1, |f| f.height);
+                let roll = self.roll(height);
+                let stored = shown.map(|hash| self.acks.stored(&self.tree, &roll, (*g, hash)));
+                if let Some(stored) = stored.filter(|s| !roll.is_quorum(*s)) {
+                    let what = format!("{node} calls g{g} acked: {stored} of {}", roll.total());
                     self.broke("I-2", what);
                 }
             }
             Output::Round { height, round, leader } => {
+                let epoch = self.epochs.get(height).copied().unwrap_or(u64::MAX);
+                let Some(leader) = &self.sets.node(epoch, *leader) else {
+                    self.broke("I-16", format!("{node} enters {height}, which has no set yet"));
+                    return;
+                };
                 self.say(|| format!("{node} enters {height}/{round}, leader {leader}"));
                 let there = *self.leaders.entry((*height, *round)).or_insert(*leader);
                 if there != *leader {
@@ -51,6 +59,7 @@ impl Checker {
                 let height = d.header.height();
                 self.say(|| format!("{node} decides {height} in {}", d.certificate.round));
                 self.tree.add_value(d.value_id, &d.header);
+                self.switched(d);
                 let base = (d.header.last_g, d.header.last_frame_hash);
                 self.carries.bases.entry(height + 1).or_insert(base);
                 let voted = self.facts.prevoted(node, height, &d.value_id);
@@ -59,14 +68,16 @@ impl Checker {
                 self.must("I-5", slow);
             }
             Output::Fault { peer, what } => {
+                let peer = peer.0;
                 self.say(|| format!("{node} blames {peer}: {what}"));
-                if !self.faulty.contains(peer) {
+                if !self.faulty.contains(&peer) {
                     self.broke("I-12", format!("{node} blames {peer}, who is correct: {what}"));
                 }
             }
-            Output::Misbehaved { validator, what } => {
+            Output::Misbehaved { epoch, validator, what } => {
+                let Some(validator) = self.sets.node(*epoch, *validator) else { return };
                 self.say(|| format!("{node} accuses {validator}: {what}"));
-                if !self.faulty.contains(validator) {
+                if !self.faulty.contains(&validator) {
                     let what = format!("{node} accuses {validator}, who is correct: {what}");
                     self.broke("I-6", what);
                 }

@@ -143,9 +143,8 @@ impl Live {
         self.signed.entry(hash).or_insert((h.g, h.leader));
     }
 
-    pub(super) fn accepted(&mut self, now_us: u64, node: u16, frame: &Frame) {
+    pub(super) fn accepted(&mut self, now_us: u64, node: u16, frame: &Frame, leader: u16) {
         self.mirror(node).accept(frame);
-        let leader = frame.signed.header.leader;
         if leader != node {
             self.held.insert(frame.hash);
         }

@@ -5,7 +5,7 @@ use super::{
     facts::{Guilt, Offence},
 };
 use crate::sim::detect::Found;
-use rota_types::{OffenceClass, wire::Message};
+use rota_types::OffenceClass;
 
 impl Checker {
     /// Everybody who signed a contradiction that correct members saw is convicted, and for everything that was
@@ -31,23 +31,10 @@ impl Checker {
                 Guilt { who: *who, what, text: "evidence that the contract accepts".to_owned() }
             })
             .collect();
-        if let Some((name, what)) = self.acks.judge(&self.tree, &self.set, &guilt, &self.leaders) {
+        let roll = |height| self.roll(height);
+        if let Some((name, what)) = self.acks.judge(&self.tree, &roll, &guilt, &self.leaders) {
             self.broke(name, what);
         }
         self.verdict()
     }
-}
-
-/// The epoch whose set signed a message: what is said in another one is no contradiction.
-pub(super) fn of_epoch(message: &Message) -> Option<u64> {
-    Some(match message {
-        Message::Frame(f) => f.header.epoch,
-        Message::Ack(a) => a.ack.epoch,
-        Message::Vote(v) => v.vote.epoch,
-        Message::Proposal(p) => p.proposal.epoch,
-        Message::Status(s) => s.status.epoch,
-        Message::TermInit(i) => i.init.epoch,
-        Message::Polka(p) => p.epoch,
-        _ => return None,
-    })
 }

@@ -10,7 +10,7 @@ impl World {
         self.checker.finish(self.now_us, &self.nodes, &self.txs)?;
         self.report.evidence = self.detect.judge(self.now_us)?;
         self.checker.proven(&self.report.evidence)?;
-        self.report.derived = l1::round_trip(&self.nodes, &self.set, &self.rules.domain)?;
+        self.report.derived = l1::round_trip(&self.nodes, &self.sets, &self.rules.domain)?;
         let heights = self
             .nodes
             .iter()

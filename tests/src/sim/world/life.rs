@@ -2,12 +2,10 @@
 
 use super::{Due, EPOCH_MS, World};
 use crate::sim::{Event, Phase, Point, Unsynced};
-use rota_consensus::{Fatal, Input};
+use rota_consensus::Fatal;
 use rota_p2p::LinkPlan;
-use rota_preconf::HeightContext;
-
-/// Origins given to a node that starts, besides the newest.
-const ORIGINS_AT_START: u64 = 64;
+use rota_preconf::{Epochs, HeightContext};
+use std::sync::Arc;
 
 impl World {
     pub(super) fn event(&mut self, event: Event) {
@@ -41,15 +39,18 @@ impl World {
             Event::LoseGuardAndStart(node) => {
                 self.kill(node);
                 let disk = &mut self.nodes[usize::from(node)].disk;
-                disk.guard = rota_store::Watermarks::default();
+                disk.guards.fill_with(rota_store::Watermarks::default);
                 disk.wal.clear();
                 disk.frames.clear();
                 self.boot(usize::from(node));
             }
             Event::WipeAndStart(node) => {
-                let context = HeightContext::genesis(&self.rules, self.rules.domain.genesis_hash);
+                let first = self.sets.first();
+                let context = HeightContext::genesis(first, self.rules.domain.genesis_hash);
+                let epochs = Epochs::new(Arc::clone(first));
                 let disk = &mut self.nodes[usize::from(node)].disk;
                 disk.context = context;
+                disk.epochs = epochs;
                 disk.wal.clear();
                 disk.frames.clear();
                 disk.decided.clear();
@@ -169,16 +170,11 @@ impl World {
         self.checker.booted(self.now_us, node);
         let mut out = Vec::new();
         let now = EPOCH_MS + self.now_us / 1000;
-        if let Err(fatal) = self.nodes[i].boot(now, &self.set, &self.rules, &mut out) {
+        if let Err(fatal) = self.nodes[i].boot(now, &self.sets, &self.rules, &mut out) {
             self.halted(node, &fatal);
             return;
         }
         self.absorb(node, out);
-        // As the origin feed does: from where the chain may be, in order.
-        let newest = self.origin.l1_number;
-        for number in newest.saturating_sub(ORIGINS_AT_START)..=newest {
-            let origin = self.origin_at(number);
-            self.input(node, Input::Origin(origin));
-        }
+        self.read_l1(node);
     }
 }

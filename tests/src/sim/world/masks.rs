@@ -2,7 +2,7 @@
 
 use super::{Due, EPOCH_MS, World};
 use crate::sim::byzantine::{Cast, Errand, Scene};
-use rota_consensus::{Input, Synced};
+use rota_consensus::{Input, PeerNo, Synced};
 use rota_preconf::Frame;
 use rota_types::wire::{Message, Request, Response};
 use std::sync::Arc;
@@ -21,8 +21,9 @@ impl World {
         let scene = Scene {
             now_ms: EPOCH_MS + self.now_us / 1000,
             replica: self.nodes[usize::from(node)].replica.as_ref(),
-            set: &self.set,
+            sets: &self.sets,
             rules: &self.rules,
+            epochs: &self.nodes[usize::from(node)].disk.epochs,
             origin: &self.origin,
             txs: &self.txs,
         };
@@ -101,7 +102,7 @@ impl World {
     /// Shows a frame to the real node of a member.
     pub(super) fn frame_in(&mut self, node: u16, from: u16, frame: Arc<Frame>) {
         if self.passes_frame(node, from, &frame) {
-            self.input(node, Input::Frame { frame, from });
+            self.input(node, Input::Frame { frame, from: PeerNo(from) });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One input into one replica, and what follows from its outputs.
 
-use super::{Due, EPOCH_MS, World};
+use super::{Due, EPOCH_MS, World, l1_block};
 use crate::{
     make,
     sim::{
@@ -9,11 +9,8 @@ use crate::{
     },
 };
 use alloy_primitives::B256;
-use rota_consensus::{Input, Output, To};
-use rota_types::{
-    Env,
-    wire::{Head, Message, Request},
-};
+use rota_consensus::{Input, Output, PeerNo, To};
+use rota_types::wire::{Head, Message, Request};
 use std::sync::Arc;
 
 impl World {
@@ -43,26 +40,51 @@ impl World {
         }
     }
 
-    /// The L1 block of a number.
-    pub(super) fn origin_at(&self, number: u64) -> Env {
-        let l1_hash = match number {
-            0 => B256::ZERO,
-            n => alloy_primitives::keccak256(n.to_be_bytes()),
-        };
-        let prev_randao = match number {
-            0 => B256::ZERO,
-            _ => alloy_primitives::keccak256(l1_hash),
-        };
-        Env { l1_number: number, l1_hash, prev_randao, ..self.origin.clone() }
-    }
-
     pub(super) fn new_origin(&mut self) {
-        self.origin = self.origin_at(self.origin.l1_number + 1);
+        let number = self.origin.l1_number + 1;
+        self.origin = l1_block(number, &self.rules.params);
         for i in 0..self.nodes.len() {
             let node = self.nodes[i].index;
-            self.input(node, Input::Origin(self.origin.clone()));
+            match self.plan.l1_late_ms.get(i).copied().unwrap_or(0) {
+                0 => self.see_l1(node, number),
+                late => self.push(self.now_us + late * 1000, Due::Sees(node, number)),
+            }
         }
-        self.push(self.now_us + 2_000_000, Due::Origin);
+        self.push(self.now_us + self.plan.l1_ms * 1000, Due::Origin);
+    }
+
+    /// A node sees L1 up to a block: first the sets, which it writes down, then the block.
+    pub(super) fn see_l1(&mut self, node: u16, number: u64) {
+        self.seen.insert(node, number);
+        if self.nodes[usize::from(node)].replica.is_some() {
+            self.show_sets(node, number);
+            let block = l1_block(number, &self.rules.params);
+            self.input(node, Input::Origin(block));
+        }
+    }
+
+    fn show_sets(&mut self, node: u16, number: u64) {
+        let sets = Arc::clone(&self.sets);
+        for epoch in sets.frozen(number) {
+            let book = &mut self.nodes[usize::from(node)].disk.epochs;
+            if book.get(epoch.number()).is_none() && book.insert(Arc::clone(epoch)) {
+                let peers = sets.peers(epoch.number()).into_iter().map(PeerNo).collect();
+                self.input(node, Input::Set { epoch: Arc::clone(epoch), peers });
+            }
+        }
+        self.nodes[usize::from(node)].disk.epochs.reach(number);
+    }
+
+    /// What a node that starts reads of L1.
+    pub(super) fn read_l1(&mut self, node: u16) {
+        const BACKLOG: u64 = 64;
+        let newest = self.seen.get(&node).copied().unwrap_or(0);
+        self.show_sets(node, newest);
+        // As the origin feed does: from where the chain may be, in order.
+        for number in newest.saturating_sub(BACKLOG)..=newest {
+            let block = l1_block(number, &self.rules.params);
+            self.input(node, Input::Origin(block));
+        }
     }
 
     pub(super) fn input(&mut self, node: u16, input: Input) {
@@ -93,7 +115,7 @@ impl World {
             self.push(self.now_us + self.plan.fsync_us, Due::Sync(node, life));
         }
         for (to, request) in asks {
-            self.ask(node, to, request);
+            self.ask(node, to.0, request);
         }
         self.leave(node, leaves);
         self.schedule(node);
@@ -143,8 +165,8 @@ impl World {
                 self.last_frame_us = self.now_us;
                 frame.hash
             }
-            Output::Misbehaved { validator, .. } if !self.cast.has(node) => {
-                self.report.accused.insert(*validator);
+            Output::Misbehaved { epoch, validator, .. } if !self.cast.has(node) => {
+                self.report.accused.extend(self.sets.node(*epoch, *validator));
                 B256::with_last_byte(1)
             }
             Output::Rewound { g, .. } => {

@@ -6,11 +6,11 @@ use crate::sim::{
     node::Leave,
 };
 use alloy_primitives::B256;
-use rota_consensus::{Input, Synced, To};
+use rota_consensus::{Input, PeerNo, Synced, To};
 use rota_preconf::Frame;
 use rota_types::{
     Justification, SignedFrame,
-    wire::{Message, Response},
+    wire::{DecidedHeight, Message, Response},
 };
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ impl World {
         self.detect.received(self.now_us, to, &message);
         match message {
             Message::Frame(signed) => {
-                if let Some(frame) = self.verify(signed) {
+                if let Some(frame) = self.verify(to, signed) {
                     self.frame_in(to, from, frame);
                 }
             }
             other => {
                 if self.passes(to, from, &other) {
-                    self.input(to, Input::Message { from, message: other });
+                    self.input(to, Input::Message { from: PeerNo(from), message: other });
                 }
             }
         }
@@ -42,7 +42,7 @@ impl World {
                 for signed in frames {
                     self.checker.delivered_frame(to, &signed);
                     self.detect.frame(self.now_us, to, &signed);
-                    verified.extend(self.verify(signed));
+                    verified.extend(self.verify(to, signed));
                 }
                 for frame in verified {
                     self.frame_in(to, from, frame);
@@ -56,9 +56,12 @@ impl World {
                     self.checker.delivered(self.now_us, to, &message);
                     self.detect.received(self.now_us, to, &message);
                 }
-                self.input(to, Input::Justification { from, what });
+                self.input(to, Input::Justification { from: PeerNo(from), what });
             }
             Response::Heights(heights) => {
+                // Up to the first height whose set the node has not seen.
+                let known = |h: &DecidedHeight| self.knows(to, h.header.close.epoch);
+                let heights: Vec<DecidedHeight> = heights.into_iter().take_while(known).collect();
                 for h in &heights {
                     h.frames.iter().for_each(|f| self.detect.frame(self.now_us, to, f));
                     self.detect.decided(self.now_us, to, &h.header, &h.certificate);
@@ -68,11 +71,11 @@ impl World {
                     .map(|h| Synced {
                         header: h.header,
                         certificate: h.certificate,
-                        frames: h.frames.into_iter().filter_map(|f| self.verify(f)).collect(),
+                        frames: h.frames.into_iter().filter_map(|f| self.verify(to, f)).collect(),
                     })
                     .collect();
                 self.told(to, from, &heights);
-                self.input(to, Input::Synced { from, heights });
+                self.input(to, Input::Synced { from: PeerNo(from), heights });
             }
         }
     }
@@ -88,14 +91,23 @@ impl World {
         self.checker.delivered(self.now_us, to, &message);
     }
 
-    /// Verifies a frame once for the whole run: the result is the same on every node.
-    pub(super) fn verify(&mut self, signed: SignedFrame) -> Option<Arc<Frame>> {
+    /// Whether a node has seen the set of an epoch.
+    fn knows(&self, node: u16, epoch: u64) -> bool {
+        self.nodes[usize::from(node)].disk.epochs.get(epoch).is_some()
+    }
+
+    /// Verifies a frame once for the whole run: the result is the same on every node that knows the set.
+    pub(super) fn verify(&mut self, node: u16, signed: SignedFrame) -> Option<Arc<Frame>> {
+        if !self.knows(node, signed.header.epoch) {
+            return None;
+        }
         let hash = signed.header.hash(&self.rules.domain);
         if let Some(frame) = self.verified.get(&hash).filter(|f| *f.signed == signed) {
             return Some(Arc::clone(frame));
         }
         let known = |hash: &B256| self.known.get(hash).cloned();
-        let frame = Frame::verify(signed, &self.set, &self.rules.domain, known).ok()?;
+        let set = Arc::clone(self.sets.set(signed.header.epoch)?);
+        let frame = Frame::verify(signed, &set, &self.rules.domain, known).ok()?;
         let frame = Arc::new(frame);
         self.verified.insert(hash, Arc::clone(&frame));
         Some(frame)
@@ -126,7 +138,7 @@ impl World {
     pub(super) fn send(&mut self, node: u16, to: To, message: Message) {
         let n = u16::try_from(self.nodes.len()).unwrap();
         let targets = match to {
-            To::One(one) => vec![one],
+            To::One(one) => vec![one.0],
             To::Others | To::All => (0..n).filter(|i| *i != node).collect(),
         };
         if self.cast.has(node) {
@@ -139,7 +151,7 @@ impl World {
             }
         }
         if to == To::All {
-            self.input(node, Input::Message { from: node, message });
+            self.input(node, Input::Message { from: PeerNo(node), message });
         }
     }
 }
