@@ -13,6 +13,6 @@ mod wal;
 
 pub use machine::Fatal;
 pub use replica::{
-    Decided, Elsewhere, Identity, Input, Observe, Output, PeerNo, Replica, Restored,
-    Retract, Synced, To,
+    Decided, Elsewhere, Identity, Input, Observe, Output, PeerNo, Replica, Restored, Retract,
+    Synced, To,
 };

@@ -3,9 +3,7 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use proptest::prelude::*;
-use rota_consensus::{
-    Fatal, Identity, Input, Observe, Output, PeerNo, Replica, Restored, Synced,
-};
+use rota_consensus::{Fatal, Identity, Input, Observe, Output, PeerNo, Replica, Restored, Synced};
 use rota_preconf::{Epoch, Epochs, HeightContext, Rules};
 use rota_store::{Intent, Watermarks};
 use rota_types::{

@@ -9,7 +9,7 @@ use crate::{
 };
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender};
-use rota_consensus::To;
+use rota_consensus::{PeerNo, To};
 use rota_p2p::{Handle, Network};
 use rota_preconf::Frame;
 use rota_store::{AppendLog, GuardError, Intent, SignGuard, StoreError};
@@ -23,8 +23,10 @@ pub enum DiskInput {
     Wal(Vec<u8>),
     /// A new height begins: entries of the one before are history.
     WalReset,
-    /// Append to the sign guard.
+    /// Append to the sign guard of the keys in force.
     Guard(Intent),
+    /// From here on these keys are in force.
+    Keys(usize),
     /// Append to the frame log.
     Frame(Arc<Frame>),
     /// A decided height, until the archive has it.
@@ -54,8 +56,10 @@ pub enum DiskError {
 pub struct Disk {
     /// What this node signs, for who watches.
     pub tape: Arc<Tape>,
-    /// Sign guard; `None` for a node without keys.
-    pub guard: Option<SignGuard>,
+    /// A sign guard for each pair of keys; none for a node without keys.
+    pub guards: Vec<SignGuard>,
+    /// Which keys are in force.
+    pub pair: usize,
     /// Write-ahead log of the current height.
     pub wal: AppendLog,
     /// Frames and decisions that the archive does not have.
@@ -64,17 +68,17 @@ pub struct Disk {
     pub p2p: Handle,
     /// The replica.
     pub replica: Sender<ReplicaInput>,
-    /// Own index.
-    pub index: u16,
+    /// Own number.
+    pub me: PeerNo,
     /// Undecided frames that the frame log holds at start.
     pub undecided: Vec<Arc<Frame>>,
     /// Intents that are written once the logs are on disk; none at start.
-    pub intents: Vec<Intent>,
+    pub intents: Vec<(usize, Intent)>,
 }
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Disk").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Disk").field("me", &self.me).finish_non_exhaustive()
     }
 }
 
@@ -158,9 +162,8 @@ impl Disk {
                     self.wal.reset(std::iter::empty())?;
                 }
             }
-            DiskInput::Guard(intent) => {
-                self.intents.push(intent);
-            }
+            DiskInput::Guard(intent) => self.intents.push((self.pair, intent)),
+            DiskInput::Keys(pair) => self.pair = pair,
             DiskInput::Frame(frame) => {
                 let record = frame_record(&frame.signed);
                 self.keep(live, (frame.g(), frame.hash, 0), record)?;
@@ -216,7 +219,7 @@ impl Disk {
                     // Not before the sync either: whoever watches must not know more than the guard.
                     self.tape.write(&message);
                     if to == To::All {
-                        let loopback = Loopback { from: self.index, message: *message };
+                        let loopback = Loopback { from: self.me, message: *message };
                         self.back(ReplicaInput::Loopback(Box::new(loopback)));
                     }
                 }
@@ -228,14 +231,18 @@ impl Disk {
     /// Syncs what is dirty: frames, then the votes that rest on them. The guard is written last: what it knows of
     /// is then in the logs too, and a start after a power loss can go on from them.
     fn sync_files(&mut self) -> Result<(), DiskError> {
-        let Self { frames, wal, guard, .. } = self;
+        let Self { frames, wal, guards, .. } = self;
         frames.sync()?;
         wal.sync()?;
-        let Some(guard) = guard else { return Ok(()) };
-        for intent in self.intents.drain(..) {
-            guard.check_and_record(intent)?;
+        for (pair, intent) in self.intents.drain(..) {
+            if let Some(guard) = guards.get_mut(pair) {
+                guard.check_and_record(intent)?;
+            }
         }
-        Ok(guard.sync()?)
+        for guard in guards {
+            guard.sync()?;
+        }
+        Ok(())
     }
 
     /// The replica's queue has room for these by design; if it has not, the replica is stuck and the
@@ -250,7 +257,7 @@ impl Disk {
 /// Sends by the direct streams; what a lane drops it counts itself.
 pub fn send(p2p: &Handle, to: To, message: &Message) {
     let result = match to {
-        To::One(index) => p2p.send(index, message),
+        To::One(peer) => p2p.send(peer.0, message),
         To::Others | To::All => p2p.broadcast(message).map(drop),
     };
     if let Err(error) = result {

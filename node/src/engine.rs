@@ -7,15 +7,16 @@ use crate::{
     archive::ArchiveInput,
     chain::ChainInput,
     disk::{self, DiskInput},
-    inbound::validator,
+    inbound::connected,
+    sets::Sets,
     slash::Tape,
     web::Progress,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::{Mutex, RwLock};
-use rota_consensus::{Fatal, Input, Observe, Output, Replica, Synced};
+use rota_consensus::{Fatal, Input, Observe, Output, PeerNo, Replica, Synced};
 use rota_p2p::{Handle, PeerFault};
-use rota_preconf::{Cursor, Frame};
+use rota_preconf::{Cursor, Epoch, Frame};
 use rota_types::{
     Env, Justification, Millis, Tx,
     wire::{Head, Message, Request, Response},
@@ -32,8 +33,8 @@ use std::{
 /// A message that comes back to its own sender once durable.
 #[derive(Debug)]
 pub struct Loopback {
-    /// Own index.
-    pub from: u16,
+    /// Own number.
+    pub from: PeerNo,
     /// The message.
     pub message: Message,
 }
@@ -42,9 +43,9 @@ pub struct Loopback {
 #[derive(Debug)]
 pub enum ReplicaInput {
     /// A verified frame.
-    Frame(Arc<Frame>, u16),
+    Frame(Arc<Frame>, PeerNo),
     /// Another message of a validator.
-    Message(u16, Box<Message>),
+    Message(PeerNo, Box<Message>),
     /// An own message, durable now.
     Loopback(Box<Loopback>),
     /// Executed transactions.
@@ -56,9 +57,11 @@ pub enum ReplicaInput {
     /// A sync is done.
     Durable(u64),
     /// Decided heights from a peer.
-    Synced(u16, Vec<Synced>),
+    Synced(PeerNo, Vec<Synced>),
     /// What a Status rests on, as it was asked for.
-    Justification(u16, Box<Justification>),
+    Justification(PeerNo, Box<Justification>),
+    /// A set that is frozen, with its peers by index.
+    Set(Arc<Epoch>, Vec<PeerNo>),
     /// Answer a peer's question about the undecided height.
     Asked {
         /// The question.
@@ -115,7 +118,9 @@ pub struct Outlets {
     /// The network.
     pub p2p: Handle,
     /// Requests to peers, made by an async task.
-    pub asks: tokio::sync::mpsc::Sender<(u16, Request)>,
+    pub asks: tokio::sync::mpsc::Sender<(PeerNo, Request)>,
+    /// Which set is in force is told here.
+    pub sets: Arc<Sets>,
     /// Shared facts.
     pub facts: Arc<Facts>,
     /// What this node signs, beside what others do.
@@ -142,11 +147,11 @@ impl std::fmt::Debug for Engine {
 /// The height at which each validator was last reported. A frame that breaks the rules is found again with
 /// every frame beside it; it is one fault.
 #[derive(Debug, Default)]
-struct Blamed(BTreeMap<u16, u64>);
+struct Blamed(BTreeMap<PeerNo, u64>);
 
 impl Blamed {
     /// Whether this is the validator's first fault at the height.
-    fn first(&mut self, validator: u16, height: u64) -> bool {
+    fn first(&mut self, validator: PeerNo, height: u64) -> bool {
         self.0.insert(validator, height) != Some(height)
     }
 }
@@ -162,6 +167,7 @@ impl Engine {
     pub fn run(mut self, wal: &[Vec<u8>], inputs: &Receiver<ReplicaInput>) -> Result<(), Fatal> {
         let mut out = Vec::new();
         let now = (self.now)();
+        self.enter(self.replica.epoch());
         self.replica.start(now, wal, &mut out)?;
         self.carry(&mut out, now);
         loop {
@@ -210,6 +216,7 @@ impl Engine {
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
             ReplicaInput::Justification(from, what) => Input::Justification { from, what },
+            ReplicaInput::Set(epoch, peers) => Input::Set { epoch, peers },
             ReplicaInput::Asked { request, reply } => {
                 if let Some(answer) = self.replica.answer(&request)
                     && reply.try_send(answer).is_err()
@@ -242,6 +249,8 @@ impl Engine {
                 Output::Wal(bytes) => self.disk(DiskInput::Wal(bytes)),
                 Output::WalReset => self.disk(DiskInput::WalReset),
                 Output::Guard(intent) => self.disk(DiskInput::Guard(intent)),
+                Output::Keys(pair) => self.disk(DiskInput::Keys(pair)),
+                Output::Epoch { epoch, .. } => self.enter(&epoch),
                 Output::Store(frame) => self.disk(DiskInput::Frame(frame)),
                 Output::Durable(token) => self.disk(DiskInput::Durable(token)),
                 Output::Send { to, message, durable: true } => {
@@ -259,7 +268,8 @@ impl Engine {
                     self.chain(ChainInput::Rewound(g, reason.name()));
                 }
                 Output::Acked { g, weight, certificate } => {
-                    self.chain(ChainInput::Acked(g, weight, certificate));
+                    let stake = (weight, self.replica.epoch().total());
+                    self.chain(ChainInput::Acked(g, stake, certificate));
                 }
                 Output::Decided(decided) => self.decided(decided, now),
                 Output::TakeTxs => self.chain(ChainInput::Take),
@@ -289,7 +299,7 @@ impl Engine {
             Output::Ask { to, request } => {
                 let sent = self.outlets.asks.try_send((to, request));
                 if sent.is_err() {
-                    tracing::debug!(to, "too many requests under way");
+                    tracing::debug!(to = to.0, "too many requests under way");
                 }
             }
             Output::Round { height, round, leader } => {
@@ -300,23 +310,38 @@ impl Engine {
                 facts.leader.store(leader, Ordering::Relaxed);
             }
             Output::Fault { peer, what } => self.blame(peer, &what),
-            Output::Misbehaved { validator, what } => {
-                tracing::error!(validator, what, "a validator signed a contradiction");
+            Output::Misbehaved { epoch, validator, what } => {
+                tracing::error!(epoch, validator, what, "a validator signed a contradiction");
             }
             _ => {}
         }
     }
 
     /// Tells the network of a fault that only the replica can see.
-    fn blame(&mut self, index: u16, what: &str) {
+    fn blame(&mut self, number: PeerNo, what: &str) {
         let (height, _) = self.replica.place();
-        if !self.blamed.first(index, height) {
-            tracing::debug!(peer = index, what, "a validator sent something wrong again");
+        if !self.blamed.first(number, height) {
+            tracing::debug!(peer = number.0, what, "a validator sent something wrong again");
             return;
         }
-        tracing::warn!(peer = index, what, "a validator sent something wrong");
-        if let Some(peer) = validator(&self.outlets.p2p, index) {
+        tracing::warn!(peer = number.0, what, "a validator sent something wrong");
+        if let Some(peer) = connected(&self.outlets.p2p, number) {
             self.outlets.p2p.report(peer.id, PeerFault::BadFrame);
+        }
+    }
+
+    /// Another set is in force from here on.
+    fn enter(&self, epoch: &Epoch) {
+        let Outlets { sets, p2p, .. } = &self.outlets;
+        sets.enter(epoch.number());
+        if let Err(error) = p2p.set_peers(sets.entries()) {
+            tracing::error!(%error, "the peers of the set are not dialled");
+        }
+        if !sets.is_reachable() {
+            tracing::warn!(
+                epoch = epoch.number(),
+                "no longer in any set: others do not listen to this node any more"
+            );
         }
     }
 
@@ -363,14 +388,15 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::Blamed;
+    use super::{Blamed, PeerNo};
 
     #[test]
     fn a_validator_is_blamed_once_per_height() {
         let mut blamed = Blamed::default();
-        assert!(blamed.first(3, 10));
-        assert!(!blamed.first(3, 10));
-        assert!(blamed.first(2, 10), "another one");
-        assert!(blamed.first(3, 11), "another height");
+        let [two, three] = [PeerNo(2), PeerNo(3)];
+        assert!(blamed.first(three, 10));
+        assert!(!blamed.first(three, 10));
+        assert!(blamed.first(two, 10), "another one");
+        assert!(blamed.first(three, 11), "another height");
     }
 }

@@ -5,8 +5,7 @@
 
 use crate::{
     config::ConfigError, disk::DiskError, keys::KeyFileError, network::NetworkError,
-    setup::SetupError,
-    slash::SentryError,
+    setup::SetupError, slash::SentryError,
 };
 use rota_consensus::Fatal;
 use rota_l1::{L1Error, TxError};

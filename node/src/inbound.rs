@@ -8,18 +8,18 @@ mod bundles;
 
 pub use bundles::{Bundle, forward, take_bundles};
 
-use crate::{engine::ReplicaInput, slash::Tape};
+use crate::{engine::ReplicaInput, sets::Sets, slash::Tape};
 use alloy_primitives::{B256, Bytes, keccak256};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rota_consensus::Synced;
+use rota_consensus::{PeerNo, Synced};
 use rota_p2p::{Busy, Handle, Incoming, Peer, PeerFault, Sink, Target};
-use rota_preconf::{Frame, InvalidFrame, Rules};
+use rota_preconf::{Frame, InvalidFrame};
 use rota_store::Blocks;
 use rota_types::{
-    Encode, Signed, SignedFrame, Tx, ValidatorSet,
-    wire::{MAX_HEIGHTS, MAX_RESPONSE, MAX_WITNESSED, Message, Request, Response},
+    Domain, Encode, Signed, SignedFrame, Tx,
+    wire::{DecidedHeight, MAX_HEIGHTS, MAX_RESPONSE, MAX_WITNESSED, Message, Request, Response},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -63,23 +63,25 @@ impl TxCache {
 /// What checking frames needs.
 #[derive(Clone)]
 pub struct Verifier {
-    /// The set.
-    pub set: Arc<ValidatorSet>,
-    /// Rules with the domain.
-    pub rules: Arc<Rules>,
+    /// The sets.
+    pub sets: Arc<Sets>,
+    /// What signatures are for.
+    pub domain: Domain,
     /// Known transactions.
     pub cache: Arc<TxCache>,
 }
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("epoch", &self.set.epoch()).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("sets", &self.sets).finish_non_exhaustive()
     }
 }
 
 impl Verifier {
-    /// Checks a frame; transactions that are new are decoded in parallel first.
-    pub fn verify(&self, signed: SignedFrame) -> Result<Frame, InvalidFrame> {
+    /// Checks a frame with the set of its epoch; transactions that are new are decoded in parallel first.
+    pub fn verify(&self, signed: SignedFrame) -> Result<Frame, Unverified> {
+        let number = signed.header.epoch;
+        let epoch = self.sets.get(number).ok_or(Unverified::Epoch(number))?;
         let unknown: Vec<&Bytes> = signed
             .body
             .txs
@@ -87,13 +89,24 @@ impl Verifier {
             .filter(|raw| self.cache.get(&keccak256(raw)).is_none())
             .collect();
         if unknown.len() > 4 {
-            let chain_id = self.rules.domain.l2_chain_id;
+            let chain_id = self.domain.l2_chain_id;
             let decoded: Vec<_> =
                 unknown.par_iter().filter_map(|raw| Tx::decode(raw, chain_id).ok()).collect();
             decoded.into_iter().for_each(|tx| self.cache.put(&Arc::new(tx)));
         }
-        Frame::verify(signed, &self.set, &self.rules.domain, |hash| self.cache.get(hash))
+        Ok(Frame::verify(signed, epoch.set(), &self.domain, |hash| self.cache.get(hash))?)
     }
+}
+
+/// Why a frame is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Unverified {
+    /// Nobody's fault: this node has not read the set from L1 yet. It is asked for again.
+    #[error("the set of epoch {0} is not known here")]
+    Epoch(u64),
+    /// The sender's fault.
+    #[error(transparent)]
+    Invalid(#[from] InvalidFrame),
 }
 
 /// A frame to verify, with its sender.
@@ -155,7 +168,7 @@ impl Doors {
             other => {
                 let Some(index) = from.index else { return Ok(()) };
                 let said = Signed::all_of(&other);
-                let input = ReplicaInput::Message(index, Box::new(other));
+                let input = ReplicaInput::Message(PeerNo(index), Box::new(other));
                 match self.replica.try_send(input) {
                     Err(TrySendError::Full(ReplicaInput::Message(_, message))) => {
                         Err(busy(message))
@@ -183,12 +196,15 @@ pub fn verify_frames(
             Ok(frame) => {
                 let said = &frame.signed;
                 tape.extend(vec![Signed::Frame(said.header.clone(), said.signature)]);
-                if replica.send(ReplicaInput::Frame(Arc::new(frame), index)).is_err() {
+                if replica.send(ReplicaInput::Frame(Arc::new(frame), PeerNo(index))).is_err() {
                     return;
                 }
             }
-            Err(error) => {
-                tracing::warn!(index, %error, "a peer sent a bad frame");
+            Err(Unverified::Epoch(epoch)) => {
+                tracing::debug!(index, epoch, "a frame of a set that is not known yet");
+            }
+            Err(Unverified::Invalid(error)) => {
+                tracing::warn!(peer = %from.id, %error, "a peer sent a bad frame");
                 let fault = match error {
                     InvalidFrame::Signature(_) => PeerFault::InvalidSignature,
                     _ => PeerFault::BadFrame,
@@ -199,10 +215,10 @@ pub fn verify_frames(
     }
 }
 
-/// The connected peer that is the validator with this index.
+/// The connected peer with this number.
 #[must_use]
-pub fn validator(p2p: &Handle, index: u16) -> Option<Peer> {
-    p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(index))
+pub fn connected(p2p: &Handle, peer: PeerNo) -> Option<Peer> {
+    p2p.peers().into_iter().map(|p| p.peer).find(|p| p.index == Some(peer.0))
 }
 
 /// Answers peers: frames from the replica, heights from the database.
@@ -261,7 +277,7 @@ fn fit<T: Encode>(items: Vec<T>) -> Vec<T> {
 
 /// Makes the replica's requests, a few at a time.
 pub async fn ask(
-    mut asks: tokio::sync::mpsc::Receiver<(u16, Request)>,
+    mut asks: tokio::sync::mpsc::Receiver<(PeerNo, Request)>,
     p2p: Handle,
     verifier: Verifier,
     doors: (Sender<RawFrame>, Sender<ReplicaInput>),
@@ -275,9 +291,9 @@ pub async fn ask(
                 let Some((to, request)) = next else { return };
                 let (p2p, verifier, doors) = (p2p.clone(), verifier.clone(), doors.clone());
                 under_way.spawn(async move {
-                    match p2p.request(Target::Validator(to), &request).await {
+                    match p2p.request(Target::Validator(to.0), &request).await {
                         Ok(response) => answer(to, response, &p2p, verifier, doors).await,
-                        Err(error) => tracing::debug!(to, %error, "request not answered"),
+                        Err(error) => tracing::debug!(to = to.0, %error, "request not answered"),
                     }
                 });
             }
@@ -286,13 +302,13 @@ pub async fn ask(
 }
 
 async fn answer(
-    to: u16,
+    to: PeerNo,
     response: Response,
     p2p: &Handle,
     verifier: Verifier,
     doors: (Sender<RawFrame>, Sender<ReplicaInput>),
 ) {
-    let Some(peer) = validator(p2p, to) else { return };
+    let Some(peer) = connected(p2p, to) else { return };
     let (frames, replica) = doors;
     let work = move || match response {
         Response::Frames(list) => {
@@ -310,8 +326,11 @@ async fn answer(
             }
         }
         Response::Heights(list) => {
+            // Up to the first height whose set is not known here yet.
+            let known = |h: &DecidedHeight| verifier.sets.get(h.header.close.epoch).is_some();
             let heights: Vec<Synced> = list
                 .into_iter()
+                .take_while(known)
                 .map(|h| Synced {
                     header: h.header,
                     certificate: h.certificate,

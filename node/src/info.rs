@@ -4,13 +4,16 @@ use crate::{
     clock::now_ms,
     engine::Facts,
     rpc::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo},
+    sets::Sets,
+    settle::Turn,
     submit::Submitter,
 };
 use alloy_primitives::{Address, B256, U64, U256};
 use parking_lot::RwLock;
+use rota_consensus::PeerNo;
 use rota_p2p::Handle;
-use rota_preconf::{Cursor, Rules};
-use rota_types::{Millis, ValidatorSet};
+use rota_preconf::{Cursor, Epoch};
+use rota_types::{Millis, Validator};
 use std::sync::{Arc, atomic::Ordering};
 
 /// Heights that others may be ahead before a node says that it is syncing.
@@ -20,12 +23,10 @@ const IN_STEP: u64 = 4;
 pub struct SequencerInfo {
     /// Name.
     pub moniker: String,
-    /// Own index.
-    pub index: u16,
-    /// The set.
-    pub set: Arc<ValidatorSet>,
-    /// The rules.
-    pub rules: Arc<Rules>,
+    /// The own registrations, by vote key.
+    pub voters: Vec<Address>,
+    /// The sets.
+    pub sets: Arc<Sets>,
     /// The replica's facts.
     pub facts: Arc<Facts>,
     /// The network.
@@ -40,7 +41,7 @@ pub struct SequencerInfo {
 
 impl std::fmt::Debug for SequencerInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SequencerInfo").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("SequencerInfo").field("voters", &self.voters).finish_non_exhaustive()
     }
 }
 
@@ -48,10 +49,38 @@ impl SequencerInfo {
     /// Stake connected, this node included, and the whole, gwei.
     #[must_use]
     pub fn power(&self) -> (u64, u64) {
-        let power = |i: u16| self.set.get(i).map_or(0, rota_types::Validator::power);
-        let connected = self.p2p.validators_connected();
-        let others = connected.iter().map(|i| power(*i)).fold(0, u64::saturating_add);
-        (others.saturating_add(power(self.index)), self.set.total())
+        let Some(now) = self.sets.now() else { return (0, 1) };
+        let peers = self.sets.peers(now.number());
+        let members = now.set().iter().zip(peers).filter(|(_, peer)| self.is_connected(*peer));
+        let connected = members.map(|((_, v), _)| v.power()).fold(0, u64::saturating_add);
+        (connected, now.total())
+    }
+    fn is_connected(&self, peer: PeerNo) -> bool {
+        peer == self.sets.me() || self.p2p.validators_connected().contains(&peer.0)
+    }
+    /// The own entry in the set in force, or in the newest one that has it.
+    #[must_use]
+    pub fn registered(&self) -> Option<Validator> {
+        let book = self.sets.book();
+        let of = |epoch: &Arc<Epoch>| {
+            let mut members = epoch.set().iter().map(|(_, v)| v);
+            members.find(|v| self.voters.contains(&v.vote_key)).cloned()
+        };
+        let now = self.sets.now().and_then(|epoch| of(&epoch));
+        let mut all: Vec<&Arc<Epoch>> = book.iter().collect();
+        all.reverse();
+        now.or_else(|| all.into_iter().find_map(of))
+    }
+    fn own_address(&self) -> Option<Address> {
+        self.registered().map(|v| v.owner)
+    }
+    /// Whose turn it is to post, by the set in force. Outside the set it is after everyone else's.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        let Some(now) = self.sets.now() else { return Turn::last(0) };
+        let members = u64::try_from(now.set().len()).unwrap_or(u64::MAX);
+        let own = now.set().iter().find(|(_, v)| self.voters.contains(&v.vote_key));
+        own.map_or_else(|| Turn::last(members), |(i, _)| Turn::new(u64::from(i), members))
     }
     /// Milliseconds since the newest height was decided.
     #[must_use]
@@ -60,7 +89,7 @@ impl SequencerInfo {
         (at > 0).then(|| now_ms().saturating_sub(at))
     }
     fn owner(&self, index: u16) -> Address {
-        self.set.get(index).map_or(Address::ZERO, |v| v.owner)
+        self.sets.member(index).map_or(Address::ZERO, |v| v.owner)
     }
     fn behind(&self) -> Option<(u64, u64)> {
         let height = self.facts.height.load(Ordering::Relaxed);
@@ -105,7 +134,7 @@ impl NodeInfo for SequencerInfo {
             moniker: self.moniker.clone(),
             role: "sequencer".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            address: Some(self.owner(self.index)),
+            address: self.own_address(),
             state: state.to_owned(),
             height: U64::from(facts.height.load(Ordering::Relaxed)),
             round: U64::from(facts.round.load(Ordering::Relaxed)),
@@ -119,23 +148,26 @@ impl NodeInfo for SequencerInfo {
         }
     }
     fn validators(&self, _height: Option<u64>) -> Option<Vec<ValidatorInfo>> {
-        let connected = self.p2p.validators_connected();
-        let infos = self.set.iter().map(|(i, v)| ValidatorInfo {
+        let now = self.sets.now()?;
+        let peers = self.sets.peers(now.number());
+        let infos = now.set().iter().zip(peers).map(|((i, v), peer)| ValidatorInfo {
             index: U64::from(i),
             address: v.owner,
             seq_key: B256::from(v.seq_key),
             vote_key: v.vote_key,
             stake: v.stake.to_string(),
             moniker: None,
-            connected: i == self.index || connected.contains(&i),
+            connected: self.is_connected(peer),
             jailed: false,
         });
         Some(infos.collect())
     }
     fn leader_schedule(&self, from: Option<u64>, count: u64) -> Vec<LeaderSlot> {
-        let now = self.facts.cursor.read().unwrap_or_else(|| self.rules.schedule.start());
+        let Some(epoch) = self.sets.now() else { return Vec::new() };
+        let schedule = epoch.schedule();
+        let now = self.facts.cursor.read().unwrap_or_else(|| schedule.start());
         let height = self.facts.height.load(Ordering::Relaxed);
-        let window = u64::from(self.rules.schedule.window());
+        let window = u64::from(schedule.window());
         let mut out = Vec::new();
         let mut start = height;
         for ahead in 0..count.min(256) {
@@ -146,7 +178,7 @@ impl NodeInfo for SequencerInfo {
                 out.push(LeaderSlot {
                     from_height: U64::from(start),
                     to_height: U64::from(end),
-                    leader: self.owner(self.rules.schedule.leader(cursor, 0)),
+                    leader: self.owner(schedule.leader(cursor, 0)),
                     moniker: None,
                 });
             }
@@ -155,7 +187,7 @@ impl NodeInfo for SequencerInfo {
         out
     }
     fn moniker(&self, owner: &Address) -> Option<String> {
-        (*owner == self.owner(self.index)).then(|| self.moniker.clone())
+        (Some(*owner) == self.own_address()).then(|| self.moniker.clone())
     }
     fn l1_head(&self) -> Option<(u64, B256)> {
         *self.l1_head.read()
@@ -165,6 +197,8 @@ impl NodeInfo for SequencerInfo {
         (gauges.ready, gauges.gapped)
     }
     fn bonded_stake(&self) -> String {
-        self.set.iter().fold(U256::ZERO, |sum, (_, v)| sum.saturating_add(v.stake)).to_string()
+        let set = self.sets.now().map(|epoch| Arc::clone(epoch.set()));
+        let members = set.iter().flat_map(|set| set.iter());
+        members.fold(U256::ZERO, |sum, (_, v)| sum.saturating_add(v.stake)).to_string()
     }
 }

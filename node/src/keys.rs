@@ -31,6 +31,8 @@ use std::{
 use zeroize::Zeroizing;
 
 /// Permissions that nobody but the owner may have.
+/// Directory with the keys that an operator changes to.
+const NEXT: &str = "next";
 const OTHERS: u32 = 0o077;
 
 /// What a key is for.
@@ -137,6 +139,8 @@ pub struct SequencerKeys {
 pub struct Keys {
     /// Present on sequencers.
     pub sequencer: Option<SequencerKeys>,
+    /// The keys that a sequencer changes to, if there are any.
+    pub next: Option<SequencerKeys>,
     /// The libp2p identity.
     pub identity: Identity,
     /// The account that pays for batches; present if the node posts.
@@ -168,7 +172,8 @@ impl Keys {
         datadir.join("keys")
     }
 
-    /// Reads what is needed.
+    /// Reads what is needed. The keys that an operator changes to lie in `next/keys`, until they are in force and moved
+    /// to `keys`.
     ///
     /// # Errors
     /// [`KeyFileError`] names the file.
@@ -180,7 +185,10 @@ impl Keys {
         let identity =
             Identity::from_secret(&mut copy).map_err(|_| KeyFileError::Malformed(path))?;
         let poster = needs.poster.then(|| Self::load_poster(datadir, passwords)).transpose()?;
-        Ok(Self { sequencer, identity, poster })
+        let next = datadir.join(NEXT);
+        let rotates = needs.sequencer && Self::dir(&next).exists();
+        let next = rotates.then(|| Self::load_sequencer(&next, passwords)).transpose()?;
+        Ok(Self { sequencer, next, identity, poster })
     }
 
     /// Reads the two keys that sign for an operator.

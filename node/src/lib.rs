@@ -49,6 +49,7 @@ mod roles;
 pub mod rpc;
 pub mod run;
 pub mod sequencer;
+pub mod sets;
 pub mod settle;
 pub mod setup;
 pub mod slash;

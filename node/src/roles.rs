@@ -82,7 +82,7 @@ impl SequencerTasks<'_> {
         let registry = prometheus::Registry::new();
         let metrics = Arc::new(Metrics::register(&registry)?);
         registry.register(Box::new(Queues::new(gauges(running))?))?;
-        let own = self.info.set.get(self.info.index).map(|v| v.owner);
+        let own = self.info.registered().map(|v| v.owner);
         let events = running.view.subscribe();
         tokio::spawn(metrics::collect(events, Arc::clone(&metrics), own, stop.clone()));
         let progress = Arc::clone(&running.facts.progress);
@@ -130,9 +130,9 @@ impl SequencerTasks<'_> {
         let sender = RpcSender::new(self.l1.endpoints(), signer, self.network.l1_chain_id);
         let journal = StoreJournal(running.store.clone());
         let manager = TxManager::open(sender, journal, posting_policy())?;
-        let validators = u64::try_from(self.info.set.len()).unwrap_or(1);
-        let turn = Turn::new(u64::from(self.info.index), validators);
-        let poster = Poster::new(manager, running.store.clone(), self.network.inbox, turn);
+        let info = Arc::clone(&self.info);
+        let poster = Poster::new(manager, running.store.clone(), self.network.inbox, Turn::last(0));
+        let poster = poster.with_turns(move || info.turn());
         let task = PosterTask { inbox, health: Arc::clone(health), stats: Arc::clone(stats) };
         tokio::spawn(run_poster(poster, self.l1.clone(), task, pace.clone()));
         Ok(())
@@ -148,7 +148,7 @@ impl SequencerTasks<'_> {
         };
         let (send, head) = (running.origin(), Arc::clone(&self.l1_head));
         let task = follow_origins(
-            Origins::new(settings, running.store.clone()),
+            Origins::new(settings, running.store.clone(), Arc::clone(&running.sets)),
             self.l1.clone(),
             Arc::clone(health),
             pace.clone(),
@@ -235,7 +235,8 @@ fn power_check(info: &Arc<SequencerInfo>) -> Check {
     let info = Arc::clone(info);
     Check::new("peers", Severity::Critical, move || {
         let (connected, total) = info.power();
-        (info.set.is_quorum(connected), format!("{connected} of {total} gwei"))
+        let enough = info.sets.now().is_some_and(|epoch| epoch.set().is_quorum(connected));
+        (enough, format!("{connected} of {total} gwei"))
     })
     .wants("more than two thirds of the stake connected", "check that the other sequencers run")
 }

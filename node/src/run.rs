@@ -7,24 +7,21 @@ use crate::{
     clock::now_ms,
     config::{Config, Role},
     info::SequencerInfo,
-    keys::Keys,
+    keys::{Keys, SequencerKeys},
     network::Network,
     rpc::{Backend, RpcServer, serve},
     sequencer::{Sequencer, Setup},
+    sets::Sets,
+    settle::learn_sets,
 };
 use eyre::{WrapErr, bail, eyre};
 use parking_lot::RwLock;
-use rota_consensus::Keys as ReplicaKeys;
 use rota_l1::{At, L1, RpcConfig, RpcL1};
-use rota_p2p::{Ctx, Identity, Limits, Multiaddr, PeerEntry, PeerId};
-use rota_preconf::{Rules, Schedule};
+use rota_p2p::{Ctx, Identity, Limits, Multiaddr};
+use rota_preconf::Rules;
 use rota_store::DataDir;
-use rota_types::{Domain, ValidatorSet};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use rota_types::{Domain, LocalSigner, Signer};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Version of the protocol between peers.
@@ -72,30 +69,29 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
     let dir = DataDir::open(&datadir)?;
     let l1 = reader(&config, &network)?;
-    let set = Arc::new(load_set(&l1, &datadir).await?);
+    let window = network.params.window_heights;
+    let sets = Arc::new(Sets::open(&datadir, window, keys.identity.peer_id())?);
+    load_sets(&l1, &sets).await?;
     let sequencer = keys.sequencer.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
-    let index = set
-        .by_vote_key(sequencer.vote.address())
-        .filter(|i| set.get(*i).is_some_and(|v| v.seq_key == sequencer.seq.public()))
-        .ok_or_else(|| eyre!("the keys in {} are not in the set", datadir.display()))?;
-    let rules = Arc::new(rules(&network, network.domain()?, &set));
+    let pairs: Vec<Arc<dyn Signer>> =
+        std::iter::once(sequencer).chain(keys.next).map(signer).collect();
+    let voters = pairs.iter().map(|pair| pair.vote_key()).collect();
+    let rules = Rules::new(sets.book(), network.params.clone(), network.domain()?);
     let setup = Setup {
         dir,
-        voter: sequencer.vote.address(),
-        keys: ReplicaKeys::local(index, sequencer.seq, sequencer.vote),
-        set: Arc::clone(&set),
-        rules: Arc::clone(&rules),
+        identity: rota_consensus::Identity { me: sets.me(), pairs },
         genesis: network.genesis_head()?,
-        p2p: p2p(&config, keys.identity, &set, &rules.domain)?,
+        p2p: p2p(&config, keys.identity, &sets, &rules.domain)?,
         premium_bps: config.preconf.premium_bps,
+        sets: Arc::clone(&sets),
+        rules,
     };
     let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));
     let info = Arc::new(SequencerInfo {
         moniker: config.moniker.clone(),
-        index,
-        set,
-        rules,
+        voters,
+        sets,
         facts: Arc::clone(&running.facts),
         p2p: running.p2p.clone(),
         submitter: Arc::clone(&running.submitter),
@@ -112,9 +108,9 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         info,
         rpc: rpc.counts(),
     };
+    say_where(&tasks.info);
     let background = tasks.start(&running).await?;
     tracing::info!(
-        index,
         chain_id = network.l2_chain_id,
         rpc = %rpc.addr(),
         web = %config.web.addr,
@@ -144,7 +140,7 @@ async fn until_the_end(running: &mut Sequencer) -> eyre::Result<()> {
 fn p2p(
     config: &Config,
     identity: Identity,
-    set: &ValidatorSet,
+    sets: &Sets,
     domain: &Domain,
 ) -> eyre::Result<rota_p2p::Config> {
     Ok(rota_p2p::Config {
@@ -152,7 +148,7 @@ fn p2p(
         ctx: Ctx(domain.ctx().0),
         version: PROTOCOL,
         listen: addresses(&config.p2p.listen)?,
-        validators: peers(set)?,
+        validators: sets.entries(),
         bootnodes: addresses(&config.p2p.bootnodes)?,
         topics: Vec::new(),
         limits: Limits::default(),
@@ -196,52 +192,39 @@ pub(crate) fn reader(config: &Config, network: &Network) -> eyre::Result<RpcL1> 
     })?)
 }
 
-/// The rules of epoch 0 over a set.
-pub(crate) fn rules(network: &Network, domain: Domain, set: &ValidatorSet) -> Rules {
-    let seed = set.hash();
-    let schedule = Schedule::new(set, seed, network.params.window_heights);
-    Rules::new(set.epoch(), schedule, network.params.clone(), domain)
+/// Keys as the replica takes them.
+fn signer(keys: SequencerKeys) -> Arc<dyn Signer> {
+    Arc::new(LocalSigner { seq: keys.seq, vote: keys.vote })
 }
 
-/// The set of epoch 0 from final L1 state, or the one that was seen final before.
-pub(crate) async fn load_set(l1: &RpcL1, datadir: &Path) -> eyre::Result<ValidatorSet> {
-    let path = datadir.join("set-0.json");
-    let seen: Option<ValidatorSet> = match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).wrap_err("set-0.json is damaged")?),
-        Err(_) => None,
-    };
+/// Says what this node is in the sets that are known.
+fn say_where(info: &SequencerInfo) {
+    match info.registered() {
+        Some(own) => tracing::info!(operator = %own.owner, "registered"),
+        None => tracing::warn!(
+            "the keys of this node are in no set yet: waiting. Register the operator, and wait for the set after next"
+        ),
+    }
+}
+
+/// Reads the frozen sets from final L1 state. Without an answer the ones seen final before have to do; without set 0
+/// there is nothing to start from, and it waits.
+pub(crate) async fn load_sets(l1: &RpcL1, sets: &Arc<Sets>) -> eyre::Result<()> {
     let mut said = false;
     loop {
-        let asked = tokio::time::timeout(L1_PATIENCE, final_set(l1)).await;
-        match asked {
-            Ok(Ok(Some(set))) => {
-                std::fs::write(&path, serde_json::to_vec_pretty(&set)?)
-                    .wrap_err_with(|| format!("writing {}", path.display()))?;
-                return Ok(set);
-            }
-            Ok(Ok(None)) if !said => {
-                said = true;
-                tracing::info!("waiting for the operator set to be frozen and final on L1");
-            }
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => match seen {
-                Some(set) => {
-                    tracing::warn!(%error, "L1 does not answer: starting with the set seen before");
-                    return Ok(set);
-                }
-                None if !said => {
-                    said = true;
-                    tracing::warn!(%error, "L1 does not answer; trying on");
-                }
-                None => {}
-            },
-            Err(_) => match seen {
-                Some(set) => {
-                    tracing::warn!("L1 does not answer: starting with the set seen before");
-                    return Ok(set);
-                }
-                None => tracing::warn!("L1 does not answer; trying on"),
-            },
+        let asked = tokio::time::timeout(L1_PATIENCE, final_sets(l1, sets)).await;
+        let why = match asked {
+            Ok(Ok(())) if sets.newest().is_some() => return Ok(()),
+            Ok(Ok(())) => "the operator set is not frozen and final on L1 yet".to_owned(),
+            Ok(Err(error)) => format!("L1: {error}"),
+            Err(_) => "L1 does not answer".to_owned(),
+        };
+        if sets.newest().is_some() {
+            tracing::warn!(why, "starting with the sets seen before");
+            return Ok(());
+        }
+        if !std::mem::replace(&mut said, true) {
+            tracing::info!(why, "waiting for the first set");
         }
         tokio::select! {
             name = interrupted() => bail!("{} while waiting for L1", name?),
@@ -250,33 +233,11 @@ pub(crate) async fn load_set(l1: &RpcL1, datadir: &Path) -> eyre::Result<Validat
     }
 }
 
-async fn final_set(l1: &RpcL1) -> Result<Option<ValidatorSet>, rota_l1::L1Error> {
-    match l1.block(At::Finalized).await? {
-        Some(block) => l1.validator_set(0, block.number).await,
-        None => Ok(None),
+async fn final_sets(l1: &RpcL1, sets: &Arc<Sets>) -> eyre::Result<()> {
+    if let Some(block) = l1.block(At::Finalized).await? {
+        learn_sets(sets, l1, block.number).await?;
     }
-}
-
-/// Where the members of a set are.
-pub(crate) fn peers(set: &ValidatorSet) -> eyre::Result<Vec<PeerEntry>> {
-    set.iter()
-        .map(|(index, v)| {
-            let full: Multiaddr = v
-                .peer
-                .parse()
-                .wrap_err_with(|| format!("validator {index} registered no usable address"))?;
-            let (addr, peer) = split_peer(&full)
-                .ok_or_else(|| eyre!("validator {index}: {full} names no peer id"))?;
-            Ok(PeerEntry { index, peer, addrs: vec![addr] })
-        })
-        .collect()
-}
-
-/// `/…/p2p/<id>` as its address and its id.
-fn split_peer(full: &Multiaddr) -> Option<(Multiaddr, PeerId)> {
-    let text = full.to_string();
-    let (addr, id) = text.rsplit_once("/p2p/")?;
-    Some((addr.parse().ok()?, id.parse().ok()?))
+    Ok(())
 }
 
 fn addresses(list: &[String]) -> eyre::Result<Vec<Multiaddr>> {

@@ -16,17 +16,18 @@ use crate::{
     disk::DiskInput,
     engine::{Engine, Facts, Outlets, ReplicaInput},
     inbound::{self, RawFrame, TxCache, Verifier},
+    sets::Sets,
     settle::L1News,
     submit::{SubmitError, Submitter},
     view::{View, ViewConfig},
 };
 use crossbeam_channel::{Sender, bounded};
 use recover::{Recovered, replay_heights};
-use rota_consensus::{Keys, Replica};
+use rota_consensus::{Identity, PeerNo, Replica};
 use rota_execution::Head;
 use rota_preconf::{Admitted, Intake, IntakeConfig, Rules};
 use rota_store::{Blocks, DataDir};
-use rota_types::{Address, Tx, ValidatorSet, wire::Request};
+use rota_types::{Tx, wire::Request};
 use std::{sync::Arc, thread::JoinHandle};
 use threads::{Archived, Ended, Parts, Threads};
 use tokio::sync::mpsc;
@@ -35,14 +36,12 @@ use tokio::sync::mpsc;
 pub struct Setup {
     /// Open data directory.
     pub dir: DataDir,
-    /// Its keys and index.
-    pub keys: Keys,
-    /// Address of the vote key, which names the guard's file.
-    pub voter: Address,
-    /// The set.
-    pub set: Arc<ValidatorSet>,
-    /// The rules.
-    pub rules: Arc<Rules>,
+    /// Its number and its keys.
+    pub identity: Identity,
+    /// The sets that are known.
+    pub sets: Arc<Sets>,
+    /// The rules, with these sets.
+    pub rules: Rules,
     /// Genesis block and state.
     pub genesis: Head,
     /// Network settings; its context and set are filled in by the caller.
@@ -53,7 +52,7 @@ pub struct Setup {
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup").field("voter", &self.voter).finish_non_exhaustive()
+        f.debug_struct("Setup").field("sets", &self.sets).finish_non_exhaustive()
     }
 }
 
@@ -67,6 +66,8 @@ pub struct Sequencer {
     pub submitter: Arc<Submitter>,
     /// Facts of the replica.
     pub facts: Arc<Facts>,
+    /// The sets.
+    pub sets: Arc<Sets>,
     /// The network.
     pub p2p: rota_p2p::Handle,
     /// The database.
@@ -93,7 +94,7 @@ impl Sequencer {
     /// Us: damaged files, an address that is taken, a thread that cannot start.
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
         let recovered = Recovered::open(&setup)?;
-        let Setup { dir, keys, set, rules, genesis, p2p, premium_bps, .. } = setup;
+        let Setup { dir, identity, sets, rules, genesis, p2p, premium_bps } = setup;
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
         let (wake, woken) = bounded(1);
@@ -108,9 +109,8 @@ impl Sequencer {
         let (asks, asked) = mpsc::channel(256);
         spawn_asks(asked, &p2p, &verifier, (queues.frames.clone(), queues.replica.clone()));
 
-        let index = keys.index;
         let own = (queues.replica.clone(), Arc::clone(&queues.tape));
-        let (disk, restored) = recovered.hand_on(p2p.clone(), own, index);
+        let (disk, restored) = recovered.hand_on(p2p.clone(), own, &sets);
         let facts = Arc::new(Facts::default());
         let outlets = Outlets {
             disk: queues.disk.clone(),
@@ -118,10 +118,11 @@ impl Sequencer {
             archive: queues.archive.clone(),
             p2p: p2p.clone(),
             asks,
+            sets: Arc::clone(&sets),
             facts: Arc::clone(&facts),
             tape: Arc::clone(&queues.tape),
         };
-        let engine = Engine::new(Replica::new(Some(keys), set, rules, &restored), outlets, now_ms);
+        let engine = Engine::new(Replica::new(identity, rules, &restored), outlets, now_ms);
         let cache = Arc::clone(&verifier.cache);
         let parts = Parts {
             disk,
@@ -134,7 +135,6 @@ impl Sequencer {
             submitter: Arc::clone(&submitter),
             facts: Arc::clone(&facts),
             p2p: p2p.clone(),
-            index,
         };
         let (ended_in, ended) = mpsc::channel(16);
         let (threads, forward) = Threads::new(ended_in).run(parts, &queues, outflow)?;
@@ -144,6 +144,7 @@ impl Sequencer {
             submit,
             submitter,
             facts,
+            sets,
             p2p,
             store,
             queues,
@@ -157,8 +158,16 @@ impl Sequencer {
     /// Gives the replica what L1 says.
     pub fn origin(&self) -> impl Fn(L1News) + Send + Sync + 'static {
         let replica = self.queues.replica.clone();
+        let (view, sets, p2p) = (Arc::clone(&self.view), Arc::clone(&self.sets), self.p2p.clone());
         move |news| {
             let input = match news {
+                L1News::Set(epoch, peers) => {
+                    view.validators(Arc::clone(epoch.set()));
+                    if let Err(error) = p2p.set_peers(sets.entries()) {
+                        tracing::error!(%error, "the peers of a new set are not dialled");
+                    }
+                    ReplicaInput::Set(epoch, peers)
+                }
                 L1News::Read(number) => ReplicaInput::L1Read(number),
                 L1News::Origin(env) => ReplicaInput::Origin(Box::new(env)),
             };
@@ -206,14 +215,14 @@ impl Sequencer {
 
 /// What readers see at the start.
 fn shown(recovered: &Recovered, genesis: &Head) -> Arc<View> {
-    let Verifier { set, rules, .. } = &recovered.verifier;
+    let Verifier { sets, domain, .. } = &recovered.verifier;
     let config = ViewConfig {
-        chain_id: rules.domain.l2_chain_id,
-        domain: rules.domain.clone(),
+        chain_id: domain.l2_chain_id,
+        domain: domain.clone(),
         ..ViewConfig::default()
     };
     let view = Arc::new(View::new(config, genesis));
-    view.validators(Arc::clone(set));
+    sets.book().iter().for_each(|epoch| view.validators(Arc::clone(epoch.set())));
     view.set_archive(Arc::new(StoreArchive(recovered.store.clone())));
     recovered.chain.blocks.iter().for_each(|b| view.restore_block(Arc::clone(b)));
     view
@@ -224,16 +233,16 @@ fn chain_thread(
     view: &Arc<View>,
     submitter: &Arc<Submitter>,
 ) -> ChainThread {
-    let Verifier { set, rules, .. } = &recovered.verifier;
+    let Verifier { sets, domain, .. } = &recovered.verifier;
     ChainThread {
         stack: Stack::new(
-            rules.domain.l2_chain_id,
+            domain.l2_chain_id,
             (recovered.chain.head.clone(), recovered.chain.origin),
             Arc::new(ForcedBook::new(recovered.store.clone())),
         ),
         view: Arc::clone(view),
         submitter: Arc::clone(submitter),
-        set: Arc::clone(set),
+        sets: Arc::clone(sets),
         now: now_ms,
         wanted: false,
     }
@@ -257,7 +266,7 @@ fn door(
 
 #[expect(clippy::disallowed_methods, reason = "the one async task of the sequencer itself")]
 fn spawn_asks(
-    asks: mpsc::Receiver<(u16, Request)>,
+    asks: mpsc::Receiver<(PeerNo, Request)>,
     p2p: &rota_p2p::Handle,
     verifier: &Verifier,
     doors: (Sender<RawFrame>, Sender<ReplicaInput>),

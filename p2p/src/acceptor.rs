@@ -188,8 +188,8 @@ impl Acceptor {
                 let (theirs, ours) = (hello.version, self.hub.version);
                 self.hub.refused(peer, Refusal::WrongVersion { peer, theirs, ours });
             }
-            (Answer::NotInSet, Role::Validator(index)) => {
-                self.hub.refused(peer, Refusal::NotInSet { peer, index });
+            (Answer::NotInSet, Role::Validator) => {
+                self.hub.refused(peer, Refusal::NotInSet { peer });
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
-//! Who is who: the set of validators, this node's place in it, and the links to the others.
+//! Who is who: the validators, whether this node is one, and the links to the others.
 //!
-//! Not for: dialling. Invariant: an index has one identity and an identity has at most one index;
+//! Not for: dialling, and not for the places in a set: the numbers here are this node's own.
+//! Invariant: an index has one identity and an identity has at most one index;
 //! a directory is replaced as a whole and never changed in place.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -49,7 +50,7 @@ impl Directory {
     ) -> Result<Self, P2pError> {
         check(entries)?;
         let place = entries.iter().find(|e| e.peer == own);
-        let me = place.map_or(Role::Observer, |e| Role::Validator(e.index));
+        let me = place.map_or(Role::Observer, |_| Role::Validator);
         let mut links = BTreeMap::new();
         for entry in entries.iter().filter(|e| e.peer != own) {
             let kept = old.links.get(&entry.index).filter(|l| l.peer == entry.peer && old.me == me);
@@ -103,14 +104,14 @@ mod tests {
             Directory::build(own, entries, &limits, old).expect("a fine set")
         };
         let first = build(&[entry(0, own), entry(1, a), entry(2, b)], &Directory::empty());
-        assert_eq!(first.me, Role::Validator(0));
+        assert_eq!(first.me, Role::Validator);
         assert_eq!(first.links.len(), 2, "no link to itself");
         let second = build(&[entry(0, own), entry(1, a), entry(2, c)], &first);
         assert!(Arc::ptr_eq(&first.links[&1], &second.links[&1]));
         assert!(!Arc::ptr_eq(&first.links[&2], &second.links[&2]));
         assert!(second.link_of(&b).is_none());
         let moved = build(&[entry(3, own), entry(1, a)], &second);
-        assert!(!Arc::ptr_eq(&moved.links[&1], &second.links[&1]), "our hello changed");
+        assert!(Arc::ptr_eq(&moved.links[&1], &second.links[&1]), "our number is our own affair");
         let out = build(&[entry(1, a)], &moved);
         assert_eq!((out.me, out.links[&1].lanes.len()), (Role::Observer, 1));
     }

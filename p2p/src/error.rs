@@ -109,12 +109,10 @@ pub enum Refusal {
         /// Ours.
         ours: u16,
     },
-    /// Peer or us: one of the two does not know the current set yet, or the peer lies about its index.
-    #[error("peer {peer} is not validator {index} of the set")]
+    /// Peer or us: one of the two does not know the newest set yet.
+    #[error("peer {peer} is not known as a validator")]
     NotInSet {
         /// The peer's id.
         peer: libp2p::PeerId,
-        /// The index that was claimed.
-        index: u16,
     },
 }

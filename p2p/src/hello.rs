@@ -1,6 +1,6 @@
 //! The first bytes on every stream, both ways.
 //!
-//! `hello = "rota" || version:u16 || ctx:32 || role:u8 || index:u16` (41 bytes) and
+//! `hello = "rota" || version:u16 || ctx:32 || role:u8 || 0:u16` (41 bytes) and
 //! `ack = "rota" || version:u16 || ctx:32 || verdict:u8` (39 bytes), big endian, fixed length.
 //! The acknowledgement exists because an opened stream may be dropped silently by the other side's
 //! stream layer; and it carries the other context, so that a mismatch can be named on both sides.
@@ -19,8 +19,9 @@ pub(crate) const ACK_LEN: usize = 39;
 /// What a node is on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Member of the current set, by its index.
-    Validator(u16),
+    /// Member of the set in force, of one that is frozen, or of one that ended lately. Which one is known by the
+    /// identity that the transport proved.
+    Validator,
     /// Follower, RPC node, prover, slasher.
     Observer,
 }
@@ -68,7 +69,7 @@ pub(crate) enum Answer {
     Accepted,
     WrongContext,
     WrongVersion,
-    /// The index is not in the acceptor's set, or belongs to another peer.
+    /// The acceptor does not know the opener as a member.
     NotInSet,
     /// Observers may not open this lane.
     NotForObservers,
@@ -113,17 +114,17 @@ fn split_head(bytes: &[u8]) -> Result<(u16, Ctx, &[u8]), BadHello> {
 
 impl Hello {
     pub(crate) fn encode(&self) -> [u8; HELLO_LEN] {
-        let (tag, index) = match self.role {
-            Role::Validator(index) => (1_u8, index),
-            Role::Observer => (0, 0),
+        let tag = match self.role {
+            Role::Validator => 1_u8,
+            Role::Observer => 0,
         };
-        fill(head(self.version, self.ctx).chain([tag]).chain(index.to_be_bytes()))
+        fill(head(self.version, self.ctx).chain([tag, 0, 0]))
     }
 
     pub(crate) fn decode(bytes: &[u8; HELLO_LEN]) -> Result<Self, BadHello> {
         let (version, ctx, rest) = split_head(bytes)?;
         let role = match *rest {
-            [1, high, low] => Role::Validator(u16::from_be_bytes([high, low])),
+            [1, 0, 0] => Role::Validator,
             [0, 0, 0] => Role::Observer,
             _ => return Err(BadHello),
         };
@@ -174,7 +175,7 @@ mod tests {
         #[test]
         fn hello_round_trips_and_is_injective(bytes: [u8; HELLO_LEN], flip in 0..HELLO_LEN, index: u16) {
             if let Ok(hello) = Hello::decode(&bytes) { prop_assert_eq!(hello.encode(), bytes); }
-            let hello = Hello { version: 3, ctx: Ctx([bytes[0]; 32]), role: Role::Validator(index) };
+            let hello = Hello { version: 3, ctx: Ctx([bytes[0]; 32]), role: if index % 2 == 0 { Role::Validator } else { Role::Observer } };
             let mut encoded = hello.encode();
             prop_assert_eq!(Hello::decode(&encoded), Ok(hello));
             encoded[flip] ^= 1;

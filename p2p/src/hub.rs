@@ -228,9 +228,9 @@ impl Hub {
         }
         match hello.role {
             Role::Observer => (Answer::Accepted, None),
-            Role::Validator(index) => match self.directory().link_of(peer) {
-                Some(link) if link.index == index => (Answer::Accepted, Some(Arc::clone(link))),
-                _ => (Answer::NotInSet, None),
+            Role::Validator => match self.directory().link_of(peer) {
+                Some(link) => (Answer::Accepted, Some(Arc::clone(link))),
+                None => (Answer::NotInSet, None),
             },
         }
     }

@@ -51,7 +51,7 @@ impl Link {
     /// A link of a node with role `me` to validator `index`.
     pub(crate) fn new(me: Role, index: u16, peer: PeerId, limits: &Limits) -> Self {
         let (lanes, wanted): (&'static [Lane], _) = match me {
-            Role::Validator(_) => (&Lane::ALL, (0b1111, 0b1111)),
+            Role::Validator => (&Lane::ALL, (0b1111, 0b1111)),
             Role::Observer => (&[Lane::Bulk], (lane_bit(Lane::Bulk), 0)),
         };
         Self {

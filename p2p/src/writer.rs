@@ -148,9 +148,8 @@ impl Writer {
                 self.hub.refused(peer, Refusal::WrongVersion { peer, theirs, ours });
             }
             Answer::NotInSet => {
-                if let Role::Validator(index) = hello.role {
-                    let own = self.hub.own;
-                    self.hub.refused(peer, Refusal::NotInSet { peer: own, index });
+                if hello.role == Role::Validator {
+                    self.hub.refused(peer, Refusal::NotInSet { peer: self.hub.own });
                 }
             }
             Answer::NotForObservers | Answer::Full => {}

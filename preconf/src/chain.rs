@@ -313,7 +313,9 @@ impl Chain {
             return Err(BadFrame::Rule("close body is not what the chain gives"));
         }
         if flags.has(Flags::TERM_END) != context.ends_term(close) {
-            return Err(BadFrame::Rule("TERM_END must be on the last CLOSE of a window or an epoch"));
+            return Err(BadFrame::Rule(
+                "TERM_END must be on the last CLOSE of a window or an epoch",
+            ));
         }
         Ok(Some(close.clone()))
     }

@@ -91,13 +91,7 @@ const fn name(need: &Need) -> B256 {
 
 impl Replica {
     /// Asks `from`, who named it, for what is missing.
-    pub(super) fn ask_for(
-        &mut self,
-        now: Millis,
-        from: PeerNo,
-        need: Need,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn ask_for(&mut self, now: Millis, from: PeerNo, need: Need, out: &mut Vec<Output>) {
         // An L1 block comes from L1.
         let of_peers = !matches!(need, Need::Origin(_));
         if of_peers && from != self.seats.me() && self.open.asks.note(now, need, from) {

@@ -124,7 +124,12 @@ impl Replica {
         self.rules.epochs.prune(oldest);
         self.seats.prune(oldest);
         let index = self.index();
-        tracing::info!(epoch = number, from_height = self.height, ?index, "another set is in force");
+        tracing::info!(
+            epoch = number,
+            from_height = self.height,
+            ?index,
+            "another set is in force"
+        );
         out.push(Output::Epoch { epoch: Arc::clone(&self.epoch), index });
         true
     }

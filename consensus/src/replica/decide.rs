@@ -202,7 +202,8 @@ impl Replica {
         self.height = base.height;
         self.round = 0;
         self.open = super::open::Open::default();
-        self.equivocators.retain(|(term, _, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
+        self.equivocators
+            .retain(|(term, _, _)| term.height.saturating_add(KEEP_TERMS) > base.height);
         self.acks.prune(base.base.g);
         self.pool.prune(base.base.g);
         self.statuses.prune(base.height);

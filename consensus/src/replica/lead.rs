@@ -217,12 +217,7 @@ impl Replica {
         }
         if may_frame && cut == Cut::Frame || cut == Cut::Close {
             let txs = take(&mut self.lead.batch);
-            let frame_cut = FrameCut {
-                now,
-                txs: &txs,
-                close: cut == Cut::Close,
-                origin: &origin,
-            };
+            let frame_cut = FrameCut { now, txs: &txs, close: cut == Cut::Close, origin: &origin };
             let domain = &self.rules.domain;
             let sign =
                 |h: &FrameHeader| keys.signer.sign_seq(&SeqMessage::Frame(h.clone()), domain);

@@ -147,7 +147,11 @@ impl Replica {
     pub(super) fn wait_to_start(&mut self, now: Millis, wal: &[Vec<u8>]) -> bool {
         let wait = self.listen.wait;
         let alone = self.index().and_then(|i| self.epoch.set().get(i)).map_or(0, |v| v.power());
-        if self.observing || wait == 0 || self.index().is_none() || self.epoch.set().is_quorum(alone) {
+        if self.observing
+            || wait == 0
+            || self.index().is_none()
+            || self.epoch.set().is_quorum(alone)
+        {
             return false;
         }
         let until = now.saturating_add(wait.min(HEAR_MS));

@@ -91,9 +91,7 @@ impl Replica {
     fn is_genuine(&self, claim: &Claim) -> bool {
         let Some(own) = self.seats.pairs().get(claim.pair) else { return false };
         match &claim.signature {
-            Signature::Vote(s) => {
-                recover_vote(&claim.digest, s).is_ok_and(|a| a == own.vote_key())
-            }
+            Signature::Vote(s) => recover_vote(&claim.digest, s).is_ok_and(|a| a == own.vote_key()),
             Signature::Seq(s) => verify_seq(&own.seq_key(), &claim.digest, s).is_ok(),
             Signature::Checked => true,
         }

@@ -104,7 +104,13 @@ impl Replica {
         heard.max()
     }
 
-    pub(super) fn on_head(&mut self, now: Millis, from: PeerNo, head: &Head, out: &mut Vec<Output>) {
+    pub(super) fn on_head(
+        &mut self,
+        now: Millis,
+        from: PeerNo,
+        head: &Head,
+        out: &mut Vec<Output>,
+    ) {
         if head.height >= self.height {
             self.sync.note(now, from, head.height);
             self.ask_heights(now, out);

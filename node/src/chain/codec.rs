@@ -107,7 +107,11 @@ pub(super) fn read_account(bytes: &[u8]) -> Result<rota_execution::Account, Deco
 #[must_use]
 pub fn encode_context(c: &rota_preconf::HeightContext) -> Vec<u8> {
     let mut w = Writer::default();
-    w.u64(c.height).hash(&c.parent_id).u64(c.cursor.cursor).u16(c.cursor.window_left);
+    w.u64(c.epoch.number())
+        .u64(c.height)
+        .hash(&c.parent_id)
+        .u64(c.cursor.cursor)
+        .u16(c.cursor.window_left);
     c.history.encode_to(&mut w);
     w.u8(u8::from(c.parent_env.is_some()));
     if let Some(env) = &c.parent_env {
@@ -119,12 +123,22 @@ pub fn encode_context(c: &rota_preconf::HeightContext) -> Vec<u8> {
     w.finish()
 }
 
-/// Reads a height context.
-pub fn decode_context(bytes: &[u8]) -> Result<rota_preconf::HeightContext, DecodeError> {
+/// The epoch of a height context.
+pub fn context_epoch(bytes: &[u8]) -> Result<u64, DecodeError> {
+    Reader::new(bytes).u64("epoch")
+}
+
+/// Reads a height context of an epoch.
+pub fn decode_context(
+    bytes: &[u8],
+    epoch: Arc<rota_preconf::Epoch>,
+) -> Result<rota_preconf::HeightContext, DecodeError> {
     use rota_preconf::{Cursor, HeightContext, Link, Stream};
     let mut r = Reader::new(bytes);
+    r.u64("epoch")?;
     let context = HeightContext {
         height: r.u64("height")?,
+        epoch,
         parent_id: r.hash("parent_id")?,
         cursor: Cursor { cursor: r.u64("cursor")?, window_left: r.u16("window_left")? },
         history: rota_types::Mmr::decode_from(&mut r)?,

@@ -11,8 +11,8 @@ mod restore;
 mod stack;
 mod thread;
 
-pub use codec::{decode_block, decode_context, encode_block, encode_context};
+pub use codec::{context_epoch, decode_block, decode_context, encode_block, encode_context};
 pub use forced::{ForcedBook, ForcedSource};
-pub use restore::{CONTEXT, Restored, SETTLED, restore, write_block, write_genesis};
+pub use restore::{CONTEXT, Restored, SETTLED, load_context, restore, write_block, write_genesis};
 pub use stack::{Done, Draft, Executed, Sealed, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};

@@ -4,16 +4,16 @@
 //! anything else is a damaged database, which is re-derived and never patched.
 
 use super::{
-    codec::{decode_block, decode_context, read_account},
+    codec::{context_epoch, decode_block, decode_context, read_account},
     stack::Sealed,
 };
-use crate::view::BlockView;
+use crate::{inbound::Verifier, view::BlockView};
 use alloy_primitives::{Address, Bytes, U256};
-use eyre::{WrapErr, bail, ensure};
+use eyre::{WrapErr, bail, ensure, eyre};
 use rota_execution::{Account, AccountChange, Head, State};
-use rota_preconf::{Frame, HeightContext, Rules};
+use rota_preconf::{Frame, HeightContext};
 use rota_store::{BlockBatch, Blocks, Scan, Tree, TxPlace, for_each};
-use rota_types::{ValidatorSet, wire::DecidedHeight};
+use rota_types::wire::DecidedHeight;
 use std::sync::Arc;
 
 /// Blocks shown from disk after a start, without their states.
@@ -40,16 +40,8 @@ pub const CONTEXT: &[u8] = b"context";
 pub const SETTLED: &[u8] = b"settled-height";
 
 /// Restores from the store, or starts from the genesis.
-pub fn restore(
-    store: &Blocks,
-    genesis: &Head,
-    rules: &Rules,
-    set: &ValidatorSet,
-) -> eyre::Result<Restored> {
-    let context = match store.get(Tree::Meta, CONTEXT)? {
-        Some(bytes) => decode_context(&bytes).wrap_err("the stored height context is damaged")?,
-        None => HeightContext::genesis(rules, rules.domain.genesis_hash),
-    };
+pub fn restore(store: &Blocks, genesis: &Head, verifier: &Verifier) -> eyre::Result<Restored> {
+    let context = load_context(store, verifier)?;
     let (head, blocks) = match store.executed_head()? {
         None => (genesis.clone(), Vec::new()),
         Some(executed) => restore_blocks(store, executed.number)?,
@@ -68,23 +60,36 @@ pub fn restore(
         }
         for decided in more {
             from = decided.header.height().saturating_add(1);
-            let frames = verify_frames(&decided, set, rules)?;
+            let frames = verify_frames(&decided, verifier)?;
             heights.push((decided, frames));
         }
     }
     Ok(Restored { head, origin, blocks, context, heights })
 }
 
-fn verify_frames(
-    decided: &DecidedHeight,
-    set: &ValidatorSet,
-    rules: &Rules,
-) -> eyre::Result<Vec<Arc<Frame>>> {
+/// The height to decide next, as the store has it.
+pub fn load_context(store: &Blocks, verifier: &Verifier) -> eyre::Result<HeightContext> {
+    let Verifier { sets, domain, .. } = verifier;
+    let known = |epoch: u64| {
+        sets.get(epoch)
+            .ok_or_else(|| eyre!("the set of epoch {epoch} is not in {}/sets", "DATADIR"))
+    };
+    match store.get(Tree::Meta, CONTEXT)? {
+        Some(bytes) => {
+            let epoch = context_epoch(&bytes).wrap_err("the stored height context is damaged")?;
+            decode_context(&bytes, known(epoch)?).wrap_err("the stored height context is damaged")
+        }
+        None => Ok(HeightContext::genesis(&known(0)?, domain.genesis_hash)),
+    }
+}
+
+fn verify_frames(decided: &DecidedHeight, verifier: &Verifier) -> eyre::Result<Vec<Arc<Frame>>> {
     decided
         .frames
         .iter()
         .map(|signed| {
-            Frame::verify(signed.clone(), set, &rules.domain, |_| None)
+            verifier
+                .verify(signed.clone())
                 .map(Arc::new)
                 .wrap_err_with(|| format!("stored frame {} is damaged", signed.header.g))
         })

@@ -4,15 +4,16 @@
 
 use super::stack::{Done, Executed, Sealed, Stack, StackError};
 use crate::{
+    sets::Sets,
     submit::Submitter,
     view::{BlockView, Decision, FORCED, FrameTx, FrameView, OpenHeader, Span, View},
 };
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, select};
 use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
 use rota_preconf::{Frame, TakeLimits};
-use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx, ValidatorSet};
+use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx};
 use std::{sync::Arc, time::Duration};
 
 /// What the chain thread is told.
@@ -22,8 +23,8 @@ pub enum ChainInput {
     Accepted(Arc<Frame>, Option<B256>),
     /// Frames above fell off.
     Rewound(u64, &'static str),
-    /// Stored by more than two thirds up to here: position, gwei.
-    Acked(u64, u64, Option<AckCert>),
+    /// Stored by more than two thirds up to here: position; gwei, of how many.
+    Acked(u64, (u64, u64), Option<AckCert>),
     /// The opening of a term, not verified.
     Init(Box<TermInit>),
     /// A height is decided.
@@ -53,8 +54,8 @@ pub struct ChainThread {
     pub view: Arc<View>,
     /// The queue of transactions.
     pub submitter: Arc<Submitter>,
-    /// The set.
-    pub set: Arc<ValidatorSet>,
+    /// The sets.
+    pub sets: Arc<Sets>,
     /// The clock.
     pub now: fn() -> Millis,
     /// Whether the replica waits for transactions.
@@ -115,8 +116,8 @@ impl ChainThread {
                 let lost = self.view.rewind(g, reason, now);
                 self.put_back(lost, now);
             }
-            ChainInput::Acked(g, weight, certificate) => {
-                self.view.acked(g, weight, self.set.total(), (self.now)());
+            ChainInput::Acked(g, (weight, total), certificate) => {
+                self.view.acked(g, weight, total, (self.now)());
                 if let Some(certificate) = certificate {
                     self.view.ack_cert(certificate);
                 }
@@ -173,11 +174,13 @@ impl ChainThread {
                         .zip(outcomes)
                         .map(|(position, (tx, outcome))| FrameTx { position, tx, outcome })
                         .collect();
-                    let leader = self.set.get(frame.signed.header.leader);
+                    let header = &frame.signed.header;
+                    let epoch = self.sets.get(header.epoch);
+                    let leader = epoch.and_then(|e| e.set().get(header.leader).map(|v| v.owner));
                     self.view.frame(FrameView {
                         frame: Arc::clone(&frame.signed),
                         hash: frame.hash,
-                        leader: leader.map_or(Address::ZERO, |v| v.owner),
+                        leader: leader.unwrap_or_default(),
                         forced,
                         txs,
                         block: OpenHeader::of(&block),

@@ -4,7 +4,7 @@
 //! own queue and is sent on later. Invariant: an insured amount never gets lost on the way without its transaction.
 
 use super::Verifier;
-use crate::{engine::Facts, submit::Submitter};
+use crate::{engine::Facts, sets::Sets, submit::Submitter};
 use alloy_primitives::Bytes;
 use crossbeam_channel::Receiver;
 use rayon::prelude::*;
@@ -45,7 +45,7 @@ impl Bundle {
 
 /// Takes forwarded bundles until their queue closes.
 pub fn take_bundles(bundles: &Receiver<Bundle>, submitter: &Submitter, verifier: &Verifier) {
-    let chain_id = verifier.rules.domain.l2_chain_id;
+    let chain_id = verifier.domain.l2_chain_id;
     for bundle in bundles {
         for tx in bundle.decode(chain_id) {
             verifier.cache.put(&tx);
@@ -57,7 +57,7 @@ pub fn take_bundles(bundles: &Receiver<Bundle>, submitter: &Submitter, verifier:
 }
 
 /// Sends what was submitted here to the leader and to who follows it, in bundles.
-pub fn forward(txs: &Receiver<Arc<Tx>>, p2p: &Handle, facts: &Facts, me: u16) {
+pub fn forward(txs: &Receiver<Arc<Tx>>, p2p: &Handle, facts: &Facts, sets: &Sets) {
     const BYTES: usize = 256 * 1024;
     const COUNT: usize = MAX_INSURED_BUNDLE;
     while let Ok(first) = txs.recv() {
@@ -79,19 +79,17 @@ pub fn forward(txs: &Receiver<Arc<Tx>>, p2p: &Handle, facts: &Facts, me: u16) {
             (!insured.is_empty()).then(|| Message::InsuredTxs(insured)),
         ];
         for message in bundles.into_iter().flatten() {
-            pass_on(&message, p2p, facts, me);
+            pass_on(&message, p2p, facts, sets);
         }
     }
 }
 
-fn pass_on(message: &Message, p2p: &Handle, facts: &Facts, me: u16) {
+fn pass_on(message: &Message, p2p: &Handle, facts: &Facts, sets: &Sets) {
     let leader = facts.leader.load(Ordering::Relaxed);
     let next = facts.next_leader.load(Ordering::Relaxed);
     for to in if leader == next { vec![leader] } else { vec![leader, next] } {
-        if to == me {
-            continue;
-        }
-        if let Err(error) = p2p.send(to, message) {
+        let Some(peer) = sets.peer_of(to).filter(|peer| *peer != sets.me()) else { continue };
+        if let Err(error) = p2p.send(peer.0, message) {
             tracing::debug!(to, %error, "transactions not forwarded");
         }
     }

@@ -11,13 +11,14 @@ use crate::{
     disk::{Disk, FrameRecord, read_record},
     engine::ReplicaInput,
     inbound::Verifier,
+    sets::Sets,
     slash::Tape,
 };
 use crossbeam_channel::Sender;
-use eyre::WrapErr;
+use eyre::{WrapErr, eyre};
 use rota_consensus::Restored;
 use rota_p2p::Handle;
-use rota_preconf::{Frame, HeightContext};
+use rota_preconf::{Epoch, Frame, HeightContext, Rules};
 use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv, Tree};
 use rota_types::{Header, Millis, wire::DecidedHeight};
 use std::sync::Arc;
@@ -29,7 +30,8 @@ const LISTEN_MS: Millis = 3_000;
 /// The open files and what was in them.
 pub(super) struct Recovered {
     pub(super) store: Blocks,
-    pub(super) guard: SignGuard,
+    /// One for each pair of keys.
+    pub(super) guards: Vec<SignGuard>,
     pub(super) wal: AppendLog,
     pub(super) frames: AppendLog,
     /// Entries of the write-ahead log.
@@ -43,19 +45,25 @@ pub(super) struct Recovered {
 impl Recovered {
     /// Opens the files and reads them.
     pub(super) fn open(setup: &Setup) -> eyre::Result<Self> {
-        let Setup { dir, voter, set, rules, genesis, .. } = setup;
+        let Setup { dir, identity, sets, rules, genesis, .. } = setup;
         let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
-        let mut guard = doubt::open_guard(&dir.sign_state(), *voter, &rules.domain)?;
+        let voters: Vec<_> = identity.pairs.iter().map(|pair| pair.vote_key()).collect();
+        let mut guards = Vec::new();
+        for voter in &voters {
+            guards.push(doubt::open_guard(&dir.sign_state(), *voter, &rules.domain)?);
+        }
         let wal = AppendLog::open(dir.wal().join("consensus.log"))?;
         let frames = AppendLog::open(dir.wal().join("frames.log"))?;
-        let verifier =
-            Verifier { set: Arc::clone(set), rules: Arc::clone(rules), cache: Arc::default() };
-        let undecided = catch_up_store(&store, &frames.records, &verifier)?;
-        doubt::check(&mut guard, &store, &undecided, setup)?;
-        let chain = chain::restore(&store, genesis, rules, set)?;
+        let (sets, domain) = (Arc::clone(sets), rules.domain.clone());
+        let verifier = Verifier { sets, domain, cache: Arc::default() };
+        let undecided = catch_up_store(&store, &frames.records, &verifier, rules)?;
+        for (guard, voter) in guards.iter_mut().zip(voters) {
+            doubt::check(guard, &store, &undecided, (setup, voter))?;
+        }
+        let chain = chain::restore(&store, genesis, &verifier)?;
         Ok(Self {
             store,
-            guard,
+            guards,
             wal: wal.log,
             frames: frames.log,
             entries: wal.records,
@@ -70,23 +78,26 @@ impl Recovered {
         self,
         p2p: Handle,
         (replica, tape): (Sender<ReplicaInput>, Arc<Tape>),
-        index: u16,
+        sets: &Sets,
     ) -> (Disk, Restored) {
+        let peers = |epoch: &Arc<Epoch>| (epoch.number(), sets.peers(epoch.number()));
         let restored = Restored {
             context: self.chain.context,
-            guard: self.guard.watermarks().clone(),
+            peers: sets.book().iter().map(peers).collect(),
+            guards: self.guards.iter().map(|g| g.watermarks().clone()).collect(),
             wal: self.entries,
             frames: self.undecided.clone(),
             listen_ms: LISTEN_MS,
         };
         let disk = Disk {
             tape,
-            guard: Some(self.guard),
+            guards: self.guards,
+            pair: 0,
             wal: self.wal,
             frames: self.frames,
             p2p,
             replica,
-            index,
+            me: sets.me(),
             undecided: self.undecided,
             intents: Vec::new(),
         };
@@ -100,6 +111,7 @@ fn catch_up_store(
     store: &Blocks,
     records: &[Vec<u8>],
     verifier: &Verifier,
+    rules: &Rules,
 ) -> eyre::Result<Vec<Arc<Frame>>> {
     let mut frames = Vec::new();
     let mut decided = Vec::new();
@@ -111,21 +123,17 @@ fn catch_up_store(
     }
     decided.sort_by_key(|(h, _)| h.height());
     let mut head = store.decided_head()?.map_or(0, |h| h.height);
-    let mut context = match store.get(Tree::Meta, chain::CONTEXT)? {
-        Some(bytes) => chain::decode_context(&bytes)?,
-        None => {
-            let genesis_hash = verifier.rules.domain.genesis_hash;
-            HeightContext::genesis(&verifier.rules, genesis_hash)
-        }
-    };
+    let mut context = chain::load_context(store, verifier)?;
     for (header, certificate) in decided {
         if header.height() != head.saturating_add(1) {
             continue;
         }
         let own: Vec<Arc<Frame>> = path(&frames, &context, &header);
         let Some(close) = own.last().map(|f| f.signed.header.clone()) else { break };
-        let value_id = header.value_id(&verifier.rules.domain);
-        let next = context.after(&header, value_id, &close, &verifier.rules);
+        let value_id = header.value_id(&rules.domain);
+        let next = context
+            .after(&header, value_id, &close, rules)
+            .ok_or_else(|| eyre!("the set after height {} is not in sets/", header.height()))?;
         let height = DecidedHeight {
             header,
             certificate,
@@ -178,11 +186,15 @@ pub(super) fn replay_heights(
 #[cfg(test)]
 mod tests {
     use crate::chain;
+    use std::sync::Arc;
 
     #[test]
     fn a_context_survives_the_store() {
+        let set = Arc::new(rota_types::ValidatorSet::new(3, Vec::new()));
+        let epoch = Arc::new(rota_preconf::Epoch::new(70, set, 6));
         let context = rota_preconf::HeightContext {
             height: 9,
+            epoch: Arc::clone(&epoch),
             parent_id: Default::default(),
             cursor: rota_preconf::Cursor { cursor: 3, window_left: 2 },
             history: Default::default(),
@@ -197,6 +209,7 @@ mod tests {
             },
         };
         let bytes = chain::encode_context(&context);
-        assert_eq!(chain::decode_context(&bytes).unwrap(), context);
+        assert_eq!(chain::context_epoch(&bytes).unwrap(), 3);
+        assert_eq!(chain::decode_context(&bytes, epoch).unwrap(), context);
     }
 }

@@ -42,8 +42,6 @@ pub(super) struct Parts {
     pub(super) submitter: Arc<Submitter>,
     pub(super) facts: Arc<Facts>,
     pub(super) p2p: Handle,
-    /// Own index.
-    pub(super) index: u16,
 }
 
 /// What the archive thread begins with.
@@ -73,7 +71,7 @@ impl Threads {
         from: Outflow,
     ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Arc<Tx>>)> {
         let Parts { disk, engine, entries, chain, woken, archived, .. } = parts;
-        let Parts { verifier, submitter, facts, p2p, index, .. } = parts;
+        let Parts { verifier, submitter, facts, p2p, .. } = parts;
         let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles } = from;
         self.start("disk", move || Ok(disk.run(&to_disk)?))?;
         self.archive(archived, archive, queues)?;
@@ -88,13 +86,14 @@ impl Threads {
         })?;
         let verified = (queues.replica.clone(), Arc::clone(&queues.tape));
         self.frames(frames, verifier.clone(), verified, p2p.clone())?;
+        let sets = Arc::clone(&verifier.sets);
         self.start("bundles", move || {
             inbound::take_bundles(&bundles, &submitter, &verifier);
             Ok(())
         })?;
         let (forward, txs) = bounded(FORWARD);
         self.start("forward", move || {
-            inbound::forward(&txs, &p2p, &facts, index);
+            inbound::forward(&txs, &p2p, &facts, &sets);
             Ok(())
         })?;
         Ok((self.list, forward))

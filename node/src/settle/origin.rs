@@ -4,9 +4,11 @@
 //! blocks below it force in is in the book (I-15).
 
 use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
-use crate::chain::ForcedBook;
+use crate::{chain::ForcedBook, sets::Sets};
 use alloy_primitives::Address;
+use rota_consensus::PeerNo;
 use rota_l1::{At, L1, L1Block, L1Error};
+use rota_preconf::Epoch;
 use rota_store::Blocks;
 use rota_types::{Env, ForcedTx};
 use std::sync::Arc;
@@ -32,10 +34,33 @@ pub struct OriginSettings {
 /// What the replica is told of L1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum L1News {
-    /// What L1 forces in up to this block is in the book.
+    /// What L1 forces in up to this block is in the book, and so are the sets in force up to it.
     Read(u64),
+    /// A set that is frozen, with its peers by index.
+    Set(Arc<Epoch>, Vec<PeerNo>),
     /// A block that may be an origin.
     Origin(Env),
+}
+
+/// Reads the sets that are frozen in a final L1 block and not known yet, in order.
+///
+/// # Errors
+/// L1, or another set than the one known.
+pub async fn learn_sets(
+    sets: &Arc<Sets>,
+    l1: &dyn L1,
+    at: u64,
+) -> eyre::Result<Vec<(Arc<Epoch>, Vec<PeerNo>)>> {
+    let frozen = l1.frozen_sets(at).await?;
+    let newest = sets.newest();
+    let mut learned = Vec::new();
+    for number in frozen.epochs.iter().copied().filter(|n| newest.is_none_or(|known| *n > known)) {
+        let set = l1.validator_set(number, at).await?;
+        let (Some(set), Some(start)) = (set, frozen.start(number)) else { break };
+        let sets = Arc::clone(sets);
+        learned.extend(tokio::task::spawn_blocking(move || sets.learn(start, set)).await??);
+    }
+    Ok(learned)
 }
 
 /// Follows the final head.
@@ -44,6 +69,7 @@ pub struct Origins {
     settings: OriginSettings,
     store: Blocks,
     book: ForcedBook,
+    sets: Arc<Sets>,
     /// The newest origin given.
     newest: Option<L1Block>,
     told: bool,
@@ -52,8 +78,9 @@ pub struct Origins {
 impl Origins {
     /// Nothing given yet.
     #[must_use]
-    pub fn new(settings: OriginSettings, store: Blocks) -> Self {
-        Self { settings, book: ForcedBook::new(store.clone()), store, newest: None, told: false }
+    pub fn new(settings: OriginSettings, store: Blocks, sets: Arc<Sets>) -> Self {
+        let book = ForcedBook::new(store.clone());
+        Self { settings, book, sets, store, newest: None, told: false }
     }
 
     /// The newest origin given.
@@ -89,6 +116,10 @@ impl Origins {
         send: &mut (dyn FnMut(L1News) + Send),
     ) -> eyre::Result<u64> {
         let known = self.book.upto()?.unwrap_or(self.settings.start.saturating_sub(1));
+        if known.min(head.number) > self.sets.book().known() {
+            // A crash came between the two books.
+            self.read_sets(l1, known.min(head.number), send).await?;
+        }
         if !std::mem::replace(&mut self.told, true) {
             send(L1News::Read(known));
         }
@@ -101,6 +132,7 @@ impl Origins {
         } else {
             l1.block(At::Number(to)).await?.ok_or(L1Error::NoBlock(to))?
         };
+        self.read_sets(l1, to.number, send).await?;
         let entries = l1.forced(known.saturating_add(1), to).await?;
         let entries: Vec<ForcedTx> = entries.iter().map(rota_l1::Enqueued::forced).collect();
         for entry in &entries {
@@ -110,6 +142,20 @@ impl Origins {
         tokio::task::spawn_blocking(move || book.extend(upto, &entries)).await??;
         send(L1News::Read(upto));
         Ok(upto)
+    }
+
+    /// Reads the sets that are frozen in an L1 block and new here, and notes that they are all.
+    async fn read_sets(
+        &self,
+        l1: &dyn L1,
+        at: u64,
+        send: &mut (dyn FnMut(L1News) + Send),
+    ) -> eyre::Result<()> {
+        for (epoch, peers) in learn_sets(&self.sets, l1, at).await? {
+            send(L1News::Set(epoch, peers));
+        }
+        let sets = Arc::clone(&self.sets);
+        tokio::task::spawn_blocking(move || sets.reach(at)).await?
     }
 
     /// Gives the blocks up to `read` in order, not too far ahead of the chain.

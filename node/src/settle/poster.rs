@@ -116,18 +116,27 @@ pub struct PosterStats {
     pub balance_wei: Option<U256>,
 }
 
+/// Gives the turn by the set in force.
+type Turns = Box<dyn Fn() -> Turn + Send + Sync>;
+
 /// Posts from one account.
-#[derive(Debug)]
 pub struct Poster<C, J> {
     manager: TxManager<C, J>,
     store: Blocks,
     inbox: Address,
     turn: Turn,
+    turns: Option<Turns>,
     max_payload: usize,
     waiting: Option<Waiting>,
     /// Ours was mined in this L1 block: the inbox is read at least so far before the next.
     not_before: u64,
     stats: PosterStats,
+}
+
+impl<C, J> std::fmt::Debug for Poster<C, J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poster").field("turn", &self.turn).finish_non_exhaustive()
+    }
 }
 
 impl<C: TxChain, J: Journal> Poster<C, J> {
@@ -139,6 +148,7 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
             store,
             inbox,
             turn,
+            turns: None,
             max_payload: rota_l1::MAX_PAYLOAD,
             waiting: None,
             not_before: 0,
@@ -150,6 +160,13 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
     #[must_use]
     pub const fn with_max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
+        self
+    }
+
+    /// Asks for the turn before each step: sets change.
+    #[must_use]
+    pub fn with_turns(mut self, turns: impl Fn() -> Turn + Send + Sync + 'static) -> Self {
+        self.turns = Some(Box::new(turns));
         self
     }
 
@@ -176,6 +193,7 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
         let decided = decided.map_or(0, |h| h.height);
         self.waiting = Waiting::look(self.waiting, seen, decided, now);
         let head = seen.head.as_ref().map_or(0, |b| b.number);
+        self.turn = self.turns.as_ref().map_or(self.turn, |turns| turns());
         let is_due = seen.caught_up
             && head >= self.not_before
             && self.waiting.is_some_and(|w| w.is_due(&self.turn, seen, now));

@@ -9,8 +9,8 @@ use rota_types::Millis;
 /// How the validators take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// This validator's index in the set.
-    pub index: u64,
+    /// This validator's index in the set; none outside of it.
+    pub index: Option<u64>,
     /// Size of the set.
     pub validators: u64,
     /// L1 blocks between batches.
@@ -25,6 +25,16 @@ impl Turn {
     /// Every two L1 blocks, or 30 s.
     #[must_use]
     pub const fn new(index: u64, validators: u64) -> Self {
+        Self::of(Some(index), validators)
+    }
+
+    /// After every validator of a set.
+    #[must_use]
+    pub const fn last(validators: u64) -> Self {
+        Self::of(None, validators)
+    }
+
+    const fn of(index: Option<u64>, validators: u64) -> Self {
         Self { index, validators, every_blocks: 2, stagger_blocks: 2, max_wait_ms: 30_000 }
     }
 
@@ -33,7 +43,7 @@ impl Turn {
     pub fn rank(&self, batches: u64) -> u64 {
         let n = self.validators.max(1);
         let turn = batches.checked_rem(n).unwrap_or(0);
-        let index = self.index.checked_rem(n).unwrap_or(0);
+        let Some(index) = self.index.and_then(|i| i.checked_rem(n)) else { return n };
         index.saturating_add(n).saturating_sub(turn).checked_rem(n).unwrap_or(0)
     }
 }
@@ -99,6 +109,7 @@ mod tests {
         assert_eq!(ranks(1), [3, 0, 1, 2]);
         assert_eq!(ranks(7), [1, 2, 3, 0]);
         assert_eq!(Turn::new(0, 0).rank(3), 0);
+        assert_eq!(Turn::last(4).rank(3), 4, "who is in no set lets all others go first");
     }
 
     #[test]

@@ -346,7 +346,7 @@ impl Slasher {
 
 /// The members of the newest two sets, under one directory: places are those of the newest.
 fn peers(sets: &KnownSets) -> Vec<rota_p2p::PeerEntry> {
-    sets.newest().and_then(|set| crate::run::peers(&set).ok()).unwrap_or_default()
+    sets.newest().map(|set| crate::sets::entries_of(&set)).unwrap_or_default()
 }
 
 /// Connects as an observer, with an identity of its own for this run.

@@ -3,7 +3,7 @@
 use super::domain;
 use alloy_primitives::{Address, B256};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rota_consensus::To;
+use rota_consensus::{PeerNo, To};
 use rota_node::{
     disk::{Disk, DiskError, DiskInput},
     engine::ReplicaInput,
@@ -43,12 +43,13 @@ impl Rig {
         let open = |name: &str| AppendLog::open(root.join(name)).unwrap().log;
         let disk = Disk {
             tape: Arc::default(),
-            guard: Some(SignGuard::open(root, VOTER, &domain()).unwrap()),
+            guards: vec![SignGuard::open(root, VOTER, &domain()).unwrap()],
+            pair: 0,
             wal: open("consensus.log"),
             frames: open("frames.log"),
             p2p,
             replica,
-            index: 0,
+            me: PeerNo(0),
             undecided: Vec::new(),
             intents: Vec::new(),
         };

@@ -2,13 +2,14 @@
 
 use super::{domain, network, origin, set};
 use alloy_primitives::{B256, keccak256};
-use rota_consensus::{Keys, Observe};
+use rota_consensus::{Identity as Signing, Observe};
 use rota_node::{
     sequencer::{Sequencer, Setup},
+    sets::Sets,
     settle::L1News,
 };
-use rota_p2p::{Config, Ctx, Identity, Limits, PeerEntry};
-use rota_preconf::{Rules, Schedule};
+use rota_p2p::{Config, Ctx, Identity, Limits};
+use rota_preconf::Rules;
 use rota_store::{AppendLog, DataDir, Intent, SignGuard};
 use rota_types::{Decode, SeqKey, ValidatorSet, VoteKey};
 use std::{
@@ -35,8 +36,7 @@ fn identity(i: u16) -> Identity {
 struct Town {
     tmp: tempfile::TempDir,
     ports: Vec<u16>,
-    set: Arc<ValidatorSet>,
-    rules: Arc<Rules>,
+    set: ValidatorSet,
 }
 
 impl Town {
@@ -47,13 +47,12 @@ impl Town {
         let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
         let members = (0..NODES).map(|i| {
             let vote = VoteKey::from_secret(&secret("vote", i)).unwrap();
-            (SeqKey::from_seed(&secret("seq", i)).public(), vote.address(), String::new())
+            let (port, peer) = (ports[usize::from(i)], identity(i).peer_id());
+            let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}");
+            (SeqKey::from_seed(&secret("seq", i)).public(), vote.address(), address)
         });
-        let set = Arc::new(set(members));
-        let params = network().params;
-        let schedule = Schedule::new(&set, set.hash(), params.window_heights);
-        let rules = Arc::new(Rules::new(0, schedule, params, domain()));
-        Self { tmp: tempfile::tempdir().unwrap(), ports, set, rules }
+        let set = set(members);
+        Self { tmp: tempfile::tempdir().unwrap(), ports, set }
     }
 
     fn dir(&self, i: u16) -> PathBuf {
@@ -66,24 +65,22 @@ impl Town {
 
     async fn try_start(&self, i: u16) -> eyre::Result<Sequencer> {
         let vote = VoteKey::from_secret(&secret("vote", i)).unwrap();
-        let validators = (0..NODES).map(|index| PeerEntry {
-            index,
-            peer: identity(index).peer_id(),
-            addrs: vec![self.address(index)],
-        });
+        let (dir, params) = (DataDir::open(self.dir(i))?, network().params);
+        let sets = Sets::open(&self.dir(i), params.window_heights, identity(i).peer_id())?;
+        sets.learn(0, self.set.clone())?;
+        let validators = sets.entries();
         let setup = Setup {
-            dir: DataDir::open(self.dir(i))?,
-            voter: vote.address(),
-            keys: Keys::local(i, SeqKey::from_seed(&secret("seq", i)), vote),
-            set: Arc::clone(&self.set),
-            rules: Arc::clone(&self.rules),
+            dir,
+            identity: Signing::local(sets.me(), SeqKey::from_seed(&secret("seq", i)), vote),
+            rules: Rules::new(sets.book(), params, domain()),
+            sets: Arc::new(sets),
             genesis: network().genesis_head().unwrap(),
             p2p: Config {
                 identity: identity(i),
                 ctx: Ctx(domain().ctx().0),
                 version: 1,
                 listen: vec![self.address(i)],
-                validators: validators.collect(),
+                validators,
                 bootnodes: Vec::new(),
                 topics: Vec::new(),
                 limits: Limits::default(),

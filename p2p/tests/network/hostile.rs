@@ -99,7 +99,7 @@ fn points(node: &Node) -> u32 {
     node.handle.peers().iter().find(|p| p.peer.id == id).map_or(0, |p| p.points)
 }
 
-const VALIDATOR_1: [u8; 3] = [1, 0, 1];
+const VALIDATOR_1: [u8; 3] = [1, 0, 0];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_oversized_length_ends_the_stream_and_is_scored() {
@@ -145,8 +145,13 @@ async fn garbage_is_scored_until_the_peer_is_banned() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_listed_identity_may_use_an_index() {
+async fn only_a_listed_identity_is_a_validator() {
     let (mut node, mut rogue) = victim().await;
+    node.handle.set_peers(vec![node.entry(0)]).expect("a fine set");
+    eventually("a set without it", || {
+        node.handle.gauges().iter().all(|g| g.name != "p2p_lane_out")
+    })
+    .await;
     let mut stream = rogue.open("consensus", &hello(CTX, [1, 0, 0])).await;
     assert_eq!(answer(&mut stream).await, 3, "not in the set");
     let refusal = node.wait(|i| match i {
@@ -154,7 +159,7 @@ async fn only_the_listed_identity_may_use_an_index() {
         _ => None,
     });
     let peer = rogue_id().public().to_peer_id();
-    assert_eq!(refusal.await, Refusal::NotInSet { peer, index: 0 });
+    assert_eq!(refusal.await, Refusal::NotInSet { peer });
     let mut stream = rogue.open("consensus", &hello(CTX, [0, 0, 0])).await;
     assert_eq!(answer(&mut stream).await, 4, "observers have no consensus lane");
     let mut stream = rogue.open("bulk", &hello(CTX, [0, 0, 0])).await;

@@ -17,7 +17,10 @@ mod tree;
 pub use facts::Offence;
 pub use live::Stats;
 
-use super::{Plan, sets::{Roll, Sets}};
+use super::{
+    Plan,
+    sets::{Roll, Sets},
+};
 use acks::Acks;
 use alloy_primitives::B256;
 use carry::{Carries, Sight};
@@ -26,9 +29,7 @@ use ledger::Ledger;
 use live::Live;
 use names::brief;
 use rota_preconf::Rules;
-use rota_types::{
-    Decode, Encode, SignedFrame, SignedTermInit, VoteKind, wire::Message,
-};
+use rota_types::{Decode, Encode, SignedFrame, SignedTermInit, VoteKind, wire::Message};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

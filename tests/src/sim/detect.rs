@@ -9,8 +9,8 @@ use crate::{evm::Court, make};
 use alloy_primitives::{B256, U256, keccak256};
 use rota_preconf::{Watch, WatchLimits};
 use rota_types::{
-    CommitCertificate, Decode, Domain, Encode, Evidence, Header, OffenceClass, Signed, SignedFrame, Verdict,
-    wire::Message,
+    CommitCertificate, Decode, Domain, Encode, Evidence, Header, OffenceClass, Signed, SignedFrame,
+    Verdict, wire::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

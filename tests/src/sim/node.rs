@@ -3,9 +3,7 @@
 use super::sets::Sets;
 use crate::make;
 use alloy_primitives::B256;
-use rota_consensus::{
-    Decided, Fatal, Identity, Output, PeerNo, Replica, Restored, To,
-};
+use rota_consensus::{Decided, Fatal, Identity, Output, PeerNo, Replica, Restored, To};
 use rota_preconf::{Epochs, Frame, HeightContext, Rules};
 use rota_store::{Intent, Watermarks};
 use rota_types::{

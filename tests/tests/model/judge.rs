@@ -22,11 +22,7 @@ fn a_verdict_does_not_depend_on_what_was_judged_before() {
     for _ in 0..60 {
         let forest = Forest::grow(&mut dice);
         let pool = Forest::pool(forest.frames.iter());
-        let view = InitView {
-            chain: &forest.chains[0],
-            pool: &pool,
-            rules: &forest.rules,
-        };
+        let view = InitView { chain: &forest.chains[0], pool: &pool, rules: &forest.rules };
         let tip = dice.below(forest.chains.len()) as u8;
         let report = forest.report(0, 0, tip).status;
         let all = variants(&report);

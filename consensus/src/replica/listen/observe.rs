@@ -51,15 +51,8 @@ pub enum Observe {
 
 impl Observe {
     /// All kinds, for labels.
-    pub const NAMES: [&'static str; 7] = [
-        "starting",
-        "catching_up",
-        "no_guard",
-        "old_guard",
-        "no_log",
-        "no_frames",
-        "not_in_set",
-    ];
+    pub const NAMES: [&'static str; 7] =
+        ["starting", "catching_up", "no_guard", "old_guard", "no_log", "no_frames", "not_in_set"];
 
     /// One word.
     #[must_use]

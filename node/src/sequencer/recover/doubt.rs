@@ -8,6 +8,7 @@
 use crate::{
     exit::{Exit, Failure},
     sequencer::Setup,
+    sets::Sets,
 };
 use alloy_primitives::{Address, hex};
 use rota_preconf::Frame;
@@ -22,6 +23,22 @@ const UNSENT: u64 = 8;
 const LOOK_BACK: u64 = 4_096;
 /// Read at once.
 const BATCH: u64 = 64;
+
+/// Whose signatures are looked for.
+struct Own<'a> {
+    sets: &'a Sets,
+    voter: Address,
+}
+
+impl Own<'_> {
+    /// Its index in the set of an epoch.
+    fn index(&self, epoch: u64) -> Option<u16> {
+        self.sets.get(epoch)?.set().by_vote_key(self.voter)
+    }
+    fn is(&self, epoch: u64, index: u16) -> bool {
+        self.index(epoch) == Some(index)
+    }
+}
 
 /// Opens the guard for signing.
 pub(super) fn open_guard(
@@ -57,9 +74,9 @@ pub(super) fn check(
     guard: &mut SignGuard,
     store: &Blocks,
     undecided: &[Arc<Frame>],
-    setup: &Setup,
+    (setup, voter): (&Setup, Address),
 ) -> eyre::Result<()> {
-    let me = setup.keys.index;
+    let me = &Own { sets: &setup.sets, voter };
     let head = store.decided_head()?.map_or(0, |h| h.height);
     let frames = undecided.iter().map(|f| &f.signed.header);
     let mut beyond = None;
@@ -77,7 +94,7 @@ pub(super) fn check(
     // What lies at the floor or below is accounted for.
     let floor = guard.watermarks().floor();
     let Some(height) = beyond.filter(|h| *h > floor) else { return Ok(()) };
-    let windows = u64::from(setup.rules.schedule.window()).saturating_mul(2);
+    let windows = u64::from(setup.rules.params.window_heights).saturating_mul(2);
     let floor = height.max(head).saturating_add(windows);
     tracing::error!(
         signed = height,
@@ -94,7 +111,7 @@ fn newest_unknown(
     marks: &Watermarks,
     store: &Blocks,
     head: u64,
-    me: u16,
+    me: &Own<'_>,
 ) -> eyre::Result<Option<u64>> {
     let oldest = marks.newest().unwrap_or(0).max(head.saturating_sub(LOOK_BACK));
     let mut top = head;
@@ -119,22 +136,23 @@ fn newest_unknown(
 fn unknown_frame(
     marks: &Watermarks,
     header: &FrameHeader,
-    me: u16,
+    me: &Own<'_>,
 ) -> Result<Option<u64>, Failure> {
     let (height, round) = (header.term.height, header.term.round);
     let intent = Intent::Term { height, round, init_hash: header.init_hash };
-    judge(header.leader == me, marks, &intent).map(|unknown| unknown.then_some(header.height))
+    judge(me.is(header.epoch, header.leader), marks, &intent)
+        .map(|unknown| unknown.then_some(header.height))
 }
 
 fn unknown_vote(
     marks: &Watermarks,
     certificate: &CommitCertificate,
-    me: u16,
+    me: &Own<'_>,
 ) -> Result<Option<u64>, Failure> {
-    let CommitCertificate { height, round, value_id, ref signers, .. } = *certificate;
+    let CommitCertificate { epoch, height, round, value_id, ref signers, .. } = *certificate;
     let intent = Intent::Vote { height, round, kind: VoteKind::Precommit, value_id };
     let unsent = height <= marks.newest().unwrap_or(0).saturating_add(UNSENT);
-    let unknown = judge(signers.has(me), marks, &intent)?;
+    let unknown = judge(me.index(epoch).is_some_and(|i| signers.has(i)), marks, &intent)?;
     Ok((unknown && !unsent).then_some(height))
 }
 

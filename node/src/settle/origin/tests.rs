@@ -3,6 +3,7 @@
 use super::{L1News, OriginSettings, Origins};
 use crate::{
     chain::{ForcedBook, ForcedSource},
+    sets::Sets,
     settle::testing::{CHAIN, Chain, transfer},
 };
 use alloy_primitives::{Address, Bytes};
@@ -19,12 +20,18 @@ fn store() -> Blocks {
     Blocks::open(Arc::new(MemKv::default())).unwrap()
 }
 
+fn sets() -> Arc<Sets> {
+    let set = rota_types::ValidatorSet::new(0, Vec::new());
+    Arc::new(Sets::of_one(set, 24, rota_p2p::PeerId::random()))
+}
+
 /// The numbers of the origins given, and how far L1 is read.
 async fn given(origins: &mut Origins, l1: &MemoryL1) -> (Vec<u64>, Option<u64>) {
     let (mut out, mut read) = (Vec::new(), None);
     let mut take = |news| match news {
         L1News::Read(to) => read = Some(to),
         L1News::Origin(env) => out.push(env.l1_number),
+        L1News::Set(..) => {}
     };
     while origins.step(l1, &mut take).await.unwrap() {}
     (out, read)
@@ -33,8 +40,8 @@ async fn given(origins: &mut Origins, l1: &MemoryL1) -> (Vec<u64>, Option<u64>) 
 #[tokio::test]
 async fn origins_come_in_order_each_after_what_it_forces_in() {
     let l1 = Chain::new().l1(3);
-    let mut origins = Origins::new(settings(4), store());
-    let mut late = Origins::new(settings(0), store());
+    let mut origins = Origins::new(settings(4), store(), sets());
+    let mut late = Origins::new(settings(0), store(), sets());
     assert_eq!(given(&mut origins, &l1).await, (vec![], None));
     (0..8).for_each(|_| drop(l1.mine()));
     assert_eq!(given(&mut origins, &l1).await, (vec![4, 5, 6], Some(6)));
@@ -58,7 +65,7 @@ async fn a_chain_that_is_far_behind_is_given_what_it_can_step_to() {
     let chain = Chain::new().grow(4);
     let (l1, store) = (chain.l1(3), chain.store(4));
     (0..1_500).for_each(|_| drop(l1.mine()));
-    let mut origins = Origins::new(settings(1), store);
+    let mut origins = Origins::new(settings(1), store, sets());
     let (numbers, read) = given(&mut origins, &l1).await;
     // The chain is at origin 0: what is far ahead of it comes when it has moved.
     assert_eq!((numbers.first(), numbers.last(), read), (Some(&1), Some(&512), Some(1_498)));
@@ -77,11 +84,11 @@ async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
     l1.mine();
     l1.enqueue(30_000, transfer(3));
     (0..3).for_each(|_| drop(l1.mine()));
-    given(&mut Origins::new(settings(1), store.clone()), &l1).await;
+    given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store.clone());
     assert_eq!(book.upto().unwrap(), Some(4));
     (0..9).for_each(|_| drop(l1.mine()));
-    given(&mut Origins::new(settings(1), store.clone()), &l1).await;
+    given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store);
     let nonces = |after, upto| -> Vec<u64> {
         let txs = book.between(after, upto, CHAIN).unwrap();

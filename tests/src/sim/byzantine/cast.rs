@@ -3,7 +3,10 @@
 //! Invariant: what they do is a pure function of the plan: everything random comes from one seeded source.
 
 use super::{Answer, Behaviour, Fate, Heard, Mask};
-use crate::{make, sim::{dice::Dice, sets::Sets}};
+use crate::{
+    make,
+    sim::{dice::Dice, sets::Sets},
+};
 use rota_consensus::{Replica, Synced};
 use rota_preconf::{Epoch, Epochs, Frame, Rules};
 use rota_types::{

@@ -1,9 +1,7 @@
 //! A second real replica with the same keys: no disk, so everything is durable at once, and no memory over a restart.
 
 use super::cast::{Cx, Errand};
-use rota_consensus::{
-    Identity, Input, Output, PeerNo, Replica, Restored, To,
-};
+use rota_consensus::{Identity, Input, Output, PeerNo, Replica, Restored, To};
 use rota_preconf::HeightContext;
 use rota_types::{Tx, wire::Message};
 use std::{collections::VecDeque, sync::Arc};
@@ -41,7 +39,8 @@ impl Puppet {
         let mut out = Vec::new();
         let started = replica.start(cx.scene.now_ms, &[], &mut out).is_ok();
         let handed = cx.scene.txs.len();
-        let mut puppet = Self { replica, origin: 0, told: 0, wants: false, handed, said: Vec::new() };
+        let mut puppet =
+            Self { replica, origin: 0, told: 0, wants: false, handed, said: Vec::new() };
         cx.did(if started { "twins started" } else { "twins that did not start" });
         puppet.carry_out(cx, out);
         puppet
@@ -104,7 +103,8 @@ impl Puppet {
                 Output::Durable(token) => inputs.push(Input::Durable(token)),
                 Output::Send { to, message, .. } => {
                     if to == To::All {
-                        inputs.push(Input::Message { from: PeerNo(cx.me), message: message.clone() });
+                        inputs
+                            .push(Input::Message { from: PeerNo(cx.me), message: message.clone() });
                     }
                     self.said.push((to, message));
                 }

@@ -96,8 +96,7 @@ impl Lie {
             2 => header.term = Term { height: header.height + 3, round: 2 },
             _ => header.height += 1,
         }
-        let signed =
-            SignedFrame::sign(header, FrameBody::default(), cx.seq, &cx.rules.domain);
+        let signed = SignedFrame::sign(header, FrameBody::default(), cx.seq, &cx.rules.domain);
         let hash = signed.header.hash(&cx.rules.domain);
         let frame = Arc::new(Frame::own(signed, hash, Vec::new()));
         if cx.dice.one_in(2) {

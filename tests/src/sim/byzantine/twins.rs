@@ -61,9 +61,7 @@ impl Mask for Twins {
                 Heard::Frame(frame) => {
                     Input::Frame { frame: Arc::clone(frame), from: PeerNo(from) }
                 }
-                Heard::Message(m) => {
-                    Input::Message { from: PeerNo(from), message: (*m).clone() }
-                }
+                Heard::Message(m) => Input::Message { from: PeerNo(from), message: (*m).clone() },
             };
             self.feed(cx, input);
         }

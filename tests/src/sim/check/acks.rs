@@ -4,8 +4,8 @@ use super::{
     facts::Guilt,
     tree::{Tip, Tree},
 };
-use alloy_primitives::B256;
 use crate::sim::sets::Roll;
+use alloy_primitives::B256;
 use rota_types::{Ack, Vote};
 use std::collections::{BTreeMap, BTreeSet};
 

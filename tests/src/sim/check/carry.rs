@@ -6,8 +6,8 @@ use super::{
     acks::Acks,
     tree::{Tip, Tree},
 };
-use alloy_primitives::B256;
 use crate::sim::sets::Roll;
+use alloy_primitives::B256;
 use rota_types::{Proposal, SignedTermInit, Status, Vote};
 use std::collections::{BTreeMap, BTreeSet};
 
