@@ -107,6 +107,7 @@ contract GasForcedTest is GasFixture {
         deployWithSet(4);
         forced.enqueue{value: 1 ether}(new bytes(100), 100_000);
         vm.roll(block.number + 1);
+        _post(1, 1, 3, 4);
     }
 
     function test_enqueueHundredBytes() public {
@@ -115,7 +116,7 @@ contract GasForcedTest is GasFixture {
 
     /// @dev One entry waits, as is usual where the queue is used.
     function test_submitBatchBehindAnEntry() public {
-        _post(1, 1, 3, 4);
+        _post(2, 2, 3, 4);
     }
 }
 

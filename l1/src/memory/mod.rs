@@ -19,10 +19,10 @@ pub use pool::MemorySender;
 
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::sets::FrozenSets;
-use crate::tx::{Fees, Observation, SendFault, SignedTx, UnsignedTx};
-use crate::{BatchPost, Enqueued, L1Error, L1Rules, Turn};
+use crate::tx::{Fees, Observation, SendFault, SignedTx};
+use crate::{BatchPost, Enqueued, L1Error, L1Rules, Turn, TxRequest};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use contracts::{Now, World};
+use contracts::World;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
@@ -172,6 +172,11 @@ impl MemoryL1 {
         self.0.lock().world().forked()
     }
 
+    /// What a transaction on top of the newest block would do: nothing, but why it would be refused.
+    pub fn dry_run(&self, from: Address, request: TxRequest) -> Result<(), L1Error> {
+        self.read(|s| s.dry_run(from, request))
+    }
+
     /// How many fallbacks there were.
     #[must_use]
     pub fn generation(&self) -> u32 {
@@ -269,15 +274,7 @@ impl L1 for MemoryL1 {
         post: &'a BatchPost,
         from: Address,
     ) -> BoxFuture<'a, Result<(), L1Error>> {
-        now(self.read(|s| {
-            let request = post.request(s.params.inbox)?;
-            let hashes = versioned_hashes(&post.payload);
-            let tx = UnsignedTx { request, nonce: 0, fees: Fees::default() };
-            let mut world = World::clone(&s.world());
-            let head = s.head();
-            let now = Now { block: head.number, time: head.timestamp };
-            world.execute(&s.params, now, from, (&tx, &hashes)).map(|_| ())
-        }))
+        now(self.read(|s| s.dry_run(from, post.request(s.params.inbox)?)))
     }
 
     fn balance(&self, account: Address) -> BoxFuture<'_, Result<U256, L1Error>> {

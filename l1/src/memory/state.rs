@@ -9,9 +9,9 @@ use super::side::Waiting;
 use super::{BLOB_BYTES, GAS_USED, MemoryParams};
 use crate::chain::{L1Block, PostedBatch};
 use crate::forced::NOWHERE;
-use crate::tx::Inclusion;
+use crate::tx::{Fees, Inclusion, UnsignedTx};
 use crate::{Enqueued, L1Error, Turn, TurnKind, TxRequest};
-use alloy_primitives::{B256, Bytes, Keccak256};
+use alloy_primitives::{Address, B256, Bytes, Keccak256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -110,6 +110,15 @@ impl State {
         }
         let blocks = self.chain.iter().filter(|m| (from..=to.number).contains(&m.block.number));
         Ok(blocks.flat_map(|m| pick(&m.events).iter().cloned()).collect())
+    }
+
+    pub(super) fn dry_run(&self, from: Address, request: TxRequest) -> Result<(), L1Error> {
+        let hashes = request.payload.as_ref().map_or_else(Vec::new, versioned_hashes);
+        let tx = UnsignedTx { request, nonce: 0, fees: Fees::default() };
+        let mut world = World::clone(&self.world());
+        let head = self.head();
+        let now = Now { block: head.number, time: head.timestamp };
+        world.execute(&self.params, now, from, (&tx, &hashes)).map(|_| ())
     }
 
     pub(super) fn payload(&self, block: u64, hashes: &[B256]) -> Result<Bytes, L1Error> {

@@ -132,7 +132,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new() -> Self {
-        let seeds = 1..=u8::try_from(OPERATORS + 1).unwrap();
+        let seeds = 1..=u8::try_from(OPERATORS + 2).unwrap();
         Self {
             votes: seeds.clone().map(|i| VoteKey::from_secret(&[i; 32]).unwrap()).collect(),
             seqs: seeds.map(|i| SeqKey::from_seed(&[i; 32])).collect(),
@@ -286,6 +286,22 @@ impl Net {
 
     pub(crate) async fn submit(&self, post: &BatchPost) -> Outcome {
         self.send(5, post.request(self.contracts.inbox).unwrap()).await
+    }
+
+    /// The chain in memory with the same domain, rules and height, without operators.
+    pub(crate) async fn empty_twin(&self) -> MemoryL1 {
+        let head = self.l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
+        let params = MemoryParams {
+            fees: Fees { max_fee: 1, tip: 1, blob_fee: 1 },
+            rules: rules(),
+            min_operators: OPERATORS,
+            forced_queue: self.contracts.forced_queue,
+            slasher: self.contracts.slasher,
+            ..MemoryParams::new(self.domain.clone(), self.contracts.inbox)
+        };
+        let twin = MemoryL1::new(params, Vec::new());
+        while twin.mine().number < head {}
+        twin
     }
 
     /// The chain in memory with the same domain, operators and height.
