@@ -293,6 +293,7 @@ contract RevertedTest is Trial {
     }
 
     /// @dev Who is leader, insured user and reporter at once still loses 15 % of the stake.
+    /// forge-config: default.fuzz.runs = 128
     function testFuzz_selfSlashingLoses(bool prove, uint8 claims, bool early, uint96 stake) public {
         stake = uint96(1 gwei + stake % 5_000 ether);
         vm.deal(address(this), stake);

@@ -107,7 +107,7 @@ contract SlasherMoneyTest is Trial {
         equal(address(0xcafe).balance, _paid);
     }
 
-    /// forge-config: default.fuzz.runs = 200
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_everyWeiIsInOnePlace(uint256[48] calldata dice) public {
         for (uint256 i; i < dice.length; i++) {
             _act(dice[i]);
@@ -117,7 +117,7 @@ contract SlasherMoneyTest is Trial {
 
     /// @dev Whatever the order in which evidence comes in and is settled, operators lose the same. Evidence of other heights and
     /// classes is among it.
-    /// forge-config: default.fuzz.runs = 64
+    /// forge-config: default.fuzz.runs = 24
     function testFuzz_theOrderChangesNothing(uint256 seed, bool reverse) public {
         uint256 count = _evidence.length;
         uint256[] memory order = new uint256[](count);
@@ -149,6 +149,7 @@ contract SlasherMoneyTest is Trial {
     }
 
     /// @dev One class at a time: the second offence of a class costs nothing more, of another class it adds up, in any order.
+    /// forge-config: default.fuzz.runs = 16
     function testFuzz_classesAddUp(bool first, bool second) public {
         bytes memory eq = frameTwice(1, 10);
         bytes memory again = frameTwice(1, 5_000);
