@@ -8,13 +8,17 @@ mod bundles;
 
 pub use bundles::{Bundle, forward, take_bundles};
 
-use crate::{engine::ReplicaInput, sets::Sets, slash::Tape};
+use crate::{
+    engine::ReplicaInput,
+    sets::Sets,
+    slash::{Shown, Tape},
+};
 use alloy_primitives::{B256, Bytes, keccak256};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use rota_consensus::{PeerNo, Synced};
-use rota_p2p::{Busy, Handle, Incoming, Peer, PeerFault, Sink, Target};
+use rota_p2p::{Busy, Handle, Incoming, Peer, PeerFault, Sink, Target, Topic};
 use rota_preconf::{Frame, InvalidFrame};
 use rota_store::Blocks;
 use rota_types::{
@@ -121,6 +125,8 @@ pub struct Doors {
     pub bundles: Sender<Bundle>,
     /// To the replica.
     pub replica: Sender<ReplicaInput>,
+    /// To the watch: evidence that others gossip.
+    pub evidence: Sender<Shown>,
     /// What members signed, besides frames, which come here once they are verified.
     pub tape: Arc<Tape>,
 }
@@ -142,6 +148,11 @@ pub fn sink(doors: Doors) -> Sink {
                 tracing::warn!(peer = %peer.id, "peer shut out for a while");
             }
             Incoming::RoleChanged { role } => tracing::info!(?role, "role changed"),
+            Incoming::Gossip { topic: Topic::Evidence, data, id, .. } => {
+                if doors.evidence.try_send((data, id)).is_err() {
+                    tracing::warn!("more evidence than can be looked at");
+                }
+            }
             // A missing frame shows by its child and is asked for; votes are repeated.
             Incoming::Gap { .. } | Incoming::Gossip { .. } => {}
         }

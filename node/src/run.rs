@@ -17,7 +17,7 @@ use crate::{
 use eyre::{WrapErr, bail, eyre};
 use parking_lot::RwLock;
 use rota_l1::{At, L1, RpcConfig, RpcL1};
-use rota_p2p::{Ctx, Identity, Limits, Multiaddr};
+use rota_p2p::{Ctx, Identity, Limits, Multiaddr, Topic};
 use rota_preconf::Rules;
 use rota_store::DataDir;
 use rota_types::{Domain, LocalSigner, Signer};
@@ -150,7 +150,7 @@ fn p2p(
         listen: addresses(&config.p2p.listen)?,
         validators: sets.entries(),
         bootnodes: addresses(&config.p2p.bootnodes)?,
-        topics: Vec::new(),
+        topics: vec![Topic::Evidence],
         limits: Limits::default(),
     })
 }

@@ -103,6 +103,8 @@ impl Sequencer {
         let mut chain = chain_thread(&recovered, &view, &submitter);
         let settled = replay_heights(&mut chain, &recovered.chain)?;
 
+        let voters = identity.pairs.iter().map(|pair| pair.vote_key()).collect();
+        let watch = (dir.root().join("evidence"), voters);
         let (queues, outflow) = Queues::open();
         let p2p =
             rota_p2p::start(p2p, inbound::sink(queues.doors()), queues.handler(&store)).await?;
@@ -135,6 +137,7 @@ impl Sequencer {
             submitter: Arc::clone(&submitter),
             facts: Arc::clone(&facts),
             p2p: p2p.clone(),
+            watch,
         };
         let (ended_in, ended) = mpsc::channel(16);
         let (threads, forward) = Threads::new(ended_in).run(parts, &queues, outflow)?;

@@ -1,7 +1,8 @@
 //! The bounded queues between the threads of a sequencer.
 //!
 //! Policies: `replica`, `disk`, `chain`, `archive` make their senders wait; `frames` and `bundles` make the
-//! network wait, which stops reading from the peer. The tape is a ring that drops its oldest.
+//! network wait, which stops reading from the peer. `evidence` drops what does
+//! not fit: who gossips repeats it. The tape is a ring that drops its oldest.
 
 use crate::{
     archive::ArchiveInput,
@@ -9,7 +10,7 @@ use crate::{
     disk::DiskInput,
     engine::ReplicaInput,
     inbound::{self, Bundle, Doors, RawFrame},
-    slash::Tape,
+    slash::{Shown, Tape, shown},
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rota_store::Blocks;
@@ -24,6 +25,7 @@ pub struct Queues {
     pub(super) archive: Sender<ArchiveInput>,
     pub(super) frames: Sender<RawFrame>,
     pub(super) bundles: Sender<Bundle>,
+    pub(super) evidence: Sender<Shown>,
     pub(super) tape: Arc<Tape>,
 }
 
@@ -35,6 +37,7 @@ pub(super) struct Outflow {
     pub(super) archive: Receiver<ArchiveInput>,
     pub(super) frames: Receiver<RawFrame>,
     pub(super) bundles: Receiver<Bundle>,
+    pub(super) evidence: Receiver<Shown>,
 }
 
 impl Queues {
@@ -45,6 +48,7 @@ impl Queues {
         let (to_archive, archive) = bounded(1024);
         let (to_frames, frames) = bounded(2048);
         let (to_bundles, bundles) = bounded(256);
+        let (to_evidence, evidence) = shown();
         let queues = Self {
             replica: to_replica,
             disk: to_disk,
@@ -52,9 +56,10 @@ impl Queues {
             archive: to_archive,
             frames: to_frames,
             bundles: to_bundles,
+            evidence: to_evidence,
             tape: Arc::default(),
         };
-        (queues, Outflow { replica, disk, chain, archive, frames, bundles })
+        (queues, Outflow { replica, disk, chain, archive, frames, bundles, evidence })
     }
 
     /// Those that the network fills.
@@ -63,6 +68,7 @@ impl Queues {
             frames: self.frames.clone(),
             bundles: self.bundles.clone(),
             replica: self.replica.clone(),
+            evidence: self.evidence.clone(),
             tape: Arc::clone(&self.tape),
         }
     }
@@ -85,6 +91,7 @@ impl Queues {
             one("archive", &self.archive),
             one("frames", &self.frames),
             one("bundles", &self.bundles),
+            one("evidence", &self.evidence),
         ]
     }
 }

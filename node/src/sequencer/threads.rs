@@ -10,7 +10,7 @@ use crate::{
     disk::{Disk, DiskInput},
     engine::{Engine, Facts, ReplicaInput},
     inbound::{self, RawFrame, Verifier},
-    slash::Tape,
+    slash::{Found, Sentry, Shown, Tape, Watcher},
     submit::Submitter,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -19,8 +19,9 @@ use rota_consensus::{Elsewhere, Fatal};
 use rota_execution::Head;
 use rota_p2p::Handle;
 use rota_store::{Blocks, Intent};
+use rota_types::Address;
 use rota_types::Tx;
-use std::{sync::Arc, thread::JoinHandle};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 /// Transactions on their way to the leader; what does not fit waits in this node's own queue.
 const FORWARD: usize = 8192;
@@ -42,6 +43,8 @@ pub(super) struct Parts {
     pub(super) submitter: Arc<Submitter>,
     pub(super) facts: Arc<Facts>,
     pub(super) p2p: Handle,
+    /// Where evidence is kept, and the own vote keys.
+    pub(super) watch: (PathBuf, BTreeSet<Address>),
 }
 
 /// What the archive thread begins with.
@@ -71,8 +74,9 @@ impl Threads {
         from: Outflow,
     ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Arc<Tx>>)> {
         let Parts { disk, engine, entries, chain, woken, archived, .. } = parts;
-        let Parts { verifier, submitter, facts, p2p, .. } = parts;
-        let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles } = from;
+        let Parts { verifier, submitter, facts, p2p, watch, .. } = parts;
+        let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles, evidence } =
+            from;
         self.start("disk", move || Ok(disk.run(&to_disk)?))?;
         self.archive(archived, archive, queues)?;
         self.chain(chain, (to_chain, woken), queues)?;
@@ -86,6 +90,8 @@ impl Threads {
         })?;
         let verified = (queues.replica.clone(), Arc::clone(&queues.tape));
         self.frames(frames, verifier.clone(), verified, p2p.clone())?;
+        let seen = (Arc::clone(&queues.tape), evidence, p2p.clone());
+        self.watch(&verifier, seen, watch)?;
         let sets = Arc::clone(&verifier.sets);
         self.start("bundles", move || {
             inbound::take_bundles(&bundles, &submitter, &verifier);
@@ -97,6 +103,21 @@ impl Threads {
             Ok(())
         })?;
         Ok((self.list, forward))
+    }
+
+    /// Looks for contradictions in everything that this node sees.
+    fn watch(
+        &mut self,
+        verifier: &Verifier,
+        (tape, shown, p2p): (Arc<Tape>, Receiver<Shown>, Handle),
+        (dir, own): (PathBuf, BTreeSet<Address>),
+    ) -> eyre::Result<()> {
+        let (sets, domain) = (Arc::clone(&verifier.sets), verifier.domain.clone());
+        let known = move |epoch| sets.get(epoch).map(|e| Arc::clone(e.set()));
+        let watcher = Watcher::new(domain.clone(), Box::new(known));
+        let found = Box::new(|_: &Found| true);
+        let sentry = Sentry { tape, watcher, shown, p2p, dir, domain, own, found };
+        self.start("watch", move || Ok(sentry.run()?))
     }
 
     fn archive(
