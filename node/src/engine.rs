@@ -310,6 +310,13 @@ impl Engine {
                 facts.leader.store(leader, Ordering::Relaxed);
             }
             Output::Fault { peer, what } => self.blame(peer, &what),
+            Output::Evidence(evidence) => {
+                let (validator, kind) = (evidence.accused, evidence.kind().name());
+                let bytes = alloy_primitives::hex::encode_prefixed(rota_types::Encode::encode(
+                    evidence.as_ref(),
+                ));
+                tracing::error!(validator, kind, evidence = bytes, "a validator can be slashed");
+            }
             Output::Misbehaved { epoch, validator, what } => {
                 tracing::error!(epoch, validator, what, "a validator signed a contradiction");
             }

@@ -32,6 +32,7 @@ impl Replica {
         if ack.g > self.chain.tip().g.saturating_add(FAR) {
             return;
         }
+        self.witness_ack(signed, out);
         if self.acks.add(signed) == AckVerdict::Conflict {
             let (epoch, validator) = (ack.epoch, ack.signer);
             out.push(Output::Misbehaved { epoch, validator, what: "two acks for one place" });

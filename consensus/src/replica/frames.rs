@@ -17,6 +17,7 @@ impl Replica {
         if frame.g() <= self.chain.base().base.g || !self.is_near(frame.signed.header.epoch) {
             return;
         }
+        self.witness_frame(&frame, out);
         let (epoch, leader) = (frame.signed.header.epoch, frame.signed.header.leader);
         if leader == self.leader && Some(from) == self.peer(leader) {
             self.timers.heard(now);

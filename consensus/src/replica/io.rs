@@ -5,7 +5,7 @@ use alloy_primitives::B256;
 use rota_preconf::{Epoch, Frame, HeightContext};
 use rota_store::Intent;
 use rota_types::{
-    AckCert, CommitCertificate, Env, Header, Justification, Tx,
+    AckCert, CommitCertificate, Env, Evidence, Header, Justification, Tx,
     wire::{Message, Request},
 };
 use std::sync::Arc;
@@ -215,6 +215,8 @@ pub enum Output {
         /// What was wrong.
         what: String,
     },
+    /// Proof that a validator signed things that exclude each other, which the contract accepts too.
+    Evidence(Box<Evidence>),
     /// A validator signed two things that exclude each other.
     Misbehaved {
         /// Epoch of the set.

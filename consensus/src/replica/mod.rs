@@ -8,6 +8,7 @@ mod acks;
 mod asks;
 mod change;
 mod decide;
+mod evidence;
 mod frames;
 mod io;
 mod justify;
@@ -31,7 +32,8 @@ pub use seats::{Identity, PeerNo};
 use crate::machine::{Fatal, Machine};
 use alloy_primitives::B256;
 use rota_preconf::{
-    AckTally, Chain, Epoch, FrameBuilder, FramePool, HeightContext, Rules, StatusBook,
+    AckTally, Chain, Epoch, FrameBuilder, FramePool, HeightContext, Rules, StatusBook, Watch,
+    WatchLimits,
 };
 use rota_store::Watermarks;
 use rota_types::{Millis, Term, Tx, wire::Message};
@@ -92,6 +94,8 @@ pub struct Replica {
     equivocators: BTreeSet<(Term, u64, u16)>,
     lead: lead::Lead,
     sync: sync::Sync,
+    /// What others signed, for evidence.
+    witnessed: Watch,
     acked: (u64, u32, u64),
     acked_hash: B256,
     certified: u64,
@@ -117,6 +121,7 @@ impl Replica {
     #[must_use]
     pub fn new(identity: Identity, mut rules: Rules, restored: &Restored) -> Self {
         let height = restored.context.height;
+        let witnessed = Watch::new(rules.domain.clone(), WatchLimits::default());
         // What the chain builds on was known when it was built on.
         rules.epochs.reach(restored.context.parent_env.as_ref().map_or(0, |p| p.l1_number));
         let epoch = Arc::clone(&restored.context.epoch);
@@ -161,6 +166,7 @@ impl Replica {
             equivocators: BTreeSet::new(),
             lead: lead::Lead::default(),
             sync: sync::Sync::default(),
+            witnessed,
             acked: (0, 0, 0),
             acked_hash: B256::ZERO,
             certified: 0,
@@ -286,7 +292,10 @@ impl Replica {
         self.notice_pause(now, out);
         match input {
             Input::Frame { frame, from } => self.on_frame(now, frame, from, out),
-            Input::Message { from, message } => self.on_message(now, from, message, out)?,
+            Input::Message { from, message } => {
+                self.witness_message(&message, out);
+                self.on_message(now, from, message, out)?;
+            }
             Input::Txs(txs) => self.on_txs(txs, out),
             Input::Origin(env) => {
                 self.read_l1(env.l1_number);

@@ -10,7 +10,7 @@ use alloy_primitives::{B256, U256, keccak256};
 use rota_preconf::{Watch, WatchLimits};
 use rota_types::{
     CommitCertificate, Decode, Domain, Encode, Evidence, Header, OffenceClass, Signed, SignedFrame,
-    Verdict, wire::Message,
+    ValidatorSet, Verdict, wire::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

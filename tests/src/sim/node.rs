@@ -253,7 +253,8 @@ impl SimNode {
                 | Output::Epoch { .. }
                 | Output::Round { .. }
                 | Output::Fault { .. }
-                | Output::Misbehaved { .. } => {}
+                | Output::Misbehaved { .. }
+                | Output::Evidence(_) => {}
             }
         }
         let sync = !self.waiting.is_empty();

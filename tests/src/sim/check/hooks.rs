@@ -74,6 +74,16 @@ impl Checker {
                     self.broke("I-12", format!("{node} blames {peer}, who is correct: {what}"));
                 }
             }
+            Output::Evidence(evidence) => {
+                let (epoch, kind) = (evidence.epoch, evidence.kind().name());
+                let Some(who) = self.sets.node(epoch, evidence.accused) else { return };
+                self.say(|| format!("{node} proves {kind} by {who}"));
+                let set = self.sets.set(epoch);
+                let proven = set.is_some_and(|s| evidence.verify(s, &self.rules.domain).is_ok());
+                if !proven || !self.faulty.contains(&who) {
+                    self.broke("I-6", format!("{node} accuses {who}: {evidence:?}"));
+                }
+            }
             Output::Misbehaved { epoch, validator, what } => {
                 let Some(validator) = self.sets.node(*epoch, *validator) else { return };
                 self.say(|| format!("{node} accuses {validator}: {what}"));
