@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a test fails by panicking"
 )]
@@ -15,9 +16,9 @@ use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Address, Bytes, U256};
 use common::{GENESIS, L1_CHAIN, L2_CHAIN, Net, OPERATORS, account, ether, header, rules};
 use rota_l1::{
-    At, L1, L1Block, L1Error, MemoryJournal, MemoryL1, OperatorKeys, Policy, Refusal, TurnKind,
-    TxManager, TxRequest, activate_fallback_request, emergency_set_request, enqueue_request,
-    exit_request, freeze_request, register_request, registration, rejoin_request,
+    At, Fees, L1, L1Block, L1Error, MemoryJournal, MemoryL1, MemoryParams, OperatorKeys, Policy,
+    Refusal, TurnKind, TxManager, TxRequest, activate_fallback_request, emergency_set_request,
+    enqueue_request, exit_request, freeze_request, register_request, registration, rejoin_request,
     roll_call_request, rotate_request, top_up_request, uncertified_request, update_request,
     withdraw_request,
 };
@@ -30,10 +31,26 @@ struct Both {
     twin: MemoryL1,
 }
 
+/// The chain in memory with the same domain, rules and height, without operators.
+async fn twin(net: &Net) -> MemoryL1 {
+    let head = net.l1.block(At::Latest).await.unwrap().unwrap().number;
+    let params = MemoryParams {
+        fees: Fees { max_fee: 1, tip: 1, blob_fee: 1 },
+        rules: rules(),
+        min_operators: OPERATORS,
+        forced_queue: net.contracts.forced_queue,
+        slasher: net.contracts.slasher,
+        ..MemoryParams::new(net.domain.clone(), net.contracts.inbox)
+    };
+    let twin = MemoryL1::new(params, Vec::new());
+    while twin.mine().number < head {}
+    twin
+}
+
 impl Both {
     async fn start(name: &str) -> Option<Self> {
         let net = Net::deployed(name).await?;
-        let twin = net.empty_twin().await;
+        let twin = twin(&net).await;
         Some(Self { net, twin })
     }
 

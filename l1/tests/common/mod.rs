@@ -288,22 +288,6 @@ impl Net {
         self.send(5, post.request(self.contracts.inbox).unwrap()).await
     }
 
-    /// The chain in memory with the same domain, rules and height, without operators.
-    pub(crate) async fn empty_twin(&self) -> MemoryL1 {
-        let head = self.l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
-        let params = MemoryParams {
-            fees: Fees { max_fee: 1, tip: 1, blob_fee: 1 },
-            rules: rules(),
-            min_operators: OPERATORS,
-            forced_queue: self.contracts.forced_queue,
-            slasher: self.contracts.slasher,
-            ..MemoryParams::new(self.domain.clone(), self.contracts.inbox)
-        };
-        let twin = MemoryL1::new(params, Vec::new());
-        while twin.mine().number < head {}
-        twin
-    }
-
     /// The chain in memory with the same domain, operators and height.
     pub(crate) async fn twin(&self) -> MemoryL1 {
         let head = self.l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
