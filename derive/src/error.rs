@@ -53,6 +53,20 @@ pub enum Skip {
     /// The certificate does not verify.
     #[error("the certificate does not verify: {0}")]
     Certificate(#[from] CertError),
+    /// In a fallback nothing is certified, and out of it everything must be.
+    #[error("a batch {} a certificate, where one is {}", if *certified { "with" } else { "without" }, if *certified { "not possible" } else { "needed" })]
+    OutOfPlace {
+        /// Whether it has a certificate.
+        certified: bool,
+    },
+    /// Heights without a certificate that do not follow the head as they must. Their poster is at fault.
+    #[error("height {height} without a certificate: {what}")]
+    Uncertified {
+        /// The height.
+        height: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The header posted with the certificate is not the certified one.
     #[error("the header posted does not have the certified value id")]
     Header,
@@ -84,6 +98,17 @@ pub enum DeriveError {
     /// The set of this epoch was not given yet. Ours: read it from the Registry and try again.
     #[error("the validator set of epoch {0} is needed")]
     NeedSet(u64),
+    /// What L1 blocks up to this one give must be taken first: `pass`. Ours.
+    #[error("what L1 blocks up to {0} give was not taken yet")]
+    Pass(u64),
+    /// A generation does not follow the one before. Ours: events are missing.
+    #[error("generation {got} after generation {was}")]
+    Generation {
+        /// Generation given.
+        got: u32,
+        /// Generation in force.
+        was: u32,
+    },
     /// Batches must come in L1 order. Ours: roll back first.
     #[error("L1 block {got} after L1 block {seen}")]
     Order {

@@ -87,6 +87,14 @@ impl Grouping {
     pub const fn open(&self) -> Option<&Span> {
         self.open.as_ref()
     }
+    /// L1 origin of the newest complete block.
+    pub(crate) const fn origin(&self) -> u64 {
+        self.origin
+    }
+    /// Second of the newest complete block.
+    pub(crate) const fn second(&self) -> u64 {
+        self.timestamp_s
+    }
     /// Number of the newest complete block.
     #[must_use]
     pub const fn complete(&self) -> u64 {

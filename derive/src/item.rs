@@ -1,7 +1,7 @@
 //! What goes into the derivation and what comes out.
 
 use crate::Skip;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use rota_types::{
     CommitCertificate, Decode, DecodeError, Encode, Env, Header, Mmr, Reader, Tx, Writer,
 };
@@ -29,14 +29,55 @@ pub struct AcceptedBatch {
     pub value_id: B256,
     /// Epoch whose set certified it.
     pub epoch: u64,
-    /// The certificate over the last height.
-    pub certificate: CommitCertificate,
+    /// The certificate over the last height; none for what anyone posts in a fallback.
+    pub certificate: Option<CommitCertificate>,
     /// The encoded header of the last height.
     pub header: Bytes,
     /// The data of all blobs, joined.
     pub data: Bytes,
     /// Where it was accepted.
     pub l1: L1Ref,
+    /// Timestamp of that L1 block, seconds.
+    pub l1_timestamp: u64,
+}
+
+/// An L1 block that forces transactions in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct L1Origin {
+    /// Number.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// Seconds.
+    pub timestamp: u64,
+    /// Randomness of the beacon chain.
+    pub prev_randao: B256,
+}
+
+/// What every environment has in common (`ChainParams`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockParams {
+    /// Gas limit of an execution block.
+    pub gas_limit: u64,
+    /// Receives the priority fees.
+    pub fee_vault: Address,
+}
+
+/// Whose heights count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Those that the set certified.
+    #[default]
+    Certified,
+    /// After a fallback: those of the emergency set, with origins above this L1 block.
+    Resumed(u64),
+    /// A fallback: the forced queue, and heights that anyone posts.
+    Fallback {
+        /// L1 block of the activation.
+        since: L1Ref,
+        /// First L1 block that is not in it any more, once that is known.
+        until: Option<u64>,
+    },
 }
 
 /// The newest derived height, or the point where derivation starts.
@@ -52,8 +93,12 @@ pub struct Head {
     pub timestamp_s: u64,
     /// L1 origin.
     pub l1_number: u64,
+    /// Hash and randomness of the origin; zero before the first height.
+    pub l1: (B256, B256),
     /// Epoch.
     pub epoch: u64,
+    /// Last position in the log.
+    pub last_g: u64,
 }
 
 /// Where derivation starts: usually the genesis.
@@ -63,8 +108,13 @@ pub struct Start {
     pub head: Head,
     /// Number of the execution block there, which is complete.
     pub block: u64,
-    /// L1 block from which batches are read, itself included; earlier ones cannot be undone.
+    /// L1 block from which batches are read, itself included; earlier ones cannot be undone. What is forced in is read
+    /// from above the head's origin.
     pub l1_number: u64,
+    /// How many fallbacks there were.
+    pub generation: u32,
+    /// Whose heights count.
+    pub mode: Mode,
 }
 
 impl Start {
@@ -77,9 +127,11 @@ impl Start {
             history: Mmr::default(),
             timestamp_s,
             l1_number,
+            l1: (B256::ZERO, B256::ZERO),
             epoch: 0,
+            last_g: 0,
         };
-        Self { head, block: 0, l1_number }
+        Self { head, block: 0, l1_number, generation: 0, mode: Mode::Certified }
     }
 }
 
@@ -105,8 +157,10 @@ pub struct DerivedBlock {
     pub env: Env,
     /// `extraData`: value id of the last height.
     pub extra_data: B256,
-    /// Transactions in order. Those that fail at execution are skipped there.
+    /// Transactions in order, those that L1 forces in first. Those that fail at execution are skipped there.
     pub txs: Vec<Tx>,
+    /// How many of them L1 forces in.
+    pub forced: usize,
     /// Transactions left out because they can never be valid here.
     pub invalid: usize,
     /// First height.
@@ -147,16 +201,27 @@ impl Head {
         self.history.push(value_id);
         self.timestamp_s = header.env.timestamp_s;
         self.l1_number = header.env.l1_number;
+        self.l1 = (header.env.l1_hash, header.env.prev_randao);
         self.epoch = header.close.epoch;
+        self.last_g = header.last_g;
     }
 }
 
 impl Encode for Start {
     fn encode_to(&self, w: &mut Writer) {
         let h = &self.head;
-        w.u64(h.height).hash(&h.value_id).u64(h.timestamp_s).u64(h.l1_number).u64(h.epoch);
+        w.u64(h.height).hash(&h.value_id).u64(h.timestamp_s).u64(h.l1_number);
+        w.hash(&h.l1.0).hash(&h.l1.1).u64(h.epoch).u64(h.last_g);
         h.history.encode_to(w);
-        w.u64(self.block).u64(self.l1_number);
+        w.u64(self.block).u64(self.l1_number).u32(self.generation);
+        match self.mode {
+            Mode::Certified => w.u8(0),
+            Mode::Resumed(floor) => w.u8(1).u64(floor),
+            Mode::Fallback { since, until } => {
+                w.u8(2).u64(since.number).hash(&since.hash).hash(&since.tx_hash);
+                w.u8(u8::from(until.is_some())).u64(until.unwrap_or(0))
+            }
+        };
     }
 }
 
@@ -164,8 +229,24 @@ impl Decode for Start {
     fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (height, value_id) = (r.u64("height")?, r.hash("value id")?);
         let (timestamp_s, l1_number) = (r.u64("timestamp")?, r.u64("origin")?);
-        let (epoch, history) = (r.u64("epoch")?, Mmr::decode_from(r)?);
-        let head = Head { height, value_id, history, timestamp_s, l1_number, epoch };
-        Ok(Self { head, block: r.u64("block")?, l1_number: r.u64("L1 block")? })
+        let l1 = (r.hash("origin hash")?, r.hash("origin randomness")?);
+        let (epoch, last_g) = (r.u64("epoch")?, r.u64("last_g")?);
+        let history = Mmr::decode_from(r)?;
+        let head = Head { height, value_id, history, timestamp_s, l1_number, l1, epoch, last_g };
+        let (block, l1_number) = (r.u64("block")?, r.u64("L1 block")?);
+        let generation = r.u32("generation")?;
+        let mode = match r.u8("mode")? {
+            0 => Mode::Certified,
+            1 => Mode::Resumed(r.u64("floor")?),
+            2 => {
+                let (number, hash) = (r.u64("since")?, r.hash("since hash")?);
+                let since = L1Ref { number, hash, tx_hash: r.hash("since tx")? };
+                let is_known = r.u8("until")? == 1;
+                let until = r.u64("until block")?;
+                Mode::Fallback { since, until: is_known.then_some(until) }
+            }
+            _ => return Err(DecodeError::Invalid("unknown mode of derivation")),
+        };
+        Ok(Self { head, block, l1_number, generation, mode })
     }
 }

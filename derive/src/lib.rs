@@ -3,7 +3,8 @@
 //! Not for: reading L1 (`l1` hands over what the Inbox accepted), and not for executing blocks.
 //! Invariant (I-10): the blocks depend only on the certified heights, not on how they were cut into
 //! batches, what else was posted in between, or how often. The sequencer groups its decided heights with
-//! the same `Grouping`, so the derived block is the decided block.
+//! the same `Grouping`, so the derived block is the decided block. Invariant (I-25): after a fallback nothing of
+//! an older generation counts, and what comes instead is a function of L1.
 
 mod error;
 mod grouping;
@@ -13,6 +14,9 @@ mod rules;
 
 pub use error::{DeriveError, Skip};
 pub use grouping::{Grouping, Span, spans};
-pub use item::{AcceptedBatch, Derived, DerivedBlock, DerivedHeight, Head, L1Ref, Outcome, Start};
+pub use item::{
+    AcceptedBatch, BlockParams, Derived, DerivedBlock, DerivedHeight, Head, L1Origin, L1Ref, Mode,
+    Outcome, Start,
+};
 pub use pipeline::Pipeline;
 pub use rules::{Fault, follows};

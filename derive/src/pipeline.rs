@@ -1,14 +1,18 @@
 //! The derivation: batches in L1 order in, checked heights and execution blocks out.
 //!
-//! Invariant: a batch changes all or nothing. What was derived from an L1 block can be undone as long as
+//! Invariant: a batch changes all or nothing, and so does a fallback. What was derived from an L1 block can be undone as long as
 //! that block is within the window of checkpoints.
 
+mod fallback;
+mod queue;
+
 use crate::{
-    AcceptedBatch, DeriveError, Derived, DerivedBlock, DerivedHeight, Fault, Grouping, Head, L1Ref,
-    Outcome, Skip, Span, Start, rules,
+    AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, DerivedHeight, Fault, Grouping,
+    Head, L1Ref, Mode, Outcome, Skip, Span, Start, rules,
 };
 use alloy_primitives::{B256, Bytes};
-use rota_types::{Batch, BatchHeight, Decode, Domain, Header, Tx, ValidatorSet};
+use queue::Queue;
+use rota_types::{Batch, BatchHeight, Decode, Domain, Header, ValidatorSet};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Most L1 blocks with checkpoints; older ones cannot be undone. Ethereum finalises after 64 to 96.
@@ -20,6 +24,9 @@ const MAX_SETS: usize = 64;
 
 #[derive(Debug, Clone)]
 struct State {
+    /// Context of the generation that counts.
+    domain: Arc<Domain>,
+    mode: Mode,
     head: Head,
     grouping: Grouping,
     /// Transactions of the heights in the open block.
@@ -31,7 +38,7 @@ struct State {
 /// The derivation of one rollup. No IO, no clock.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    domain: Domain,
+    params: BlockParams,
     sets: BTreeMap<u64, ValidatorSet>,
     state: State,
     /// State after each L1 block that changed it.
@@ -40,23 +47,30 @@ pub struct Pipeline {
     base: (u64, State),
     /// Newest L1 block seen; no hash after a rollback to it.
     seen: (u64, Option<B256>),
+    /// Everything of L1 blocks up to this one was given.
+    passed: u64,
     ids: BTreeMap<u64, B256>,
+    queue: Queue,
 }
 
 impl Pipeline {
-    /// A derivation from `start`.
+    /// A derivation from `start`, in the domain of generation 0.
     #[must_use]
-    pub fn new(domain: Domain, start: Start) -> Self {
+    pub fn new(domain: Domain, params: BlockParams, start: Start) -> Self {
         let head = start.head;
         let grouping = Grouping::new(start.block, head.timestamp_s, head.l1_number);
-        let state = State { head, grouping, open_txs: Vec::new(), posted: None };
+        let domain = Arc::new(of_generation(&domain, start.generation));
+        let mode = start.mode;
+        let state = State { domain, mode, head, grouping, open_txs: Vec::new(), posted: None };
         Self {
-            domain,
+            params,
             sets: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             base: (start.l1_number, state.clone()),
             seen: (start.l1_number, None),
+            passed: start.l1_number.saturating_sub(1),
             ids: BTreeMap::new(),
+            queue: Queue::default(),
             state,
         }
     }
@@ -73,9 +87,10 @@ impl Pipeline {
         }
     }
 
-    /// Takes the next batch in L1 order.
+    /// Takes the next batch in L1 order, after `pass` for the blocks before its own.
     pub fn accept(&mut self, batch: &AcceptedBatch) -> Result<Outcome, DeriveError> {
         self.check_order(&batch.l1)?;
+        self.check_passed(batch.l1.number)?;
         let outcome = match self.derive(batch)? {
             Ok((state, derived)) => {
                 self.commit(state, &derived, batch.l1.number);
@@ -101,6 +116,8 @@ impl Pipeline {
         if self.seen.0 > l1_number {
             self.seen = (l1_number, None);
         }
+        self.passed = self.passed.min(l1_number);
+        self.queue.rollback(l1_number);
         Ok(&self.state.head)
     }
 
@@ -112,6 +129,7 @@ impl Pipeline {
             self.base = first.remove_entry();
         }
         self.base.0 = self.base.0.max(l1_number);
+        self.queue.forget(self.base.1.grouping.origin());
     }
 
     /// The newest derived height.
@@ -133,8 +151,17 @@ impl Pipeline {
     #[must_use]
     pub fn open_block(&self) -> Option<DerivedBlock> {
         let span = self.state.grouping.open()?.clone();
-        let chain_id = self.domain.l2_chain_id;
-        self.state.posted.map(|l1| block(span, &self.state.open_txs, l1, chain_id))
+        self.state.posted.map(|l1| self.block(span, &self.state.open_txs, l1))
+    }
+    /// How many fallbacks there were.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.state.domain.generation
+    }
+    /// Whose heights count.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.state.mode
     }
 
     fn check_order(&self, l1: &L1Ref) -> Result<(), DeriveError> {
@@ -150,27 +177,32 @@ impl Pipeline {
 
     /// The state and output after `batch`, or why it is skipped.
     fn derive(&self, batch: &AcceptedBatch) -> Result<Result<(State, Derived), Skip>, DeriveError> {
+        let is_fallback = matches!(self.state.mode, Mode::Fallback { .. });
+        if batch.certificate.is_some() == is_fallback {
+            return Ok(Err(Skip::OutOfPlace { certified: is_fallback }));
+        }
         if let Err(skip) = self.check_range(batch) {
             return Ok(Err(skip));
         }
-        let certificate = &batch.certificate;
+        let Some(certificate) = &batch.certificate else {
+            return Ok(self.derive_uncertified(batch));
+        };
         if (certificate.epoch, certificate.height, certificate.value_id)
             != (batch.epoch, batch.to_height, batch.value_id)
         {
             return Ok(Err(Skip::OtherCertificate));
         }
         let set = self.sets.get(&batch.epoch).ok_or(DeriveError::NeedSet(batch.epoch))?;
-        Ok(self.derive_certified(batch, set))
+        if let Err(why) = certificate.verify(set, &self.state.domain) {
+            return Ok(Err(why.into()));
+        }
+        Ok(self.linked(batch).and_then(|heights| self.extend(heights, batch.l1)))
     }
 
-    fn derive_certified(
-        &self,
-        batch: &AcceptedBatch,
-        set: &ValidatorSet,
-    ) -> Result<(State, Derived), Skip> {
-        batch.certificate.verify(set, &self.domain)?;
+    /// The new heights of a batch, if they lead from the head to its value id.
+    fn linked(&self, batch: &AcceptedBatch) -> Result<Vec<DerivedHeight>, Skip> {
         let header = Header::decode(&batch.header).map_err(|_| Skip::Header)?;
-        if header.value_id(&self.domain) != batch.value_id {
+        if header.value_id(&self.state.domain) != batch.value_id {
             return Err(Skip::Header);
         }
         let heights = self.link(new_heights(batch, self.state.head.height)?);
@@ -181,7 +213,7 @@ impl Pipeline {
         if header.close.epoch != batch.epoch {
             return Err(Skip::OtherCertificate);
         }
-        self.extend(heights, batch.l1)
+        Ok(heights)
     }
 
     fn check_range(&self, batch: &AcceptedBatch) -> Result<(), Skip> {
@@ -204,9 +236,10 @@ impl Pipeline {
     }
 
     fn is_certified(&self, batch: &AcceptedBatch) -> bool {
-        let c = &batch.certificate;
+        let Some(c) = &batch.certificate else { return false };
+        let domain = &self.state.domain;
         (c.height, c.value_id) == (batch.to_height, batch.value_id)
-            && self.sets.get(&c.epoch).is_some_and(|set| c.verify(set, &self.domain).is_ok())
+            && self.sets.get(&c.epoch).is_some_and(|set| c.verify(set, domain).is_ok())
     }
 
     /// Fills in what the batch leaves out, each height from the one before.
@@ -216,7 +249,7 @@ impl Pipeline {
         for BatchHeight { mut header, txs } in heights {
             header.close.parent_id = parent;
             header.close.history_root = history.root();
-            let value_id = header.value_id(&self.domain);
+            let value_id = header.value_id(&self.state.domain);
             history.push(value_id);
             parent = value_id;
             out.push(DerivedHeight { header, value_id, txs: Arc::new(txs) });
@@ -226,25 +259,47 @@ impl Pipeline {
 
     /// Applies the rules to linked heights and groups them into blocks.
     fn extend(&self, heights: Vec<DerivedHeight>, l1: L1Ref) -> Result<(State, Derived), Skip> {
-        let mut state = self.state.clone();
-        let (mut blocks, mut resume) = (Vec::new(), None);
-        for height in &heights {
-            state.check(&height.header, self.domain.generation)?;
-            if let Some(span) = state.grouping.push(&height.header, height.value_id)? {
-                let posted = state.posted.unwrap_or(l1);
-                let txs = std::mem::take(&mut state.open_txs);
-                resume = Some(Start {
-                    head: state.head.clone(),
-                    block: span.number,
-                    l1_number: posted.number,
-                });
-                blocks.push(block(span, &txs, posted, self.domain.l2_chain_id));
-            }
-            state.open_txs.push(Arc::clone(&height.txs));
-            state.posted = Some(l1);
-            state.head.advance(&height.header, height.value_id);
+        let (mut state, mut derived) = (self.state.clone(), Derived::default());
+        for height in heights {
+            state.check(&height.header, l1.number)?;
+            self.push(&mut state, height, l1, &mut derived)?;
         }
-        Ok((state, Derived { heights, blocks, resume }))
+        Ok((state, derived))
+    }
+
+    /// Adds a height that was checked.
+    fn push(
+        &self,
+        state: &mut State,
+        height: DerivedHeight,
+        l1: L1Ref,
+        derived: &mut Derived,
+    ) -> Result<(), Fault> {
+        let span = state.grouping.push(&height.header, height.value_id)?;
+        self.complete(state, span, l1, derived);
+        state.open_txs.push(Arc::clone(&height.txs));
+        state.posted = Some(l1);
+        state.head.advance(&height.header, height.value_id);
+        if let Mode::Resumed(_) = state.mode {
+            state.mode = Mode::Certified;
+        }
+        derived.heights.push(height);
+        Ok(())
+    }
+
+    /// The block of `span` is complete.
+    fn complete(&self, state: &mut State, span: Option<Span>, l1: L1Ref, derived: &mut Derived) {
+        let Some(span) = span else { return };
+        let posted = state.posted.unwrap_or(l1);
+        let txs = std::mem::take(&mut state.open_txs);
+        derived.resume = Some(Start {
+            head: state.head.clone(),
+            block: span.number,
+            l1_number: posted.number,
+            generation: state.domain.generation,
+            mode: state.mode,
+        });
+        derived.blocks.push(self.block(span, &txs, posted));
     }
 
     fn commit(&mut self, state: State, derived: &Derived, l1_number: u64) {
@@ -263,18 +318,33 @@ impl Pipeline {
 }
 
 impl State {
-    fn check(&self, child: &Header, generation: u32) -> Result<(), Skip> {
+    fn check(&self, child: &Header, l1_number: u64) -> Result<(), Fault> {
         let (head, env, close) = (&self.head, &child.env, &child.close);
-        if close.generation != generation {
-            let (height, got) = (close.height, close.generation);
-            return Err(Fault::Generation { height, got, want: generation }.into());
+        let (height, want) = (close.height, self.domain.generation);
+        if close.generation != want {
+            return Err(Fault::Generation { height, got: close.generation, want });
+        }
+        let got = env.l1_number;
+        if got >= l1_number {
+            return Err(Fault::Ahead { height, got, l1_number });
+        }
+        let mut origin = head.l1_number;
+        if let Mode::Resumed(floor) = self.mode {
+            if got <= floor {
+                return Err(Fault::Resumption { height, got, floor });
+            }
+            origin = origin.max(floor);
         }
         rules::after(
-            [head.height, head.timestamp_s, head.l1_number, head.epoch],
-            [close.height, env.timestamp_s, env.l1_number, close.epoch],
-        )?;
-        Ok(())
+            [head.height, head.timestamp_s, origin, head.epoch],
+            [close.height, env.timestamp_s, got, close.epoch],
+        )
     }
+}
+
+/// The same rollup in another generation.
+fn of_generation(d: &Domain, generation: u32) -> Domain {
+    Domain::new(d.l1_chain_id, d.l2_chain_id, d.registry, d.genesis_hash, generation)
 }
 
 /// The heights of a batch above `head`, if the data holds exactly the heights claimed.
@@ -286,29 +356,6 @@ fn new_heights(batch: &AcceptedBatch, head: u64) -> Result<Vec<BatchHeight>, Ski
         return Err(Skip::Range { from, to });
     }
     Ok(heights.into_iter().filter(|h| h.header.height() > head).collect())
-}
-
-fn block(span: Span, txs: &[Arc<Vec<Bytes>>], l1_block: L1Ref, chain_id: u64) -> DerivedBlock {
-    let raw = txs.iter().flat_map(|t| t.iter());
-    let (mut valid, mut invalid) = (Vec::new(), 0usize);
-    for tx in raw {
-        match Tx::decode(tx, chain_id) {
-            Ok(tx) => valid.push(tx),
-            Err(_) => invalid = invalid.saturating_add(1),
-        }
-    }
-    DerivedBlock {
-        number: span.number,
-        timestamp_s: span.env.timestamp_s,
-        env: span.env,
-        extra_data: span.last_id,
-        txs: valid,
-        invalid,
-        first_height: span.first_height,
-        last_height: span.last_height,
-        previous_origin: span.previous_origin,
-        l1_block,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Not for: the content of frames (`preconf`). Validators check the same before they vote, so that no
 //! height is decided that cannot be derived.
 
-use rota_types::Header;
+use rota_types::{Header, MAX_ORIGIN_STEP};
 
 /// How a height breaks the chain. Whoever made it is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,36 @@ pub enum Fault {
         got: u64,
         /// The one before.
         parent: u64,
+    },
+    /// The L1 origin moves in small steps, so that what is forced in fits into a block.
+    #[error("height {height} has L1 origin {got}, too far above {parent}")]
+    Step {
+        /// The height.
+        height: u64,
+        /// Its origin.
+        got: u64,
+        /// The one before.
+        parent: u64,
+    },
+    /// The L1 origin is older than the L1 block of the batch.
+    #[error("height {height} has L1 origin {got} in a batch of L1 block {l1_number}")]
+    Ahead {
+        /// The height.
+        height: u64,
+        /// Its origin.
+        got: u64,
+        /// L1 block of the batch.
+        l1_number: u64,
+    },
+    /// The first height after a fallback has an origin that is not in it any more.
+    #[error("height {height} has L1 origin {got}, the fallback lasted up to {floor}")]
+    Resumption {
+        /// The height.
+        height: u64,
+        /// Its origin.
+        got: u64,
+        /// Last L1 block of the fallback.
+        floor: u64,
     },
     /// Epochs never go back.
     #[error("height {height} is of epoch {got}, the height before of epoch {parent}")]
@@ -87,6 +117,10 @@ pub(crate) const fn after(parent: [u64; 4], child: [u64; 4]) -> Result<(), Fault
     }
     if origin < parent_origin {
         return Err(Fault::Origin { height, got: origin, parent: parent_origin });
+    }
+    // Before the first height there is no origin to step from.
+    if parent_height > 0 && origin.saturating_sub(parent_origin) > MAX_ORIGIN_STEP {
+        return Err(Fault::Step { height, got: origin, parent: parent_origin });
     }
     if epoch < parent_epoch {
         return Err(Fault::Epoch { height, got: epoch, parent: parent_epoch });

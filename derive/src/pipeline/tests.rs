@@ -1,11 +1,13 @@
 //! The same blocks, however the heights were posted.
 #![expect(clippy::arithmetic_side_effects, reason = "a test may overflow and panic")]
 
+mod fallback;
 mod fixture;
+mod forced;
 
 use super::*;
 use crate::spans;
-use fixture::{Chain, Expected, GENESIS_S, L1_START, Plan, chain, tx};
+use fixture::{Chain, Expected, GENESIS_S, L1_START, PARAMS, Plan, chain, tx};
 use proptest::prelude::*;
 use rota_types::Encode;
 
@@ -57,7 +59,7 @@ fn post(c: &Chain, head: u64, l1: u64, p: (u64, u64, u8, usize)) -> AcceptedBatc
             data[at] ^= 0x10;
             b.data = data.into();
         }
-        2 => b.certificate = c.certify(to, b.epoch, b.value_id, 2),
+        2 => b.certificate = Some(c.certify(to, b.epoch, b.value_id, 2)),
         3 => b.from_height = b.from_height.saturating_add(1),
         4 => b.value_id = B256::repeat_byte(9),
         _ => {}
@@ -94,7 +96,7 @@ proptest! {
         // The sequencer groups its decided heights with the same code.
         let decided = c.heights.iter().map(|h| (&h.header, h.value_id));
         let (mut complete, open) =
-            spans(Grouping::new(0, GENESIS_S, L1_START), decided).unwrap();
+            spans(Grouping::new(0, GENESIS_S, 0), decided).unwrap();
         complete.extend(open);
         let of = |b: &DerivedBlock| Span {
             number: b.number, env: b.env.clone(), first_height: b.first_height,
@@ -137,7 +139,7 @@ proptest! {
         let Some(resume) = derived(p.accept(&batches[0]).unwrap()).resume else { return Ok(()) };
         let stored = Start::decode(&resume.encode()).unwrap();
         prop_assert_eq!(&stored, &resume);
-        let mut restarted = Pipeline::new(c.domain.clone(), stored);
+        let mut restarted = Pipeline::new(c.domain.clone(), PARAMS, stored);
         (0..20).for_each(|e| restarted.insert_set(c.set(e)));
         let _ = restarted.accept(&batches[0]).unwrap();
         prop_assert_eq!(restarted.open_block(), p.open_block());
@@ -169,15 +171,15 @@ fn every_reason_to_skip_is_told() {
     assert_eq!(skipped(&mut p, &other), Skip::Range { from: 3, to: 4 });
     let backwards = bad(&|b| b.from_height = 5);
     assert_eq!(skipped(&mut p, &backwards), Skip::Range { from: 5, to: 4 });
-    let for_other = bad(&|b| b.certificate = c.certify(3, 0, c.at(3).value_id, 3));
+    let for_other = bad(&|b| b.certificate = Some(c.certify(3, 0, c.at(3).value_id, 3)));
     assert_eq!(skipped(&mut p, &for_other), Skip::OtherCertificate);
     p.insert_set(c.set(1));
     let other_epoch = bad(&|b| {
         b.epoch = 1;
-        b.certificate = c.certify(4, 1, b.value_id, 3);
+        b.certificate = Some(c.certify(4, 1, b.value_id, 3));
     });
     assert_eq!(skipped(&mut p, &other_epoch), Skip::OtherCertificate);
-    let weak = bad(&|b| b.certificate = c.certify(4, 0, b.value_id, 2));
+    let weak = bad(&|b| b.certificate = Some(c.certify(4, 0, b.value_id, 2)));
     assert!(matches!(skipped(&mut p, &weak), Skip::Certificate(_)));
     let no_header = bad(&|b| b.header = c.at(3).header.encode().into());
     assert_eq!(skipped(&mut p, &no_header), Skip::Header);
@@ -203,7 +205,9 @@ fn certified_heights_that_break_a_rule_stop_the_chain_and_say_so() {
         }
     };
     assert!(matches!(broken(&|h| h.env.timestamp_s -= 5), Fault::Time { height: 2, .. }));
-    assert!(matches!(broken(&|h| h.env.l1_number -= 5), Fault::Origin { height: 2, .. }));
+    assert!(matches!(broken(&|h| h.env.l1_number -= 2), Fault::Origin { height: 2, .. }));
+    assert!(matches!(broken(&|h| h.env.l1_number += 8), Fault::Step { height: 2, parent: 2, .. }));
+    assert!(matches!(broken(&|h| h.env.l1_number = 60), Fault::Ahead { height: 2, .. }));
     assert!(matches!(
         broken(&|h| h.close.generation = 1),
         Fault::Generation { got: 1, want: 0, .. }
@@ -224,9 +228,9 @@ fn a_second_certificate_for_a_derived_height_is_a_contradiction() {
     derived(p.accept(&c.batch(1, 3, 60)).unwrap());
     let mut other = c.batch(3, 3, 61);
     other.value_id = B256::repeat_byte(7);
-    other.certificate = c.certify(3, 0, other.value_id, 2);
+    other.certificate = Some(c.certify(3, 0, other.value_id, 2));
     assert!(matches!(skipped(&mut p, &other), Skip::Stale { .. }), "no quorum, no contradiction");
-    other.certificate = c.certify(3, 0, other.value_id, 3);
+    other.certificate = Some(c.certify(3, 0, other.value_id, 3));
     let skip = skipped(&mut p, &other);
     assert!(skip.is_alarming(), "{skip}");
     assert!(matches!(skip, Skip::Conflict { height: 3, .. }));
@@ -235,8 +239,7 @@ fn a_second_certificate_for_a_derived_height_is_a_contradiction() {
 #[test]
 fn what_the_caller_must_put_right_is_an_error_and_changes_nothing() {
     let c = flat(4);
-    let start = Start::genesis(GENESIS_S, L1_START);
-    let mut p = Pipeline::new(c.domain.clone(), start);
+    let mut p = Pipeline::new(c.domain.clone(), PARAMS, fixture::start());
     assert_eq!(p.accept(&c.batch(1, 1, 60)), Err(DeriveError::NeedSet(0)));
     p.insert_set(c.set(0));
     derived(p.accept(&c.batch(1, 1, 60)).unwrap());

@@ -1,6 +1,6 @@
 //! A decided chain with its keys, posted in any way a test wants.
 
-use crate::{AcceptedBatch, DerivedHeight, L1Ref, Pipeline, Start};
+use crate::{AcceptedBatch, BlockParams, DerivedHeight, L1Ref, Pipeline, Start};
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -17,7 +17,7 @@ pub(super) const L1_START: u64 = 50;
 /// A decided chain with the keys that certify it.
 pub(super) struct Chain {
     pub(super) domain: Domain,
-    keys: Vec<VoteKey>,
+    pub(super) keys: Vec<VoteKey>,
     pub(super) heights: Vec<DerivedHeight>,
 }
 
@@ -67,7 +67,7 @@ fn header(at: [u64; 3], parent_id: B256, history_root: B256, txs_root: B256) -> 
     let [height, second, epoch] = at;
     let env = Env {
         timestamp_s: second,
-        l1_number: L1_START + second - GENESIS_S,
+        l1_number: second - GENESIS_S,
         l1_hash: keccak256(second.to_be_bytes()),
         gas_limit: 30_000_000 + height,
         prev_randao: keccak256(height.to_be_bytes()),
@@ -115,7 +115,7 @@ impl Chain {
         ValidatorSet::new(epoch, self.keys.iter().map(validator).collect())
     }
     pub(super) fn pipeline(&self) -> Pipeline {
-        let mut p = Pipeline::new(self.domain.clone(), Start::genesis(GENESIS_S, L1_START));
+        let mut p = Pipeline::new(self.domain.clone(), PARAMS, start());
         for epoch in 0..=self.heights.last().map_or(0, |h| h.header.close.epoch) {
             p.insert_set(self.set(epoch));
         }
@@ -156,10 +156,11 @@ impl Chain {
             to_height: to,
             value_id: last.value_id,
             epoch,
-            certificate: self.certify(to, epoch, last.value_id, 3),
+            certificate: Some(self.certify(to, epoch, last.value_id, 3)),
             header: last.header.encode().into(),
             data: Batch { heights }.compress().unwrap().into(),
             l1: l1_ref(l1),
+            l1_timestamp: time_of(l1),
         }
     }
     /// Block by block from the definition: one block for each second.
@@ -185,6 +186,21 @@ impl Chain {
     }
 }
 
-fn l1_ref(number: u64) -> L1Ref {
+/// Height 0, with batches from L1 block 50 on.
+pub(super) fn start() -> Start {
+    let mut start = Start::genesis(GENESIS_S, L1_START);
+    start.head.l1_number = 0;
+    start
+}
+
+pub(super) const PARAMS: BlockParams =
+    BlockParams { gas_limit: 30_000_000, fee_vault: Address::repeat_byte(8) };
+
+/// Timestamp of an L1 block.
+pub(super) const fn time_of(number: u64) -> u64 {
+    GENESIS_S + number * 3
+}
+
+pub(super) fn l1_ref(number: u64) -> L1Ref {
     L1Ref { number, hash: keccak256(number.to_be_bytes()), tx_hash: B256::ZERO }
 }
