@@ -6,7 +6,8 @@ use super::{
     forced::{entries, l1_origin},
 };
 use crate::{
-    AcceptedBatch, DeriveError, DerivedBlock, DerivedHeight, Head, Mode, Outcome, Pipeline, Skip,
+    AcceptedBatch, DeriveError, DerivedBlock, DerivedHeight, Fault, Head, Mode, Outcome, Pipeline,
+    Skip,
 };
 use alloy_primitives::{B256, keccak256};
 use proptest::prelude::*;
@@ -327,4 +328,40 @@ fn uncertified_heights_may_order_and_let_time_pass_but_nothing_else() {
     rich.data = data.compress().unwrap().into();
     assert!(why(&mut p, &rich).contains("fee vault"));
     assert_eq!(why(&mut p, &post(70, (2, 0, 15))), "2 heights");
+}
+
+#[test]
+fn the_emergency_set_goes_on_behind_the_fallback() {
+    let c = chain(&[(1, 0, vec![])]);
+    let mut p = pipeline(&c);
+    p.fall_back(1, l1_ref(60)).unwrap();
+    p.enqueue(l1_origin(60), entries(0, 60, &[1])).unwrap();
+    p.pass(61);
+    p.emergency(1, 80, l1_ref(62)).unwrap();
+    let head = p.head().clone();
+    let post = |number, certified, step| batch(&c, (&head, 1), (number, certified), (1, step, 60));
+    let accept = |p: &mut Pipeline, b: &AcceptedBatch| {
+        p.pass(b.l1.number - 1);
+        match p.accept(b).unwrap() {
+            Outcome::Skipped(skip) => Err(skip),
+            Outcome::Derived(d) => Ok(d.heights.len()),
+        }
+    };
+    assert_eq!(accept(&mut p, &post(79, true, 0)), Err(Skip::OutOfPlace { certified: true }));
+    assert_eq!(accept(&mut p, &post(80, false, 0)), Err(Skip::OutOfPlace { certified: false }));
+    assert_eq!(p.mode(), Mode::Resumed(79));
+    let fault = |skip| match skip {
+        Err(Skip::Fault(fault)) => fault,
+        other => panic!("{other:?}"),
+    };
+    let old = fault(accept(&mut p, &post(95, true, 19)));
+    assert_eq!(old, Fault::Resumption { height: 2, got: 79, floor: 79 });
+    let far = fault(accept(&mut p, &post(96, true, 28)));
+    assert_eq!(far, Fault::Step { height: 2, got: 88, parent: 79 });
+    assert_eq!(accept(&mut p, &post(97, true, 27)), Ok(1));
+    assert_eq!((p.mode(), p.generation()), (Mode::Certified, 1));
+    p.rollback(79).unwrap();
+    assert_eq!((p.mode(), p.head()), (Mode::Resumed(79), &head));
+    p.rollback(78).unwrap();
+    assert!(matches!(p.mode(), Mode::Fallback { until: Some(80), .. }));
 }
