@@ -171,6 +171,8 @@ pub struct DerivedBlock {
     pub previous_origin: u64,
     /// Where the last height was posted.
     pub l1_block: L1Ref,
+    /// The L1 block that completed it; without that one it may still grow.
+    pub completed_by: u64,
 }
 
 /// What a batch gave.

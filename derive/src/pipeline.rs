@@ -151,7 +151,12 @@ impl Pipeline {
     #[must_use]
     pub fn open_block(&self) -> Option<DerivedBlock> {
         let span = self.state.grouping.open()?.clone();
-        self.state.posted.map(|l1| self.block(span, &self.state.open_txs, l1))
+        self.state.posted.map(|l1| self.block(span, &self.state.open_txs, (l1, l1.number)))
+    }
+    /// Context of the generation that counts.
+    #[must_use]
+    pub fn domain(&self) -> Arc<Domain> {
+        Arc::clone(&self.state.domain)
     }
     /// How many fallbacks there were.
     #[must_use]
@@ -299,7 +304,7 @@ impl Pipeline {
             generation: state.domain.generation,
             mode: state.mode,
         });
-        derived.blocks.push(self.block(span, &txs, posted));
+        derived.blocks.push(self.block(span, &txs, (posted, l1.number)));
     }
 
     fn commit(&mut self, state: State, derived: &Derived, l1_number: u64) {

@@ -5,6 +5,7 @@
 //! nothing.
 
 mod derivation;
+mod events;
 mod info;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
+use rota_derive::BlockParams;
 use rota_l1::{RpcL1, RpcSender, TxManager};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -321,6 +322,10 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
     let chain = FollowerChain {
         domain: network.domain()?,
         genesis: network.genesis_head()?,
+        params: BlockParams {
+            gas_limit: network.params.gas_limit,
+            fee_vault: network.params.fee_vault,
+        },
         deploy_block: network.l1_deploy_block,
     };
     let follower = FollowerArgs {

@@ -56,7 +56,7 @@ impl Pipeline {
         &self,
         span: Span,
         txs: &[Arc<Vec<Bytes>>],
-        l1_block: L1Ref,
+        (l1_block, completed_by): (L1Ref, u64),
     ) -> DerivedBlock {
         let chain_id = self.state.domain.l2_chain_id;
         let mut valid = self.queue.between(span.previous_origin, span.env.l1_number, chain_id);
@@ -79,6 +79,7 @@ impl Pipeline {
             last_height: span.last_height,
             previous_origin: span.previous_origin,
             l1_block,
+            completed_by,
         }
     }
 }

@@ -3,16 +3,17 @@
 //! Invariant: the blocks shown are what the batches on the L1 chain read so far give; what a reorganisation
 //! takes away is rolled back before anything new is taken.
 
+use super::events::{Event, accepted, origin, place, uncertified};
 use crate::{
     settle::Walker,
     view::{BlockView, Posting, Span, View},
 };
 use alloy_primitives::{B256, Bytes};
 use rota_derive::{
-    AcceptedBatch, DeriveError, Derived, DerivedBlock, L1Ref, Outcome, Pipeline, Start,
+    AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline, Start,
 };
 use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block};
-use rota_l1::{L1, L1Block, L1Error, PostedBatch};
+use rota_l1::{FallbackEvent, L1, L1Block, L1Error, PostedBatch, UncertifiedBatch};
 use rota_store::{BlockBatch, Blocks, Tree};
 use rota_types::{Domain, Encode, Millis};
 use std::{
@@ -22,7 +23,7 @@ use std::{
 
 /// Every so many blocks the hash is told in the log.
 const TELL_EVERY: u64 = 10;
-/// Batches read and not derived. Policy when full: read no further.
+/// Events read and not derived. Policy when full: read no further.
 const MAX_QUEUE: usize = 64;
 
 /// What a follower needs to know of the rollup.
@@ -32,6 +33,8 @@ pub struct FollowerChain {
     pub domain: Domain,
     /// The first block.
     pub genesis: Head,
+    /// Gas limit and fee vault.
+    pub params: BlockParams,
     /// No contract is older than this L1 block.
     pub deploy_block: u64,
 }
@@ -56,7 +59,7 @@ pub struct Derivation {
     pipeline: Pipeline,
     head: Head,
     done: VecDeque<Done>,
-    queue: VecDeque<PostedBatch>,
+    queue: VecDeque<Event>,
     /// First and last log position of heights whose block may still be taken back.
     positions: BTreeMap<u64, (u64, u64)>,
     l1_head: Option<L1Block>,
@@ -76,7 +79,7 @@ impl Derivation {
     #[must_use]
     pub fn new(chain: FollowerChain, view: Arc<View>, store: Blocks) -> Self {
         let walker = Walker::new(chain.deploy_block);
-        let pipeline = Pipeline::new(chain.domain.clone(), start(&chain));
+        let pipeline = Pipeline::new(chain.domain.clone(), chain.params, start(&chain));
         let head = chain.genesis.clone();
         Self {
             chain,
@@ -115,6 +118,11 @@ impl Derivation {
     pub const fn skipped(&self) -> u64 {
         self.skipped
     }
+    /// How many fallbacks there were, and whose heights count.
+    #[must_use]
+    pub fn mode(&self) -> (u32, Mode) {
+        (self.pipeline.generation(), self.pipeline.mode())
+    }
     /// Whether everything on L1 is derived.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
@@ -124,34 +132,95 @@ impl Derivation {
     /// Reads on and derives what there is. Whether to look again at once. After an error nothing is lost.
     pub async fn step(&mut self, l1: &dyn L1, now: Millis) -> eyre::Result<bool> {
         if self.queue.len() < MAX_QUEUE
-            && let Some(progress) = self.walker.step(l1).await?
+            && let Some(mut progress) = self.walker.step(l1).await?
         {
             if let Some(to) = progress.rolled_back_to {
                 self.roll_back(to, now);
             }
-            self.queue.extend(progress.batches);
+            self.queue.extend(Event::of(&mut progress));
             self.l1_head = Some(progress.tip);
             self.finalized = progress.finalized;
             self.more = progress.more;
         }
-        while let Some(batch) = self.queue.front().cloned() {
-            let data = self.payload(l1, &batch).await?;
-            self.accept(l1, &accepted(&batch, data), now).await?;
+        while let Some(event) = self.queue.front().cloned() {
+            self.pass(event.number().saturating_sub(1), now)?;
+            self.take(l1, event, now).await?;
             self.queue.pop_front();
+        }
+        if let Some(tip) = self.l1_head {
+            self.pass(tip.number, now)?;
         }
         self.finalize(now);
         Ok(self.more)
     }
 
+    async fn take(&mut self, l1: &dyn L1, event: Event, now: Millis) -> eyre::Result<()> {
+        let done = match event {
+            Event::Forced(block, entries) => {
+                tracing::info!(
+                    l1_block = block.number,
+                    count = entries.len(),
+                    "forced transactions"
+                );
+                self.pipeline.enqueue(origin(&block), entries).map(|()| None)
+            }
+            Event::Batch(batch) => {
+                let data =
+                    self.payload((batch.tx_hash, batch.log_index), l1.payload(&batch)).await?;
+                return self.accept(l1, &accepted(&batch, data), now).await;
+            }
+            Event::Fallback(FallbackEvent::Uncertified(batch)) => {
+                let key = (batch.tx_hash, batch.log_index);
+                let data = self.payload(key, l1.uncertified_payload(&batch)).await?;
+                let domain = self.pipeline.domain();
+                return self.accept(l1, &uncertified(&batch, data, &domain), now).await;
+            }
+            Event::Fallback(FallbackEvent::Activated { block, generation, .. }) => {
+                tracing::warn!(
+                    generation,
+                    l1_block = block.number,
+                    "the set was given up on L1: what it has not posted is void"
+                );
+                self.pipeline.fall_back(generation, place(&block, B256::ZERO)).map(Some)
+            }
+            Event::Fallback(FallbackEvent::EmergencySet { block, generation, start, .. }) => {
+                tracing::warn!(generation, start, "an emergency set was formed");
+                let at = place(&block, B256::ZERO);
+                self.pipeline.emergency(generation, start, at).map(|()| None)
+            }
+        };
+        match done {
+            Ok(Some(derived)) => self.execute(derived, now),
+            Ok(None) => Ok(()),
+            Err(why) => self.lost(why),
+        }
+    }
+
+    /// What L1 blocks up to this one give by themselves.
+    fn pass(&mut self, upto: u64, now: Millis) -> eyre::Result<()> {
+        let derived = self.pipeline.pass(upto);
+        self.execute(derived, now)
+    }
+
+    fn lost(&mut self, why: DeriveError) -> eyre::Result<()> {
+        tracing::warn!(%why, "the derivation lost its place; deriving again");
+        self.start_over();
+        Err(why.into())
+    }
+
     /// The data of a batch, from the store if it was read before.
-    async fn payload(&self, l1: &dyn L1, batch: &PostedBatch) -> eyre::Result<Bytes> {
+    async fn payload(
+        &self,
+        (tx_hash, log_index): (B256, u64),
+        fetch: impl Future<Output = Result<Bytes, L1Error>>,
+    ) -> eyre::Result<Bytes> {
         let mut key = b"data/".to_vec();
-        key.extend_from_slice(batch.tx_hash.as_slice());
-        key.extend_from_slice(&batch.log_index.to_be_bytes());
+        key.extend_from_slice(tx_hash.as_slice());
+        key.extend_from_slice(&log_index.to_be_bytes());
         if let Some(kept) = self.store.get(Tree::L1, &key)? {
             return Ok(kept.into());
         }
-        match l1.payload(batch).await {
+        match fetch.await {
             Ok(data) => {
                 let mut write = BlockBatch::default();
                 write.put(Tree::L1, key, data.to_vec());
@@ -181,7 +250,7 @@ impl Derivation {
                         blocks = derived.blocks.len(),
                         "batch derived"
                     );
-                    return self.execute(derived, l1_block, now);
+                    return self.execute(derived, now);
                 }
                 Ok(Outcome::Skipped(skip)) => {
                     self.skip(batch, &skip);
@@ -193,11 +262,7 @@ impl Derivation {
                     self.view.validators(Arc::new(set.clone()));
                     self.pipeline.insert_set(set);
                 }
-                Err(why) => {
-                    tracing::warn!(%why, "the derivation lost its place; deriving again");
-                    self.start_over();
-                    return Err(why.into());
-                }
+                Err(why) => return self.lost(why),
             }
         }
     }
@@ -217,7 +282,7 @@ impl Derivation {
         }
     }
 
-    fn execute(&mut self, derived: Derived, l1_number: u64, now: Millis) -> eyre::Result<()> {
+    fn execute(&mut self, derived: Derived, now: Millis) -> eyre::Result<()> {
         for height in &derived.heights {
             let header = &height.header;
             self.positions.insert(header.height(), (header.first_g, header.last_g));
@@ -226,6 +291,7 @@ impl Derivation {
             let executed = self.run(&block)?;
             self.show(&block, &executed, now);
             let parent = std::mem::replace(&mut self.head, executed.head);
+            let l1_number = block.completed_by;
             self.done.push_back(Done { l1_number, height: block.last_height, parent });
         }
         Ok(())
@@ -277,7 +343,7 @@ impl Derivation {
 
     /// Takes back everything from L1 blocks above `to`.
     fn roll_back(&mut self, to: u64, now: Millis) {
-        self.queue.retain(|b| b.block.number <= to);
+        self.queue.retain(|e| e.number() <= to);
         if self.pipeline.rollback(to).is_err() {
             tracing::error!(l1_block = to, "L1 replaced final blocks; deriving from the start");
             self.start_over();
@@ -306,18 +372,4 @@ fn start(chain: &FollowerChain) -> Start {
     // A rollback to just before the deployment is no rollback at all.
     start.l1_number = chain.deploy_block.saturating_sub(1);
     start
-}
-
-fn accepted(batch: &PostedBatch, data: Bytes) -> AcceptedBatch {
-    let value_id: B256 = batch.certificate.value_id;
-    AcceptedBatch {
-        from_height: batch.from_height,
-        to_height: batch.to_height,
-        value_id,
-        epoch: batch.header.close.epoch,
-        certificate: batch.certificate.clone(),
-        header: batch.header.encode().into(),
-        data,
-        l1: L1Ref { number: batch.block.number, hash: batch.block.hash, tx_hash: batch.tx_hash },
-    }
 }

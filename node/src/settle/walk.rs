@@ -5,7 +5,7 @@
 //! it any more is taken back first.
 
 use alloy_primitives::B256;
-use rota_l1::{At, L1, L1Block, L1Error, PostedBatch};
+use rota_l1::{At, FallbackEvent, ForcedTx, L1, L1Block, L1Error, PostedBatch};
 use std::collections::BTreeMap;
 
 /// Blocks read in one step while catching up: the strictest common limit of public endpoints.
@@ -20,6 +20,10 @@ pub struct Progress {
     pub rolled_back_to: Option<u64>,
     /// Newly accepted batches, in L1 order.
     pub batches: Vec<PostedBatch>,
+    /// New entries of the forced queue, in its order.
+    pub forced: Vec<ForcedTx>,
+    /// What happened in fallbacks, in L1 order.
+    pub fallbacks: Vec<FallbackEvent>,
     /// The newest block read.
     pub tip: L1Block,
     /// The newest final block, at most the tip.
@@ -58,14 +62,14 @@ impl Walker {
         let Some((common, path)) = self.path(l1, head).await? else {
             return Ok(Some(self.still(l1, head, finalized).await?));
         };
-        let batches = l1.batches(common.saturating_add(1), head).await?;
+        let found = Found::read(l1, common.saturating_add(1), head).await?;
         let rolled_back_to = (common < self.tip).then_some(common);
         self.hashes.split_off(&common.saturating_add(1));
         self.hashes.extend(path);
         self.trim();
         self.tip = head.number;
         let finalized = finalized.min(head.number);
-        Ok(Some(Progress { rolled_back_to, batches, tip: head, finalized, more: false }))
+        Ok(Some(found.progress(rolled_back_to, (head, finalized), false)))
     }
 
     /// An endpoint that is behind, on our chain: nothing new.
@@ -75,7 +79,7 @@ impl Walker {
             false => l1.block(At::Number(self.tip)).await?.unwrap_or(head),
         };
         let finalized = finalized.min(self.tip);
-        Ok(Progress { rolled_back_to: None, batches: Vec::new(), tip, finalized, more: false })
+        Ok(Found::default().progress(None, (tip, finalized), false))
     }
 
     /// Final blocks are read in large steps: they need no links.
@@ -91,12 +95,12 @@ impl Walker {
         let from = rolled_back_to.unwrap_or(self.tip);
         let to = finalized.min(from.saturating_add(STRIDE));
         let tip = l1.block(At::Number(to)).await?.ok_or(L1Error::NoBlock(to))?;
-        let batches = l1.batches(from.saturating_add(1), tip).await?;
+        let found = Found::read(l1, from.saturating_add(1), tip).await?;
         self.hashes.split_off(&from.saturating_add(1));
         self.hashes.insert(to, tip.hash);
         self.trim();
         self.tip = to;
-        Ok(Progress { rolled_back_to, batches, tip, finalized: to, more: true })
+        Ok(found.progress(rolled_back_to, (tip, to), true))
     }
 
     /// The newest remembered block that is still on the chain, or the one before the first read.
@@ -143,5 +147,33 @@ impl Walker {
         while self.hashes.len() > REMEMBERED {
             self.hashes.pop_first();
         }
+    }
+}
+
+/// What some blocks hold.
+#[derive(Debug, Default)]
+struct Found {
+    batches: Vec<PostedBatch>,
+    forced: Vec<ForcedTx>,
+    fallbacks: Vec<FallbackEvent>,
+}
+
+impl Found {
+    async fn read(l1: &dyn L1, from: u64, to: L1Block) -> Result<Self, L1Error> {
+        Ok(Self {
+            batches: l1.batches(from, to).await?,
+            forced: l1.forced(from, to).await?,
+            fallbacks: l1.fallbacks(from, to).await?,
+        })
+    }
+
+    fn progress(
+        self,
+        rolled_back_to: Option<u64>,
+        (tip, finalized): (L1Block, u64),
+        more: bool,
+    ) -> Progress {
+        let Self { batches, forced, fallbacks } = self;
+        Progress { rolled_back_to, batches, forced, fallbacks, tip, finalized, more }
     }
 }

@@ -1,0 +1,100 @@
+//! What L1 told, in one order.
+//!
+//! Invariant: the order is that of L1; entries of the queue come before the rest of their block, which makes no
+//! difference to what is derived.
+
+use crate::settle::{Progress, entry};
+use alloy_primitives::{B256, Bytes};
+use rota_derive::{AcceptedBatch, L1Origin, L1Ref};
+use rota_l1::{FallbackEvent, L1Block, PostedBatch, UncertifiedBatch};
+use rota_types::{Domain, Encode, ForcedTx};
+use std::collections::BTreeMap;
+
+/// One thing to derive from.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Forced(L1Block, Vec<ForcedTx>),
+    Batch(Box<PostedBatch>),
+    Fallback(FallbackEvent),
+}
+
+impl Event {
+    /// The L1 block that it is in.
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Self::Forced(block, _) => block.number,
+            Self::Batch(batch) => batch.block.number,
+            Self::Fallback(event) => event.place().0,
+        }
+    }
+
+    fn place(&self) -> (u64, u64) {
+        match self {
+            Self::Forced(block, _) => (block.number, 0),
+            Self::Batch(batch) => (batch.block.number, batch.log_index.saturating_add(1)),
+            Self::Fallback(event) => (event.place().0, event.place().1.saturating_add(1)),
+        }
+    }
+
+    /// Everything that was found, in L1 order.
+    pub(super) fn of(progress: &mut Progress) -> Vec<Self> {
+        let mut queue: BTreeMap<u64, (L1Block, Vec<ForcedTx>)> = BTreeMap::new();
+        for found in std::mem::take(&mut progress.forced) {
+            let block = found.block;
+            queue.entry(block.number).or_insert((block, Vec::new())).1.push(entry(found));
+        }
+        let queue = queue.into_values().map(|(block, entries)| Self::Forced(block, entries));
+        let batches = std::mem::take(&mut progress.batches);
+        let batches = batches.into_iter().map(|b| Self::Batch(Box::new(b)));
+        let fallbacks = std::mem::take(&mut progress.fallbacks).into_iter().map(Self::Fallback);
+        let mut out: Vec<Self> = queue.chain(batches).chain(fallbacks).collect();
+        out.sort_by_key(Self::place);
+        out
+    }
+}
+
+/// An L1 block that forces something in.
+pub(super) const fn origin(block: &L1Block) -> L1Origin {
+    L1Origin {
+        number: block.number,
+        hash: block.hash,
+        timestamp: block.timestamp,
+        prev_randao: block.prev_randao,
+    }
+}
+
+/// Where something was said.
+pub(super) const fn place(block: &L1Block, tx_hash: B256) -> L1Ref {
+    L1Ref { number: block.number, hash: block.hash, tx_hash }
+}
+
+/// A batch as the derivation takes it.
+pub(super) fn accepted(batch: &PostedBatch, data: Bytes) -> AcceptedBatch {
+    let value_id = batch.certificate.value_id;
+    AcceptedBatch {
+        from_height: batch.from_height,
+        to_height: batch.to_height,
+        value_id,
+        epoch: batch.header.close.epoch,
+        certificate: Some(batch.certificate.clone()),
+        header: batch.header.encode().into(),
+        data,
+        l1: place(&batch.block, batch.tx_hash),
+        l1_timestamp: batch.block.timestamp,
+    }
+}
+
+/// The same of one that anyone posted.
+pub(super) fn uncertified(batch: &UncertifiedBatch, data: Bytes, domain: &Domain) -> AcceptedBatch {
+    AcceptedBatch {
+        from_height: batch.from_height,
+        to_height: batch.to_height,
+        value_id: batch.header.value_id(domain),
+        epoch: batch.header.close.epoch,
+        certificate: None,
+        header: batch.header.encode().into(),
+        data,
+        l1: place(&batch.block, batch.tx_hash),
+        l1_timestamp: batch.block.timestamp,
+    }
+}
