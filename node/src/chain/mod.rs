@@ -16,3 +16,6 @@ pub use forced::{ForcedBook, ForcedSource};
 pub use restore::{CONTEXT, Restored, SETTLED, load_context, restore, write_block, write_genesis};
 pub use stack::{Done, Draft, Executed, Sealed, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};
+
+#[cfg(test)]
+mod tests;

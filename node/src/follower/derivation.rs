@@ -13,9 +13,9 @@ use rota_derive::{
     AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline, Start,
 };
 use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block};
-use rota_l1::{FallbackEvent, L1, L1Block, L1Error, PostedBatch, UncertifiedBatch};
+use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
 use rota_store::{BlockBatch, Blocks, Tree};
-use rota_types::{Domain, Encode, Millis};
+use rota_types::{Domain, Millis};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -169,25 +169,27 @@ impl Derivation {
                     self.payload((batch.tx_hash, batch.log_index), l1.payload(&batch)).await?;
                 return self.accept(l1, &accepted(&batch, data), now).await;
             }
-            Event::Fallback(FallbackEvent::Uncertified(batch)) => {
-                let key = (batch.tx_hash, batch.log_index);
-                let data = self.payload(key, l1.uncertified_payload(&batch)).await?;
-                let domain = self.pipeline.domain();
-                return self.accept(l1, &uncertified(&batch, data, &domain), now).await;
-            }
-            Event::Fallback(FallbackEvent::Activated { block, generation, .. }) => {
-                tracing::warn!(
-                    generation,
-                    l1_block = block.number,
-                    "the set was given up on L1: what it has not posted is void"
-                );
-                self.pipeline.fall_back(generation, place(&block, B256::ZERO)).map(Some)
-            }
-            Event::Fallback(FallbackEvent::EmergencySet { block, generation, start, .. }) => {
-                tracing::warn!(generation, start, "an emergency set was formed");
-                let at = place(&block, B256::ZERO);
-                self.pipeline.emergency(generation, start, at).map(|()| None)
-            }
+            Event::Turn(Turn { block, tx_hash, what, .. }) => match what {
+                TurnKind::Uncertified(batch) => {
+                    let key = (batch.tx_hash, batch.log_index);
+                    let data = self.payload(key, l1.payload(&batch)).await?;
+                    let domain = self.pipeline.domain();
+                    return self.accept(l1, &uncertified(&batch, data, &domain), now).await;
+                }
+                TurnKind::Fallback { generation } => {
+                    tracing::warn!(
+                        generation,
+                        l1_block = block.number,
+                        "the set was given up on L1: what it has not posted is void"
+                    );
+                    self.pipeline.fall_back(generation, place(&block, tx_hash)).map(Some)
+                }
+                TurnKind::EmergencySet { generation, start, .. } => {
+                    tracing::warn!(generation, start, "an emergency set was formed");
+                    let at = place(&block, tx_hash);
+                    self.pipeline.emergency(generation, start, at).map(|()| None)
+                }
+            },
         };
         match done {
             Ok(Some(derived)) => self.execute(derived, now),

@@ -3,10 +3,10 @@
 //! Invariant: the order is that of L1; entries of the queue come before the rest of their block, which makes no
 //! difference to what is derived.
 
-use crate::settle::{Progress, entry};
+use crate::settle::Progress;
 use alloy_primitives::{B256, Bytes};
 use rota_derive::{AcceptedBatch, L1Origin, L1Ref};
-use rota_l1::{FallbackEvent, L1Block, PostedBatch, UncertifiedBatch};
+use rota_l1::{L1Block, PostedBatch, Turn};
 use rota_types::{Domain, Encode, ForcedTx};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub(super) enum Event {
     Forced(L1Block, Vec<ForcedTx>),
     Batch(Box<PostedBatch>),
-    Fallback(FallbackEvent),
+    Turn(Turn),
 }
 
 impl Event {
@@ -24,7 +24,7 @@ impl Event {
         match self {
             Self::Forced(block, _) => block.number,
             Self::Batch(batch) => batch.block.number,
-            Self::Fallback(event) => event.place().0,
+            Self::Turn(turn) => turn.block.number,
         }
     }
 
@@ -32,7 +32,7 @@ impl Event {
         match self {
             Self::Forced(block, _) => (block.number, 0),
             Self::Batch(batch) => (batch.block.number, batch.log_index.saturating_add(1)),
-            Self::Fallback(event) => (event.place().0, event.place().1.saturating_add(1)),
+            Self::Turn(turn) => (turn.block.number, turn.log_index.saturating_add(1)),
         }
     }
 
@@ -41,13 +41,13 @@ impl Event {
         let mut queue: BTreeMap<u64, (L1Block, Vec<ForcedTx>)> = BTreeMap::new();
         for found in std::mem::take(&mut progress.forced) {
             let block = found.block;
-            queue.entry(block.number).or_insert((block, Vec::new())).1.push(entry(found));
+            queue.entry(block.number).or_insert((block, Vec::new())).1.push(found.forced());
         }
         let queue = queue.into_values().map(|(block, entries)| Self::Forced(block, entries));
         let batches = std::mem::take(&mut progress.batches);
         let batches = batches.into_iter().map(|b| Self::Batch(Box::new(b)));
-        let fallbacks = std::mem::take(&mut progress.fallbacks).into_iter().map(Self::Fallback);
-        let mut out: Vec<Self> = queue.chain(batches).chain(fallbacks).collect();
+        let turns = std::mem::take(&mut progress.turns).into_iter().map(Self::Turn);
+        let mut out: Vec<Self> = queue.chain(batches).chain(turns).collect();
         out.sort_by_key(Self::place);
         out
     }
@@ -85,7 +85,7 @@ pub(super) fn accepted(batch: &PostedBatch, data: Bytes) -> AcceptedBatch {
 }
 
 /// The same of one that anyone posted.
-pub(super) fn uncertified(batch: &UncertifiedBatch, data: Bytes, domain: &Domain) -> AcceptedBatch {
+pub(super) fn uncertified(batch: &PostedBatch, data: Bytes, domain: &Domain) -> AcceptedBatch {
     AcceptedBatch {
         from_height: batch.from_height,
         to_height: batch.to_height,

@@ -1,5 +1,7 @@
 //! A follower against the blocks of the sequencers, on an L1 in memory.
 
+mod forced;
+
 use super::*;
 use crate::settle::testing::{Chain, INBOX};
 use crate::view::At;
@@ -22,9 +24,15 @@ fn open(chain: &Chain, store: &Blocks) -> Follower {
     let known = FollowerChain {
         domain: chain.domain.clone(),
         genesis: chain.genesis.clone(),
+        params: params(),
         deploy_block: 1,
     };
     Follower { derivation: Derivation::new(known, view.clone(), store.clone()), view }
+}
+
+/// Those of the chain under test.
+fn params() -> rota_derive::BlockParams {
+    rota_derive::BlockParams { gas_limit: 30_000_000, fee_vault: Address::repeat_byte(4) }
 }
 
 fn at(number: u64) -> At {
@@ -206,6 +214,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
         chain: FollowerChain {
             domain: chain.domain.clone(),
             genesis: chain.genesis.clone(),
+            params: params(),
             deploy_block: 1,
         },
         moniker: "f".into(),

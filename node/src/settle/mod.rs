@@ -20,7 +20,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use inbox::{Inbox, InboxEvent, InboxState, follow_inbox};
-pub use origin::{L1News, OriginSettings, Origins, entry, follow_origins, learn_sets};
+pub use origin::{L1News, OriginSettings, Origins, follow_origins, learn_sets};
 pub use pace::{Backoff, L1Health, Pace, Throttle};
 pub use payload::{Posting, build_post};
 pub use poster::{

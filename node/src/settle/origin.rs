@@ -7,7 +7,7 @@ use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
 use crate::{chain::ForcedBook, sets::Sets};
 use alloy_primitives::Address;
 use rota_consensus::PeerNo;
-use rota_l1::{At, L1, L1Block, L1Error};
+use rota_l1::{At, Enqueued, L1, L1Block, L1Error};
 use rota_preconf::Epoch;
 use rota_store::Blocks;
 use rota_types::{Env, ForcedTx};
@@ -134,7 +134,7 @@ impl Origins {
         };
         self.read_sets(l1, to.number, send).await?;
         let entries = l1.forced(known.saturating_add(1), to).await?;
-        let entries: Vec<ForcedTx> = entries.into_iter().map(entry).collect();
+        let entries: Vec<ForcedTx> = entries.iter().map(Enqueued::forced).collect();
         for entry in &entries {
             tracing::info!(index = entry.index, l1_block = entry.l1_number, "forced transaction");
         }
@@ -213,13 +213,6 @@ impl Origins {
             fee_vault: self.settings.fee_vault,
         }
     }
-}
-
-/// An entry of the queue as the rules take it.
-#[must_use]
-pub fn entry(found: rota_l1::ForcedTx) -> ForcedTx {
-    let rota_l1::ForcedTx { block, index, gas, tx, .. } = found;
-    ForcedTx { index, l1_number: block.number, gas, tx }
 }
 
 /// Runs until told to stop.

@@ -9,9 +9,9 @@ use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block, genesis, prag
 use rota_l1::{BatchPost, MemoryL1, MemoryParams};
 use rota_store::{BlockBatch, Blocks, MemKv};
 use rota_types::{
-    Batch, BatchHeight, Bitmap, Close, CommitCertificate, Domain, Env, Flags, FrameBody,
+    Batch, BatchHeight, Bitmap, Close, CommitCertificate, Domain, Env, Flags, ForcedTx, FrameBody,
     FrameHeader, Header, Mmr, SignedFrame, SignedVote, Term, Tx, Validator, Vote, VoteKey,
-    VoteKind, tx_root, wire::DecidedHeight,
+    VoteKind, forced_txs, tx_root, wire::DecidedHeight,
 };
 use std::sync::Arc;
 
@@ -23,6 +23,10 @@ pub(crate) struct Chain {
     pub(crate) domain: Domain,
     pub(crate) genesis: Head,
     pub(crate) decided: Vec<DecidedHeight>,
+    /// Heights that share an L1 origin.
+    pub(crate) every: u64,
+    /// What L1 forces in.
+    pub(crate) forced: Vec<ForcedTx>,
     keys: Vec<VoteKey>,
     parent: B256,
     history: Mmr,
@@ -33,7 +37,21 @@ fn user() -> VoteKey {
     VoteKey::from_secret(&[0x55; 32]).unwrap()
 }
 
+/// Whom the sequencers would leave out.
+fn outcast() -> VoteKey {
+    VoteKey::from_secret(&[0x66; 32]).unwrap()
+}
+
 pub(crate) fn transfer(nonce: u64) -> Bytes {
+    transfer_of(&user(), nonce)
+}
+
+/// A transfer of an account that only L1 hears.
+pub(crate) fn forced(nonce: u64) -> Bytes {
+    transfer_of(&outcast(), nonce)
+}
+
+fn transfer_of(key: &VoteKey, nonce: u64) -> Bytes {
     let tx = TxEip1559 {
         chain_id: CHAIN,
         nonce,
@@ -44,19 +62,21 @@ pub(crate) fn transfer(nonce: u64) -> Bytes {
         value: U256::from(1_000),
         ..TxEip1559::default()
     };
-    let sig = Signature::from_raw_array(&user().sign(&tx.signature_hash())).unwrap();
+    let sig = Signature::from_raw_array(&key.sign(&tx.signature_hash())).unwrap();
     TxEnvelope::from(tx.into_signed(sig)).encoded_2718().into()
 }
 
 impl Chain {
     pub(crate) fn new() -> Self {
         let rich = GenesisAccount::default().with_balance(U256::from(10u64).pow(U256::from(20)));
-        let file = prague_genesis(CHAIN, GENESIS_S, 30_000_000, [(user().address(), rich)]);
+        let accounts = [(user().address(), rich.clone()), (outcast().address(), rich)];
+        let file = prague_genesis(CHAIN, GENESIS_S, 30_000_000, accounts);
         let genesis = genesis(&file).unwrap();
         let domain = Domain::new(1, CHAIN, Address::repeat_byte(0x9e), genesis.hash, 0);
         let keys = (1u8..=4).map(|i| VoteKey::from_secret(&[i; 32]).unwrap()).collect();
         let (parent, history) = (B256::ZERO, Mmr::default());
-        Self { domain, genesis, decided: Vec::new(), keys, parent, history, nonce: 0 }
+        let (decided, forced) = (Vec::new(), Vec::new());
+        Self { domain, genesis, decided, every: 20, forced, keys, parent, history, nonce: 0 }
     }
 
     /// `count` heights more, two in each second, each with one transfer and one transaction that fails.
@@ -97,10 +117,11 @@ impl Chain {
             exec_lag_root: B256::ZERO,
             history_root: self.history.root(),
         };
+        let l1_number = (height - 1) / self.every;
         let env = Env {
             timestamp_s: GENESIS_S + height.div_ceil(2),
-            l1_number: height / 10,
-            l1_hash: keccak256((height / 10).to_be_bytes()),
+            l1_number,
+            l1_hash: keccak256(l1_number.to_be_bytes()),
             gas_limit: 30_000_000,
             prev_randao: B256::repeat_byte(3),
             fee_vault: Address::repeat_byte(4),
@@ -222,11 +243,13 @@ impl Chain {
                 _ => seconds.push(vec![height]),
             }
         }
-        let mut head = self.genesis.clone();
+        let (mut head, mut after) = (self.genesis.clone(), 0);
         let execute = |heights: Vec<&DecidedHeight>| {
             let env = &heights[0].header.env;
             let raw = heights.iter().flat_map(|h| &h.frames).flat_map(|f| &f.body.txs);
-            let txs: Vec<Tx> = raw.map(|raw| Tx::decode(raw, CHAIN).unwrap()).collect();
+            let mut txs = forced_txs(&self.forced, after, env.l1_number, CHAIN);
+            after = env.l1_number;
+            txs.extend(raw.map(|raw| Tx::decode(raw, CHAIN).unwrap()));
             let block_env = BlockEnv {
                 number: head.header.number + 1,
                 timestamp_s: env.timestamp_s,

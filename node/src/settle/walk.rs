@@ -5,7 +5,7 @@
 //! it any more is taken back first.
 
 use alloy_primitives::B256;
-use rota_l1::{At, FallbackEvent, ForcedTx, L1, L1Block, L1Error, PostedBatch};
+use rota_l1::{At, Enqueued, L1, L1Block, L1Error, PostedBatch, Turn};
 use std::collections::BTreeMap;
 
 /// Blocks read in one step while catching up: the strictest common limit of public endpoints.
@@ -21,9 +21,9 @@ pub struct Progress {
     /// Newly accepted batches, in L1 order.
     pub batches: Vec<PostedBatch>,
     /// New entries of the forced queue, in its order.
-    pub forced: Vec<ForcedTx>,
-    /// What happened in fallbacks, in L1 order.
-    pub fallbacks: Vec<FallbackEvent>,
+    pub forced: Vec<Enqueued>,
+    /// What the inbox said besides, in L1 order.
+    pub turns: Vec<Turn>,
     /// The newest block read.
     pub tip: L1Block,
     /// The newest final block, at most the tip.
@@ -154,8 +154,8 @@ impl Walker {
 #[derive(Debug, Default)]
 struct Found {
     batches: Vec<PostedBatch>,
-    forced: Vec<ForcedTx>,
-    fallbacks: Vec<FallbackEvent>,
+    forced: Vec<Enqueued>,
+    turns: Vec<Turn>,
 }
 
 impl Found {
@@ -163,7 +163,7 @@ impl Found {
         Ok(Self {
             batches: l1.batches(from, to).await?,
             forced: l1.forced(from, to).await?,
-            fallbacks: l1.fallbacks(from, to).await?,
+            turns: l1.turns(from, to).await?,
         })
     }
 
@@ -173,7 +173,7 @@ impl Found {
         (tip, finalized): (L1Block, u64),
         more: bool,
     ) -> Progress {
-        let Self { batches, forced, fallbacks } = self;
-        Progress { rolled_back_to, batches, forced, fallbacks, tip, finalized, more }
+        let Self { batches, forced, turns } = self;
+        Progress { rolled_back_to, batches, forced, turns, tip, finalized, more }
     }
 }

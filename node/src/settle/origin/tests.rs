@@ -16,6 +16,12 @@ fn settings(start: u64) -> OriginSettings {
     OriginSettings { start, backlog: 5, gas_limit: 7, fee_vault }
 }
 
+fn mine(l1: &MemoryL1, blocks: std::ops::Range<u32>) {
+    for _ in blocks {
+        l1.mine();
+    }
+}
+
 fn store() -> Blocks {
     Blocks::open(Arc::new(MemKv::default())).unwrap()
 }
@@ -43,10 +49,10 @@ async fn origins_come_in_order_each_after_what_it_forces_in() {
     let mut origins = Origins::new(settings(4), store(), sets());
     let mut late = Origins::new(settings(0), store(), sets());
     assert_eq!(given(&mut origins, &l1).await, (vec![], None));
-    (0..8).for_each(|_| drop(l1.mine()));
+    mine(&l1, 0..8);
     assert_eq!(given(&mut origins, &l1).await, (vec![4, 5, 6], Some(6)));
     assert_eq!(given(&mut late, &l1).await, (vec![1, 2, 3, 4, 5, 6], Some(6)));
-    (0..3).for_each(|_| drop(l1.mine()));
+    mine(&l1, 0..3);
     l1.set_offline(true);
     assert!(origins.step(&l1, &mut |_| ()).await.is_err());
     l1.set_offline(false);
@@ -64,7 +70,7 @@ async fn origins_come_in_order_each_after_what_it_forces_in() {
 async fn a_chain_that_is_far_behind_is_given_what_it_can_step_to() {
     let chain = Chain::new().grow(4);
     let (l1, store) = (chain.l1(3), chain.store(4));
-    (0..1_500).for_each(|_| drop(l1.mine()));
+    mine(&l1, 0..1_500);
     let mut origins = Origins::new(settings(1), store, sets());
     let (numbers, read) = given(&mut origins, &l1).await;
     // The chain is at origin 0: what is far ahead of it comes when it has moved.
@@ -83,11 +89,11 @@ async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
     l1.mine();
     l1.mine();
     l1.enqueue(30_000, transfer(3));
-    (0..3).for_each(|_| drop(l1.mine()));
+    mine(&l1, 0..3);
     given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store.clone());
     assert_eq!(book.upto().unwrap(), Some(4));
-    (0..9).for_each(|_| drop(l1.mine()));
+    mine(&l1, 0..9);
     given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store);
     let nonces = |after, upto| -> Vec<u64> {

@@ -1,0 +1,112 @@
+//! The stack of a sequencer against blocks executed at once.
+
+use super::{Done, ForcedBook, ForcedSource, Stack, StackError};
+use crate::settle::testing::{CHAIN, Chain, forced};
+use alloy_primitives::B256;
+use rota_execution::ExecutedBlock;
+use rota_preconf::Frame;
+use rota_store::{Blocks, MemKv};
+use rota_types::{ForcedTx, Tx};
+use std::sync::Arc;
+
+fn chain() -> Chain {
+    let mut chain = Chain::new();
+    chain.every = 2;
+    let entry =
+        |(index, l1_number, nonce)| ForcedTx { index, l1_number, gas: 21_000, tx: forced(nonce) };
+    chain.forced = [(0, 1, 0), (1, 1, 1), (2, 4, 5), (3, 4, 2), (4, 5, 3)].map(entry).into();
+    chain.grow(16)
+}
+
+fn book(chain: &Chain, upto: u64) -> ForcedBook {
+    let book = ForcedBook::new(Blocks::open(Arc::new(MemKv::default())).unwrap());
+    book.extend(upto, &chain.forced).unwrap();
+    book
+}
+
+/// The frames of the chain, one for each height, with the value ids that they close.
+fn frames(chain: &Chain) -> Vec<(Arc<Frame>, Option<B256>)> {
+    let frame = |d: &rota_types::wire::DecidedHeight| {
+        let signed = d.frames[0].clone();
+        let txs = signed.body.txs.iter().map(|t| Arc::new(Tx::decode(t, CHAIN).unwrap())).collect();
+        let hash = signed.header.hash(&chain.domain);
+        let id = d.header.value_id(&chain.domain);
+        (Arc::new(Frame::own(signed, hash, txs)), Some(id))
+    };
+    chain.decided.iter().map(frame).collect()
+}
+
+fn sealed(done: Vec<Done>) -> Vec<B256> {
+    let hash = |done| match done {
+        Done::Sealed(sealed) => Some(sealed.block.hash()),
+        Done::Executed(_) => None,
+    };
+    done.into_iter().filter_map(hash).collect()
+}
+
+fn stack(chain: &Chain, source: impl ForcedSource + 'static) -> Stack {
+    Stack::new(CHAIN, (chain.genesis.clone(), 0), Arc::new(source))
+}
+
+#[test]
+fn forced_transactions_are_executed_first_and_shown_with_the_opening_frame() {
+    let chain = chain();
+    let expected: Vec<B256> = chain.blocks().iter().map(ExecutedBlock::hash).collect();
+    let mut stack = stack(&chain, book(&chain, 9));
+    let (mut hashes, mut shown) = (Vec::new(), Vec::new());
+    for (frame, closed) in frames(&chain) {
+        let done = stack.accept(&frame, closed).unwrap();
+        for item in &done {
+            if let Done::Executed(executed) = item {
+                shown.extend(executed.forced.iter().map(|(tx, _)| (frame.height(), tx.nonce())));
+            }
+        }
+        hashes.extend(sealed(done));
+    }
+    assert_eq!(hashes, expected[..7]);
+    // Origins 1, 4 and 5 begin with heights 3, 9 and 11; what cannot be included yet is shown too.
+    assert_eq!(shown, [(3, 0), (3, 1), (9, 5), (9, 2), (11, 3)]);
+    let settled = stack.settle(14);
+    assert_eq!(settled.iter().map(|s| s.origin).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn going_back_and_on_again_gives_the_same_blocks() {
+    let chain = chain();
+    let expected: Vec<B256> = chain.blocks().iter().map(ExecutedBlock::hash).collect();
+    let all = frames(&chain);
+    for back in 0..all.len() {
+        let mut stack = stack(&chain, book(&chain, 9));
+        for (frame, closed) in &all {
+            stack.accept(frame, *closed).unwrap();
+        }
+        let to = all[back].0.g();
+        stack.rewind(to).unwrap();
+        let mut hashes = Vec::new();
+        for (frame, closed) in all.iter().filter(|(f, _)| f.g() > to) {
+            hashes.extend(sealed(stack.accept(frame, *closed).unwrap()));
+        }
+        // A block that the last frame kept had completed stays sealed.
+        assert_eq!(hashes, expected[usize::try_from(to / 2).unwrap().min(7)..7], "back to {to}");
+    }
+}
+
+#[test]
+fn a_frame_whose_origin_is_not_read_changes_nothing_and_can_come_again() {
+    let chain = chain();
+    let expected: Vec<B256> = chain.blocks().iter().map(ExecutedBlock::hash).collect();
+    let book = book(&chain, 3);
+    let mut stack = stack(&chain, book.clone());
+    let mut hashes = Vec::new();
+    for (frame, closed) in frames(&chain) {
+        let mut done = stack.accept(&frame, closed);
+        if matches!(done, Err(StackError::Forced { .. })) {
+            let upto = book.upto().unwrap().unwrap() + 1;
+            book.extend(upto, &[]).unwrap();
+            done = stack.accept(&frame, closed);
+        }
+        hashes.extend(sealed(done.unwrap()));
+    }
+    assert_eq!(hashes, expected[..7]);
+    assert_eq!(book.upto().unwrap(), Some(7));
+}
