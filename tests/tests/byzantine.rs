@@ -181,6 +181,16 @@ fn silence() {
     lies(Behaviour::Silent, &["silences"]);
 }
 
+/// What L1 forces in is executed all the same: an honest leader's origin passes it, and the rest of the set follows (I-15).
+#[test]
+fn members_that_hold_back_the_l1_origin() {
+    for report in lies(Behaviour::StallOrigin, &["refused origins"]) {
+        let (newest, decided) = report.origin;
+        assert!(newest >= 6 && decided + 4 >= newest, "{report:?}");
+        assert!(report.forced > 0, "{report:?}");
+    }
+}
+
 #[test]
 fn old_messages_again() {
     lies(Behaviour::Replay, &["replays"]);

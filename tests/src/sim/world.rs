@@ -51,6 +51,10 @@ pub struct Report {
     pub rewinds: usize,
     /// Heights that came back from L1 by derivation.
     pub derived: usize,
+    /// Transactions that L1 forced in.
+    pub forced: usize,
+    /// Newest L1 block, and the origin of the newest decided height.
+    pub origin: (u64, u64),
     /// Crashes, gaps, retreats.
     pub stats: Stats,
     /// What Byzantine members did, by name.
@@ -169,6 +173,8 @@ impl World {
             top_round: 0,
             rewinds: 0,
             derived: 0,
+            forced: 0,
+            origin: (0, 0),
             stats: Stats::default(),
             deeds: BTreeMap::new(),
             accused: BTreeSet::new(),

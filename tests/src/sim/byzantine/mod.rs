@@ -62,6 +62,8 @@ pub enum Behaviour {
     Forget,
     /// Says nothing.
     Silent,
+    /// Takes no newer L1 origin, as leader or from others, so that what L1 forces in would wait for ever.
+    StallOrigin,
     /// Floods: garbage, far heights and rounds, terms and frames of the future.
     Flood,
     /// Repeats old messages, its own and those of others.
@@ -72,7 +74,7 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Twins,
         Self::ForkFrames,
         Self::ForkClose,
@@ -89,6 +91,7 @@ impl Behaviour {
         Self::VoteTwice,
         Self::Forget,
         Self::Silent,
+        Self::StallOrigin,
         Self::Flood,
         Self::Replay,
         Self::Impostor,
@@ -105,6 +108,7 @@ impl Behaviour {
             Self::Naked => Box::new(successor::Successor::new(successor::Way::Naked)),
             Self::Withhold => Box::new(withhold::Withhold::default()),
             Self::Silent => Box::new(withhold::Silent),
+            Self::StallOrigin => Box::new(withhold::StallOrigin),
             Self::SplitAcks => Box::new(split_acks::SplitAcks),
             Self::OmitStatus => Box::new(status::Lie::new(status::Way::Omit)),
             Self::HighStatus => Box::new(status::Lie::new(status::Way::High)),

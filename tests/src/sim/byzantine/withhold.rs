@@ -1,6 +1,6 @@
 //! Withholding: frames for some only, no answers; and saying nothing at all.
 
-use super::{Answer, Fate, Mask, cast::Cx};
+use super::{Answer, Fate, Heard, Mask, cast::Cx};
 use rota_types::{
     Flags,
     wire::{Message, Request},
@@ -44,5 +44,19 @@ impl Mask for Silent {
     }
     fn answer(&mut self, _: &mut Cx<'_>, _: u16, _: &Request) -> Answer {
         Answer::None
+    }
+}
+
+/// Its node is never told of a newer origin: here it is only seen how often that mattered.
+pub(super) struct StallOrigin;
+
+impl Mask for StallOrigin {
+    fn hear(&mut self, cx: &mut Cx<'_>, _: u16, heard: &Heard<'_>) -> bool {
+        if let Heard::Frame(frame) = heard
+            && frame.signed.body.env.as_ref().is_some_and(|env| env.l1_number > 0)
+        {
+            cx.did("refused origins");
+        }
+        true
     }
 }

@@ -10,7 +10,9 @@ impl World {
         self.checker.finish(self.now_us, &self.nodes, &self.txs)?;
         self.report.evidence = self.detect.judge(self.now_us)?;
         self.checker.proven(&self.report.evidence)?;
-        self.report.derived = l1::round_trip(&self.nodes, &self.sets, &self.rules.domain)?;
+        let trip = l1::round_trip(&self.nodes, &self.sets, &self.rules, self.plan.seed)?;
+        (self.report.derived, self.report.forced) = (trip.heights, trip.forced);
+        self.report.origin = (self.origin.l1_number, trip.origin);
         let heights = self
             .nodes
             .iter()

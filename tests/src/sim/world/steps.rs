@@ -4,6 +4,7 @@ use super::{Due, EPOCH_MS, World, l1_block};
 use crate::{
     make,
     sim::{
+        Behaviour,
         faults::{Fate, Letter},
         node::Leave,
     },
@@ -53,8 +54,16 @@ impl World {
         self.push(self.now_us + self.plan.l1_ms * 1000, Due::Origin);
     }
 
+    /// Whether a member takes no newer origin.
+    fn stalls(&self, node: u16) -> bool {
+        self.plan.byzantine.contains(&(node, Behaviour::StallOrigin))
+    }
+
     /// A node sees L1 up to a block: first the sets, which it writes down, then the block.
     pub(super) fn see_l1(&mut self, node: u16, number: u64) {
+        if self.stalls(node) {
+            return;
+        }
         self.seen.insert(node, number);
         if self.nodes[usize::from(node)].replica.is_some() {
             self.show_sets(node, number);
