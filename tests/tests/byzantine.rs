@@ -55,7 +55,9 @@ impl Case {
         let again = World::run(self.plan()).unwrap_or_else(|v| panic!("{who}: {v}"));
         assert_eq!(first, again, "{who}: not deterministic");
         assert!(first.heights.1 - first.heights.0 <= 3, "{who}: {first:?}");
-        assert!(first.heights.0 >= 16, "{who}: {first:?}");
+        // Who takes no newer origin refuses every height from then on: only a little more than a quorum is left.
+        let stalls = self.liars.iter().any(|(_, b)| *b == Behaviour::StallOrigin);
+        assert!(first.heights.0 >= if stalls { 12 } else { 16 }, "{who}: {first:?}");
         assert!(first.top_round >= 1, "{who}: {first:?}");
         first
     }
