@@ -8,15 +8,17 @@ use crate::{L1Error, TxRequest};
 use alloy::eips::BlockId;
 use alloy::network::Ethereum;
 use alloy::providers::{Provider, RootProvider};
-use alloy::rpc::types::TransactionRequest;
+use alloy::rpc::types::{Filter, TransactionRequest};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolEvent};
 use std::sync::Arc;
 
 /// Gas of a commitment and of taking out a reward, with room to spare.
 const GAS_COMMIT: u64 = 100_000;
 const GAS_WITHDRAW: u64 = 150_000;
 const GAS_SETTLE: u64 = 1_500_000;
+/// Blocks in one log query: the strictest of the common public limits.
+const LOG_RANGE: u64 = 500;
 /// The most that one transaction may use on L1 (EIP-7825).
 const GAS_CAP: u64 = 16_777_216;
 
@@ -52,8 +54,8 @@ pub struct CourtWindows {
 /// An offence on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CourtOffence {
-    /// Its number, from 1.
-    pub id: u64,
+    /// Its id in the contract: the name of the offence as a number.
+    pub id: U256,
     /// Names it.
     pub key: B256,
     /// The operator.
@@ -158,20 +160,30 @@ impl Court {
         self.endpoints.ask(ask).await
     }
 
-    /// All offences on record, in order.
+    /// All offences revealed in the blocks from `from` on, in order.
     ///
     /// # Errors
     /// L1 does not answer.
-    pub async fn offences(&self) -> Result<Vec<CourtOffence>, L1Error> {
+    pub async fn offences(&self, from: u64) -> Result<Vec<CourtOffence>, L1Error> {
         let at = self.slasher;
         let ask = move |p: RootProvider<Ethereum>| async move {
-            let id = BlockId::number(p.get_block_number().await?);
+            let head = p.get_block_number().await?;
+            let id = BlockId::number(head);
             let mut all = Vec::new();
-            for number in 1u64.. {
-                match Self::read(&p, at, U256::from(number), id).await? {
-                    Some(offence) => all.push(offence),
-                    None => break,
+            let mut start = from;
+            while start <= head {
+                let end = start.saturating_add(LOG_RANGE - 1).min(head);
+                let filter = Filter::new()
+                    .address(at)
+                    .event_signature(Slasher::Slashed::SIGNATURE_HASH)
+                    .from_block(start)
+                    .to_block(end);
+                for log in p.get_logs(&filter).await? {
+                    let event = Slasher::Slashed::decode_log(&log.inner)
+                        .map_err(|e| Fault::Endpoint(format!("event of the slasher: {e}")))?;
+                    all.extend(Self::read(&p, at, event.offence, id).await?);
                 }
+                start = end.saturating_add(1);
             }
             Ok(all)
         };
@@ -195,7 +207,7 @@ impl Court {
         };
         let settles = contract.settlesAt(number).block(id).call().await?;
         Ok(Some(CourtOffence {
-            id: number.saturating_to(),
+            id: number,
             key: o.key,
             operator: o.operator,
             kind: o.kind,
@@ -258,15 +270,15 @@ impl Court {
 
     /// Takes the reward over from a later committer.
     #[must_use]
-    pub fn contest(&self, id: u64, evidence: Bytes, salt: B256) -> TxRequest {
-        let call = Slasher::contestCall { id: U256::from(id), evidence, salt };
+    pub fn contest(&self, id: U256, evidence: Bytes, salt: B256) -> TxRequest {
+        let call = Slasher::contestCall { id, evidence, salt };
         self.request(call.abi_encode(), GAS_CAP)
     }
 
     /// Shares out the penalty.
     #[must_use]
-    pub fn settle(&self, id: u64) -> TxRequest {
-        self.request(Slasher::settleCall { id: U256::from(id) }.abi_encode(), GAS_SETTLE)
+    pub fn settle(&self, id: U256) -> TxRequest {
+        self.request(Slasher::settleCall { id }.abi_encode(), GAS_SETTLE)
     }
 
     /// Takes out what is credited to the sender.

@@ -27,6 +27,8 @@ pub struct Deployment {
     pub slasher: Address,
     /// Raised by a fallback.
     pub generation: u32,
+    /// L1 block in which set 0 was frozen, 0 before: nothing is signed earlier.
+    pub base: u64,
 }
 
 impl Deployment {
@@ -46,6 +48,7 @@ impl Deployment {
                 registry,
                 inbox,
                 slasher: contract.slasher().call().await?,
+                base: contract.base().call().await?,
                 generation: Inbox::new(inbox, p).generation().call().await?,
             })
         };

@@ -106,15 +106,16 @@ async fn watch(args: &WatchSlashArgs, json: bool) -> Done {
 }
 
 async fn list(args: &OnL1Args, json: bool) -> Done {
-    let offences = Bench::open(args).await?.court.offences().await?;
+    let bench = Bench::open(args).await?;
+    let offences = bench.court.offences(bench.deployment.base).await?;
     if json {
         let all: Vec<Value> = offences.iter().map(offence_json).collect();
         return out::json(&json!({"v": 1, "offences": all}));
     }
     for o in &offences {
         out::line(format_args!(
-            "{:>4}  operator {:<4} {:<16} {} taken in L1 block {}, {}",
-            o.id,
+            "{}  operator {:<4} {:<16} {} taken in L1 block {}, {}",
+            o.key,
             o.operator,
             kind_name(o.kind),
             out::eth(o.seized),
@@ -133,15 +134,16 @@ async fn list(args: &OnL1Args, json: bool) -> Done {
 }
 
 async fn show(args: &ShowArgs, json: bool) -> Done {
-    let offences = Bench::open(&args.l1).await?.court.offences().await?;
-    let Some(o) = offences.iter().find(|o| o.id == args.id) else {
+    let bench = Bench::open(&args.l1).await?;
+    let offences = bench.court.offences(bench.deployment.base).await?;
+    let Some(o) = offences.iter().find(|o| o.key.to_string().starts_with(&args.id)) else {
         return Err(Failure::new(Exit::Failed, format!("there is no offence {}", args.id))
             .hint("rota slash list shows those on record"));
     };
     if json {
         return out::json(&json!({"v": 1, "offence": offence_json(o)}));
     }
-    out::line(format_args!("offence    {}  ({})", o.id, o.key))?;
+    out::line(format_args!("offence    {}", o.key))?;
     out::line(format_args!("kind       {}", kind_name(o.kind)))?;
     out::line(format_args!("operator   {}", o.operator))?;
     out::line(format_args!("taken      {} in L1 block {}", out::eth(o.seized), o.revealed))?;

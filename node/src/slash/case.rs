@@ -3,7 +3,7 @@
 //! Not for: sending. Invariant: the decision is a function of the evidence, the salt and L1 alone, so a
 //! program that was killed at any point goes on where L1 says it is, and a reorganisation undoes nothing here.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use rand::{TryRngCore, rngs::OsRng};
 use std::io;
 
@@ -43,8 +43,8 @@ pub struct Seen {
 /// An offence as the contract has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offence {
-    /// Its number.
-    pub id: u64,
+    /// Its id in the contract.
+    pub id: U256,
     /// Who gets the reward; zero for a report without one.
     pub reporter: Address,
     /// Block of the commitment that the reward rests on, 0 for none.
@@ -67,13 +67,13 @@ pub enum Next {
     /// Send evidence and salt.
     Reveal,
     /// Send evidence and salt against a later committer, for the reward of this offence.
-    Contest(u64),
+    Contest(U256),
     /// Settle this offence.
-    Settle(u64),
+    Settle(U256),
     /// The own offence is settled; the reward can be withdrawn.
-    Won(u64),
+    Won(U256),
     /// Somebody else's: nothing is left to earn.
-    Lost(u64),
+    Lost(U256),
 }
 
 impl Case {
@@ -152,6 +152,7 @@ mod tests {
 
     const ME: Address = address!("0x00000000000000000000000000000000000000aa");
     const OTHER: Address = address!("0x00000000000000000000000000000000000000bb");
+    const THREE: U256 = U256::from_limbs([3, 0, 0, 0]);
     const WINDOWS: Windows = Windows { reveal: 256, contest: 50 };
 
     fn case() -> Case {
@@ -164,7 +165,14 @@ mod tests {
     }
 
     fn offence(reporter: Address, commit_block: u64) -> Option<Offence> {
-        Some(Offence { id: 3, reporter, commit_block, revealed: 105, settles: 500, settled: false })
+        Some(Offence {
+            id: THREE,
+            reporter,
+            commit_block,
+            revealed: 105,
+            settles: 500,
+            settled: false,
+        })
     }
 
     fn next(block: u64, committed: Option<u64>, offence: Option<Offence>) -> Next {
@@ -177,9 +185,9 @@ mod tests {
         assert_eq!(next(101, Some(101), None), Next::Wait(102));
         assert_eq!(next(102, Some(101), None), Next::Reveal);
         assert_eq!(next(110, Some(101), offence(ME, 101)), Next::Wait(500));
-        assert_eq!(next(500, Some(101), offence(ME, 101)), Next::Settle(3));
+        assert_eq!(next(500, Some(101), offence(ME, 101)), Next::Settle(THREE));
         let done = offence(ME, 101).map(|o| Offence { settled: true, ..o });
-        assert_eq!(next(501, Some(101), done), Next::Won(3));
+        assert_eq!(next(501, Some(101), done), Next::Won(THREE));
     }
 
     #[test]
@@ -190,11 +198,11 @@ mod tests {
 
     #[test]
     fn a_later_committer_does_not_keep_the_reward() {
-        assert_eq!(next(110, Some(101), offence(OTHER, 103)), Next::Contest(3));
-        assert_eq!(next(110, Some(101), offence(OTHER, 0)), Next::Contest(3), "a bare report");
-        assert_eq!(next(155, Some(101), offence(OTHER, 103)), Next::Lost(3), "too late");
-        assert_eq!(next(110, Some(104), offence(OTHER, 103)), Next::Lost(3), "they were first");
-        assert_eq!(next(110, None, offence(OTHER, 103)), Next::Lost(3));
+        assert_eq!(next(110, Some(101), offence(OTHER, 103)), Next::Contest(THREE));
+        assert_eq!(next(110, Some(101), offence(OTHER, 0)), Next::Contest(THREE), "a bare report");
+        assert_eq!(next(155, Some(101), offence(OTHER, 103)), Next::Lost(THREE), "too late");
+        assert_eq!(next(110, Some(104), offence(OTHER, 103)), Next::Lost(THREE), "they were first");
+        assert_eq!(next(110, None, offence(OTHER, 103)), Next::Lost(THREE));
     }
 
     #[test]

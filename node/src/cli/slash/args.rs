@@ -58,8 +58,8 @@ pub struct WatchSlashArgs {
 /// `rota slash show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Its number.
-    pub id: u64,
+    /// Its name, as rota slash list shows it; the first digits are enough.
+    pub id: String,
     /// Where the contracts are.
     #[command(flatten)]
     pub l1: OnL1Args,

@@ -65,10 +65,10 @@ fn next_words(next: Next, block: u64) -> String {
             format!("waits {} blocks, until {until}", until.saturating_sub(block))
         }
         Next::Reveal => "to be revealed".to_owned(),
-        Next::Contest(id) => format!("offence {id} was revealed by a later committer: contested"),
-        Next::Settle(id) => format!("offence {id} can be settled"),
-        Next::Won(id) => format!("offence {id} is settled; the reward is credited"),
-        Next::Lost(id) => format!("offence {id} is another reporter's"),
+        Next::Contest(_) => "revealed by a later committer: to be contested".to_owned(),
+        Next::Settle(_) => "can be settled".to_owned(),
+        Next::Won(_) => "settled; the reward is credited".to_owned(),
+        Next::Lost(_) => "another reporter has it".to_owned(),
     }
 }
 
@@ -119,7 +119,7 @@ fn told_json(told: &Told) -> Value {
 
 pub(super) fn offence_json(o: &CourtOffence) -> Value {
     json!({
-        "id": o.id, "key": o.key, "operator": o.operator.to_string(), "kind": kind_name(o.kind),
+        "key": o.key, "operator": o.operator.to_string(), "kind": kind_name(o.kind),
         "seizedWei": o.seized.to_string(), "reporter": o.reporter, "revealedAt": o.revealed,
         "settlesAt": o.settles, "settled": o.settled
     })
