@@ -2,8 +2,8 @@
 
 use crate::{layout::Layout, netns::Namespaces, proc::Spec};
 use rota_node::config::{
-    BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, Role, RpcSettings,
-    WebConfig,
+    BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, PreconfConfig, Role,
+    RpcSettings, WebConfig,
 };
 use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
@@ -234,6 +234,7 @@ impl Plan {
                 post: node.role == Role::Sequencer,
                 interval: Dur::from_millis(4_000),
             },
+            preconf: PreconfConfig::default(),
             log: LogConfig { filter: self.log_filter.clone(), ..LogConfig::default() },
         }
     }
