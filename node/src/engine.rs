@@ -3,6 +3,8 @@
 //! Queue: `replica`, bounded; peers' lanes stop being read while it is full. Invariant: outputs go to the
 //! disk thread in the order they came, so that no message overtakes the records it relies on.
 
+mod blamed;
+
 use crate::{
     archive::ArchiveInput,
     chain::ChainInput,
@@ -12,6 +14,7 @@ use crate::{
     slash::Tape,
     web::Progress,
 };
+use blamed::Blamed;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::{Mutex, RwLock};
 use rota_consensus::{Fatal, Input, Observe, Output, PeerNo, Replica, Synced};
@@ -22,7 +25,7 @@ use rota_types::{
     wire::{Head, Message, Request, Response},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering},
@@ -141,18 +144,6 @@ pub struct Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("place", &self.replica.place()).finish_non_exhaustive()
-    }
-}
-
-/// The height at which each validator was last reported. A frame that breaks the rules is found again with
-/// every frame beside it; it is one fault.
-#[derive(Debug, Default)]
-struct Blamed(BTreeMap<PeerNo, u64>);
-
-impl Blamed {
-    /// Whether this is the validator's first fault at the height.
-    fn first(&mut self, validator: PeerNo, height: u64) -> bool {
-        self.0.insert(validator, height) != Some(height)
     }
 }
 
@@ -390,20 +381,5 @@ impl Engine {
         if self.outlets.chain.send(input).is_err() {
             tracing::debug!("the chain thread has ended");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Blamed, PeerNo};
-
-    #[test]
-    fn a_validator_is_blamed_once_per_height() {
-        let mut blamed = Blamed::default();
-        let [two, three] = [PeerNo(2), PeerNo(3)];
-        assert!(blamed.first(three, 10));
-        assert!(!blamed.first(three, 10));
-        assert!(blamed.first(two, 10), "another one");
-        assert!(blamed.first(three, 11), "another height");
     }
 }
