@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim deaths evidence model contracts e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim deaths evidence model contracts analyze e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -65,6 +65,18 @@ contracts: $(STAMP) ## Solidity: format, tests, committed artifacts, gas
 	cd contracts && npm test --silent
 	cd contracts && npm run --silent artifacts:check
 	cd contracts && npm run --silent gas:check
+
+# Not in CI: what it finds is judged in contracts/README.md. Slither asks forge for its settings only; the compiler is the npm one.
+ANALYZED = $(CURDIR)/target/analyze
+analyze: $(STAMP) ## Slither over the contracts; skipped where it is not installed
+	@if ! command -v slither >/dev/null; then \
+	  echo "SKIPPED analyze: slither is not installed (pip install slither-analyzer)"; exit 0; fi; \
+	cd contracts; export PATH="$$PWD/node_modules/.bin:$$PATH"; \
+	forge build --quiet --force --build-info --skip test script --out $(ANALYZED) --cache-path $(ANALYZED)/cache \
+	  --build-info-path $(ANALYZED)/build-info; \
+	slither . --ignore-compile --foundry-out-directory $(ANALYZED) --foundry-build-info-directory $(ANALYZED)/build-info \
+	  --filter-paths "node_modules|test/" --exclude incorrect-equality,uninitialized-local,unused-return \
+	  --exclude-low --exclude-informational --exclude-optimization --fail-none
 
 e2e: $(STAMP) clients ## stock clients against real processes
 	cargo test --locked --workspace --test rpc -- --ignored
