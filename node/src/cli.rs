@@ -67,6 +67,8 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Set(SetCommand::Join(args)) => block_on(set::join(args, json)),
         Command::Set(SetCommand::List(args)) => block_on(set::list(args, json)),
         Command::Set(SetCommand::Freeze(args)) => block_on(set::freeze(args, json)),
+        Command::Set(SetCommand::Leave(args)) => block_on(set::leave(args, json)),
+        Command::Set(SetCommand::Withdraw(args)) => block_on(set::withdraw(args, json)),
         Command::L1(L1Command::Deploy(args)) => block_on(l1::deploy(args, json)),
         Command::Status(args) => block_on(status::status(args, json)),
         Command::Tx(TxCommand::Send(args)) => block_on(tx::send(args, json)),

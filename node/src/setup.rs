@@ -3,6 +3,10 @@
 //! Not for: running nodes. The command line and the devnet both come through here, so that a devnet's operators join
 //! exactly as anyone else's. Invariant: before anything is sent, the endpoint is on the chain that the network names.
 
+mod leave;
+
+pub use leave::Operator;
+
 use crate::network::{NETWORK_VERSION, Network, NetworkError};
 use alloy::{
     network::EthereumWallet,
@@ -15,7 +19,7 @@ use rota_l1::{
     Contracts, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys, Outcome, Policy,
     Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest, bindings::Registry,
 };
-use rota_types::{ChainParams, Validator, ValidatorSet};
+use rota_types::ChainParams;
 use std::time::Duration;
 
 /// Between two looks at a transaction under way.
@@ -223,25 +227,19 @@ impl<'a> OnL1<'a> {
         self.send(owner, rota_l1::register_request(self.network.registry, r, stake)).await
     }
 
-    /// Freezes the first set: after that it is the set of epoch 0 for ever.
+    /// Freezes the set of an epoch: after that it is that epoch's for ever. A later one is frozen during the epoch before it.
     ///
     /// # Errors
     /// [`Refusal`] in words before anything is paid for.
-    pub async fn freeze(&self, payer: &PrivateKeySigner) -> Result<Outcome, SetupError> {
+    pub async fn freeze(
+        &self,
+        payer: &PrivateKeySigner,
+        epoch: u64,
+    ) -> Result<Outcome, SetupError> {
         let contract = Registry::new(self.network.registry, provider(self.urls, None)?);
-        let asked = contract.freezeSet(0).from(payer.address()).call().await;
+        let asked = contract.freezeSet(epoch).from(payer.address()).call().await;
         asked.map_err(|e| self.refused(&e))?;
-        self.send(payer, rota_l1::freeze_request(self.network.registry, 0)).await
-    }
-
-    /// Operators in registration order, and the frozen set of epoch 0 if there is one.
-    ///
-    /// # Errors
-    /// L1 does not answer.
-    pub async fn members(&self) -> Result<(Vec<Validator>, Option<ValidatorSet>), SetupError> {
-        let head = self.l1.block(rota_l1::At::Latest).await?.ok_or(L1Error::NoBlock(0))?;
-        let operators = self.l1.operators(head.number).await?;
-        Ok((operators, self.l1.validator_set(0, head.number).await?))
+        self.send(payer, rota_l1::freeze_request(self.network.registry, epoch)).await
     }
 
     /// Waits until an L1 block is final.

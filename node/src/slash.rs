@@ -6,6 +6,7 @@
 mod case;
 mod desk;
 mod files;
+mod link;
 mod post;
 mod role;
 mod sentry;
@@ -16,6 +17,7 @@ mod watcher;
 pub use case::{Case, Next, Offence, Seen, Windows, salt};
 pub use desk::{Desk, DeskError, Told};
 pub use files::{CaseFileError, Cases, FileJournal};
+pub use link::{link, stranger};
 pub use post::{keep, local_name, read};
 pub use role::{Report, SlasherArgs, run_slasher};
 pub use sentry::{Sentry, SentryError, Shown, shown};

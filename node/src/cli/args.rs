@@ -173,10 +173,42 @@ pub struct InitArgs {
 pub enum SetCommand {
     /// Register this node's keys with a stake.
     Join(JoinArgs),
-    /// Operators and the frozen set.
+    /// Operators and the newest frozen set.
     List(ListArgs),
-    /// Freeze the first set; anyone may.
+    /// Freeze a set; anyone may. Sequencers freeze the later ones by themselves.
     Freeze(FreezeArgs),
+    /// Ask to leave the sets; the stake stays locked for some epochs after that.
+    Leave(OwnerArgs),
+    /// Take the stake out once it is free.
+    Withdraw(WithdrawArgs),
+}
+
+/// What an owner does with an operator that is registered.
+#[derive(Debug, Args)]
+pub struct OwnerArgs {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// File with the key of the cold account that owns the stake (encrypted, or 32 bytes in hex with mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub owner_key_file: PathBuf,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
+    /// Number of the operator, as rota set list shows it [default: the only one of this owner].
+    #[arg(long, value_name = "N")]
+    pub operator: Option<u64>,
+}
+
+/// `rota set withdraw`.
+#[derive(Debug, Args)]
+pub struct WithdrawArgs {
+    /// Whose stake.
+    #[command(flatten)]
+    pub owner: OwnerArgs,
+    /// Account that gets it [default: the owner].
+    #[arg(long, value_name = "ACCOUNT")]
+    pub to: Option<Address>,
 }
 
 /// `rota set join`.
@@ -205,6 +237,9 @@ pub struct ListArgs {
     /// Where the settings are.
     #[command(flatten)]
     pub at: Where,
+    /// The set of this epoch in place of the newest one.
+    #[arg(long, value_name = "N")]
+    pub epoch: Option<u64>,
     /// Also write the frozen set to a file, for `rota preconf verify`.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -222,6 +257,9 @@ pub struct FreezeArgs {
     /// File with the password of that key file, if it is encrypted.
     #[arg(long, value_name = "FILE")]
     pub key_password_file: Option<PathBuf>,
+    /// Which epoch's.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub epoch: u64,
 }
 
 /// `rota l1 ..`

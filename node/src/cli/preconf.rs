@@ -47,7 +47,8 @@ pub(super) async fn verify(args: &VerifyArgs, json: bool) -> Done {
         (None, Some(network)) => network.domain()?.ctx(),
         (None, None) => B256::ZERO,
     };
-    let anchor = Anchor { ctx, set_id: set_id(args, &config, network.as_ref()).await? };
+    let anchor =
+        Anchor { ctx, set_id: set_id(args, &config, (network.as_ref(), receipt.set.epoch)).await? };
     let verdict = rota_verify::verify(&receipt, &anchor).map_err(|e| {
         Failure::new(Exit::Verify, format!("the promise does not hold: {e}"))
             .hint("check that network file and set are those of the promise's network")
@@ -66,7 +67,7 @@ pub(super) async fn verify(args: &VerifyArgs, json: bool) -> Done {
 async fn set_id(
     args: &VerifyArgs,
     config: &Config,
-    network: Option<&Network>,
+    (network, epoch): (Option<&Network>, u64),
 ) -> Result<B256, Failure> {
     if let Some(id) = args.set_id {
         return Ok(id);
@@ -76,7 +77,7 @@ async fn set_id(
         (None, Some(network)) if !config.l1.rpc.is_empty() => {
             let l1 = OnL1::connect(network, &config.l1.rpc).await?;
             let none = || Failure::new(Exit::Config, "the set is not frozen on L1 yet");
-            l1.members().await?.1.ok_or_else(none)?
+            l1.set(Some(epoch)).await?.ok_or_else(none)?
         }
         (None, _) => {
             return Err(Failure::new(Exit::Config, "the set of sequencers is not known").hint(

@@ -1,8 +1,8 @@
-//! `rota set`: joining, listing and freezing the set on L1.
+//! `rota set`: joining, leaving, listing and freezing the sets on L1.
 
 use super::{
     Done,
-    args::{FreezeArgs, JoinArgs, ListArgs},
+    args::{FreezeArgs, JoinArgs, ListArgs, OwnerArgs, WithdrawArgs},
     node::settings_on_l1,
     out,
 };
@@ -10,13 +10,13 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
     keys::{KeyFileError, Keys, Needs, Passwords, Secret},
-    setup::OnL1,
+    setup::{OnL1, Operator},
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{B256, hex};
 use rota_l1::{OperatorKeys, Outcome};
 use rota_types::ReceiptSet;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Reads the key of an L1 or L2 account.
@@ -60,14 +60,54 @@ pub(super) async fn freeze(args: &FreezeArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.at)?;
     let payer = account(&args.key_file, args.key_password_file.as_deref())?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-    let outcome = l1.freeze(&payer).await?;
-    sent("set of epoch 0 frozen", &outcome, json)
+    let outcome = l1.freeze(&payer, args.epoch).await?;
+    sent(&format!("set of epoch {} frozen", args.epoch), &outcome, json)
+}
+
+pub(super) async fn leave(args: &OwnerArgs, json: bool) -> Done {
+    let (config, network) = settings_on_l1(&args.at)?;
+    let owner = account(&args.owner_key_file, args.key_password_file.as_deref())?;
+    let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
+    let operator = owned(&l1, &owner, args.operator).await?;
+    let outcome = l1.leave(&owner, operator).await?;
+    sent(&format!("operator {operator} asks to leave"), &outcome, json)
+}
+
+pub(super) async fn withdraw(args: &WithdrawArgs, json: bool) -> Done {
+    let WithdrawArgs { owner: args, to } = args;
+    let (config, network) = settings_on_l1(&args.at)?;
+    let owner = account(&args.owner_key_file, args.key_password_file.as_deref())?;
+    let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
+    let operator = owned(&l1, &owner, args.operator).await?;
+    let outcome = l1.withdraw(&owner, operator, to.unwrap_or_else(|| owner.address())).await?;
+    sent(&format!("stake of operator {operator} taken out"), &outcome, json)
+}
+
+/// The number given, or that of the only operator with a stake that the owner has.
+async fn owned(
+    l1: &OnL1<'_>,
+    owner: &PrivateKeySigner,
+    given: Option<u64>,
+) -> Result<u64, Failure> {
+    if let Some(number) = given {
+        return Ok(number);
+    }
+    let me = owner.address();
+    let mine = |o: &Operator| o.registered.owner == me && !o.registered.stake.is_zero();
+    let mut numbers = l1.operators().await?.into_iter().filter(mine).map(|o| o.number);
+    match (numbers.next(), numbers.next()) {
+        (Some(number), None) => Ok(number),
+        (None, _) => Err(Failure::new(Exit::Failed, format!("{me} owns no operator with a stake"))
+            .hint("rota set list shows owners")),
+        _ => Err(Failure::new(Exit::Usage, format!("{me} owns several operators"))
+            .hint("say which with --operator N; rota set list shows the numbers")),
+    }
 }
 
 pub(super) async fn list(args: &ListArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.at)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-    let (operators, set) = l1.members().await?;
+    let (operators, set) = (l1.operators().await?, l1.set(args.epoch).await?);
     if let Some(path) = &args.output {
         let Some(set) = &set else {
             return Err(Failure::new(Exit::Failed, "there is no frozen set to write")
@@ -81,31 +121,44 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Done {
     if json {
         let hash = set.as_ref().map(rota_types::ValidatorSet::hash);
         let id = set.as_ref().map(|s| ReceiptSet::of(s).id());
+        let operators: Vec<Value> = operators.iter().map(described).collect();
         return out::json(&json!({
-            "v": 1, "operators": operators, "frozen": set.is_some(), "setHash": hash, "setId": id
+            "v": 1, "operators": operators, "frozen": set.is_some(),
+            "epoch": set.as_ref().map(rota_types::ValidatorSet::epoch), "setHash": hash, "setId": id
         }));
     }
-    let members = set.as_ref().map_or(0, rota_types::ValidatorSet::len);
-    for (i, operator) in operators.iter().enumerate() {
-        let place = if i < members { "member" } else { "waits " };
+    for o in &operators {
         out::line(format_args!(
-            "{i:>3}  {place}  {}  {:>10}  {}  {}",
-            operator.owner,
-            out::eth(operator.stake),
-            B256::from(operator.seq_key),
-            operator.peer
+            "{:>3}  {:<12}  {}  {:>10}  {}  {}",
+            o.number,
+            o.state,
+            o.registered.owner,
+            out::eth(o.registered.stake),
+            B256::from(o.registered.seq_key),
+            o.registered.peer
         ))?;
     }
     match set {
         Some(set) => eprintln!(
-            "set of epoch 0 frozen: {} members, hash on L1 {}, id {}",
+            "set of epoch {} frozen: {} members, hash on L1 {}, id {}",
+            set.epoch(),
             set.len(),
             set.hash(),
             ReceiptSet::of(&set).id()
         ),
-        None => eprintln!("{} operators; the first set is not frozen", operators.len()),
+        None => eprintln!("{} operators; that set is not frozen", operators.len()),
     }
     Ok(())
+}
+
+fn described(o: &Operator) -> Value {
+    let mut all = json!(o.registered);
+    if let Some(fields) = all.as_object_mut() {
+        fields.insert("operator".into(), o.number.into());
+        fields.insert("state".into(), o.state.into());
+        fields.insert("unlocksAt".into(), o.unlocks.into());
+    }
+    all
 }
 
 fn sent(what: &str, outcome: &Outcome, json: bool) -> Done {

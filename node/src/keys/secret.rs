@@ -24,7 +24,7 @@ pub struct Secret(pub(super) Zeroizing<[u8; 32]>);
 
 impl Secret {
     /// From the operating system's randomness, good for both curves.
-    pub(super) fn random() -> io::Result<Self> {
+    pub fn random() -> io::Result<Self> {
         loop {
             let mut bytes = Zeroizing::new([0u8; 32]);
             OsRng.try_fill_bytes(bytes.as_mut()).map_err(io::Error::other)?;

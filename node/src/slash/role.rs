@@ -5,8 +5,8 @@
 //! nothing, because a slasher that is blind protects nobody.
 
 use super::{
-    Desk, DeskError, Found, Looked, Sets, Told, WatchInput, WatchOutput, Watcher, local_name, post,
-    read_tapes, run_watcher, salt,
+    Desk, DeskError, Found, Looked, Sets, Told, WatchInput, WatchOutput, Watcher, link, local_name,
+    post, read_tapes, run_watcher, salt, stranger,
 };
 use crate::clock::now_ms;
 use alloy::signers::local::PrivateKeySigner;
@@ -14,10 +14,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use eyre::{WrapErr, eyre};
 use parking_lot::RwLock;
 use rota_l1::{At, Court, Deployment, L1, L1Error, RpcConfig, RpcL1, RpcSender};
-use rota_p2p::{
-    Ctx, GossipId, Handle, Identity, Incoming, Judgement, Limits, Network, Sink, Topic,
-};
-use rota_types::{Decode, Domain, Encode, Evidence, Millis, ValidatorSet, wire::Response};
+use rota_p2p::{GossipId, Handle, Incoming, Judgement, Network, Sink, Topic};
+use rota_types::{Decode, Domain, Encode, Evidence, Millis, ValidatorSet};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -355,17 +353,6 @@ async fn observe(
     sets: &KnownSets,
     gossip: mpsc::Sender<(Vec<u8>, GossipId)>,
 ) -> eyre::Result<Handle> {
-    let mut secret = salt()?.0;
-    let config = rota_p2p::Config {
-        identity: Identity::from_secret(&mut secret)?,
-        ctx: Ctx(domain.ctx().0),
-        version: crate::run::PROTOCOL,
-        listen: Vec::new(),
-        validators: peers(sets),
-        bootnodes: Vec::new(),
-        topics: vec![Topic::Evidence],
-        limits: Limits::default(),
-    };
     let sink: Sink = Arc::new(move |incoming| {
         if let Incoming::Gossip { topic: Topic::Evidence, data, id, .. } = incoming
             && gossip.try_send((data, id)).is_err()
@@ -374,8 +361,7 @@ async fn observe(
         }
         Ok(())
     });
-    let nothing = Arc::new(|_, _| Response::Heights(Vec::new()));
-    Ok(rota_p2p::start(config, sink, nothing).await?)
+    link(domain, peers(sets), stranger()?, sink).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "two named tasks of the program")]
