@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Show log files.
     Logs {
-        /// n1, n2, .., follower, l1, or supervisor [default: all nodes].
+        /// n1, n2, .., follower, slasher, l1, or supervisor [default: all nodes].
         node: Option<String>,
         /// Keep showing what comes.
         #[arg(short, long)]
@@ -65,6 +65,14 @@ pub enum Command {
     Start {
         /// 1, 2, .. or its name.
         node: String,
+    },
+    /// Sign a contradiction with the keys of a sequencer, as a second machine with them would, and see what it costs.
+    Equivocate {
+        /// 1, 2, .. or its name.
+        node: String,
+        /// What happened, as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Funded test accounts with their keys.
     Accounts {
@@ -99,6 +107,9 @@ pub struct UpArgs {
     /// Leave out the follower.
     #[arg(long)]
     pub no_follower: bool,
+    /// Leave out the slasher.
+    #[arg(long)]
+    pub no_slasher: bool,
     /// Delete the data of an earlier network first.
     #[arg(long)]
     pub fresh: bool,

@@ -4,6 +4,7 @@ use crate::{
     accounts::{ACCOUNTS, MNEMONIC},
     args::{Cli, Command},
     control::{self, Order},
+    detach, equivocate,
     layout::Layout,
     logs, proc, status, up,
 };
@@ -48,7 +49,7 @@ pub(crate) fn say(line: impl Display) {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let layout = Layout::new(&cli.dir);
     match cli.command {
-        Command::Up(args) if args.detach => up::detach(&layout, &args).await,
+        Command::Up(args) if args.detach => detach::detach(&layout, &args).await,
         Command::Up(args) => up::up(&layout, &args).await,
         Command::Status { json } => status::status(&layout, json).await,
         Command::Down { wipe } => down(&layout, wipe).await,
@@ -57,6 +58,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Kill { node } => control::ask(&layout, &Order::Kill(node)).await,
         Command::Start { node } => control::ask(&layout, &Order::Start(node)).await,
+        Command::Equivocate { node, json } => equivocate::equivocate(&layout, &node, json).await,
         Command::Accounts { quiet } => {
             accounts(quiet);
             Ok(())
@@ -65,7 +67,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             Some((program, args)) => proc::exec(parent, program, args),
             None => Failure::new(Exit::Usage, "no program given"),
         }),
-        Command::Hold { command } => up::hold(&command).await,
+        Command::Hold { command } => detach::hold(&command).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! How `kill` and `start` reach the supervisor: one line of JSON over a Unix socket, one line back.
+//! How `kill`, `start` and `add` reach the supervisor: one line of JSON over a Unix socket, one line back.
 //!
 //! Not for: stopping (a signal does that, also while the network still starts). Invariant: a client that says nothing or
 //! too much is cut off; only the owner can connect.
@@ -24,6 +24,8 @@ pub(crate) enum Order {
     Kill(String),
     /// Start again.
     Start(String),
+    /// Take in the sequencer whose directory was made, and start it.
+    Adopt(String),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,6 +66,7 @@ pub(crate) async fn serve(mut stream: UnixStream, supervisor: &mut Supervisor) -
     let (carried_out, done) = match &order {
         Order::Kill(node) => (supervisor.kill(node).await, "killed"),
         Order::Start(node) => (supervisor.start(node), "started"),
+        Order::Adopt(node) => (supervisor.adopt(node), "taken in"),
     };
     let answer = match &carried_out {
         Ok(_) => Answer::Done,

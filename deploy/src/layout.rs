@@ -3,6 +3,7 @@
 //! Invariant: the lock is held by exactly the process that supervises; the kernel gives it back when that ends, so a process
 //! id in it is never a stranger's.
 
+use alloy_primitives::Address;
 use rota_node::exit::{Exit, Failure};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -63,6 +64,21 @@ impl Layout {
     #[must_use]
     pub fn set(&self) -> PathBuf {
         self.data().join("set.json")
+    }
+    /// The address of the Registry alone, for scripts: with the L1 it is all that a stranger needs.
+    #[must_use]
+    pub fn registry(&self) -> PathBuf {
+        self.data().join("registry")
+    }
+    /// What the slasher keeps: evidence, cases, its account.
+    #[must_use]
+    pub fn slasher(&self) -> PathBuf {
+        self.data().join("slasher")
+    }
+    /// The key of the slasher's account.
+    #[must_use]
+    pub fn slasher_key(&self) -> PathBuf {
+        self.slasher().join("account.key")
     }
     /// The chain of the L1, as anvil left it.
     #[must_use]
@@ -162,10 +178,27 @@ pub struct Snapshot {
     pub l1_url: String,
     /// Process id of the L1.
     pub l1_pid: Option<u32>,
+    /// The Registry, once it is deployed.
+    pub registry: Option<Address>,
     /// Everything is ready.
     pub ready: bool,
     /// Nodes in order, the follower last.
     pub nodes: Vec<NodeState>,
+    /// The slasher, unless it was left out.
+    pub slasher: Option<SlasherState>,
+}
+
+/// The slasher's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SlasherState {
+    /// How its process is.
+    pub state: State,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// Its log.
+    pub log: PathBuf,
+    /// Where it keeps evidence and cases.
+    pub dir: PathBuf,
 }
 
 /// One node.
@@ -179,6 +212,8 @@ pub struct NodeState {
     pub state: State,
     /// Its process id.
     pub pid: Option<u32>,
+    /// The exit code that it ended with by itself.
+    pub exit: Option<i32>,
     /// JSON-RPC.
     pub rpc: SocketAddr,
     /// Dashboard, health, metrics.

@@ -61,9 +61,8 @@ fn tails(layout: &Layout, node: Option<&str>) -> Result<Vec<Tail>, Failure> {
     if found.is_empty() {
         let what =
             node.map_or_else(|| "there are no logs".into(), |n| format!("there is no log of {n}"));
-        return Err(
-            Failure::new(Exit::Failed, what).hint("one of n1, n2, .., follower, l1, supervisor")
-        );
+        return Err(Failure::new(Exit::Failed, what)
+            .hint("one of n1, n2, .., follower, slasher, l1, supervisor"));
     }
     Ok(found)
 }

@@ -1,6 +1,8 @@
 //! Which processes make a devnet, and where each listens.
 
 use crate::{layout::Layout, netns::Namespaces, proc::Spec};
+use alloy_primitives::Address;
+use rota_l1::L1Rules;
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, PreconfConfig, Role,
     RpcSettings, WebConfig,
@@ -16,6 +18,23 @@ use std::{
 pub(crate) const L1_CHAIN_ID: u64 = 31_337;
 /// The node outside of the set.
 pub(crate) const FOLLOWER: &str = "follower";
+/// The program that looks for contradictions and takes them to L1.
+pub(crate) const SLASHER: &str = "slasher";
+/// Most sequencers: so many test accounts can be owners, and so many ports are apart.
+pub(crate) const MOST_SEQUENCERS: u16 = 9;
+
+/// The contracts' times, short enough to watch: an epoch is 20 L1 blocks, and a stake is free four epochs after its last.
+pub(crate) fn l1_rules() -> L1Rules {
+    L1Rules {
+        epoch_blocks: 20,
+        unbond_epochs: 4,
+        evidence_epochs: 2,
+        reveal_blocks: 30,
+        contest_blocks: 6,
+        claims_blocks: 12,
+        ..L1Rules::default()
+    }
+}
 
 /// First port of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +92,22 @@ pub struct NodePlan {
     pub netns: Option<String>,
 }
 
+fn local(first: u16, i: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(i)))
+}
+
+/// A sequencer, counted from 0.
+fn sequencer(ports: PortPlan, i: u16) -> NodePlan {
+    NodePlan {
+        name: format!("n{}", i.saturating_add(1)),
+        role: Role::Sequencer,
+        rpc: local(ports.rpc, i),
+        web: local(ports.web, i),
+        p2p: Some(ports.p2p.saturating_add(i)),
+        netns: None,
+    }
+}
+
 /// Everything that runs.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -86,23 +121,16 @@ pub struct Plan {
     pub nodes: Vec<NodePlan>,
     /// Log directives of the nodes.
     pub log_filter: String,
+    /// Whether a slasher runs.
+    pub slasher: bool,
+    ports: PortPlan,
 }
 
 impl Plan {
     /// A network of so many sequencers and one follower.
     #[must_use]
     pub fn new(layout: Layout, sequencers: u16, ports: PortPlan) -> Self {
-        let local =
-            |first: u16, i: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(i)));
-        let sequencer = |i: u16| NodePlan {
-            name: format!("n{}", i.saturating_add(1)),
-            role: Role::Sequencer,
-            rpc: local(ports.rpc, i),
-            web: local(ports.web, i),
-            p2p: Some(ports.p2p.saturating_add(i)),
-            netns: None,
-        };
-        let mut nodes: Vec<NodePlan> = (0..sequencers).map(sequencer).collect();
+        let mut nodes: Vec<NodePlan> = (0..sequencers).map(|i| sequencer(ports, i)).collect();
         nodes.push(NodePlan {
             name: FOLLOWER.into(),
             role: Role::Follower,
@@ -111,7 +139,22 @@ impl Plan {
             p2p: None,
             netns: None,
         });
-        Self { layout, l1: local(ports.l1, 0), block_time: 2, nodes, log_filter: "info".into() }
+        let (l1, log_filter) = (local(ports.l1, 0), "info".into());
+        Self { layout, l1, block_time: 2, nodes, log_filter, slasher: true, ports }
+    }
+
+    /// The sequencer after the last one. None if there is no room for it.
+    #[must_use]
+    pub fn next(&self) -> Option<NodePlan> {
+        let count = u16::try_from(self.sequencers().count()).ok()?;
+        let spread = self.nodes.iter().any(|n| n.netns.is_some());
+        (count < MOST_SEQUENCERS && !spread).then(|| sequencer(self.ports, count))
+    }
+
+    /// Takes the next sequencer into the network.
+    pub(crate) fn grow(&mut self, node: NodePlan) {
+        let at = self.sequencers().count();
+        self.nodes.insert(at.min(self.nodes.len()), node);
     }
 
     /// Sequencers alone.
@@ -207,6 +250,24 @@ impl Plan {
         Spec { program: "ip".into(), args, log }
     }
 
+    /// How to start the slasher: it gets the L1 and the Registry, as a stranger has them, and an account.
+    #[must_use]
+    pub fn slasher_spec(&self, rota: &Path, registry: Address) -> Spec {
+        let args: [OsString; 10] = [
+            "slash".into(),
+            "watch".into(),
+            "--l1.rpc".into(),
+            self.l1_url().into(),
+            "--registry".into(),
+            registry.to_string().into(),
+            "--key-file".into(),
+            self.layout.slasher_key().into(),
+            "--dir".into(),
+            self.layout.slasher().into(),
+        ];
+        Spec { program: rota.into(), args: args.into(), log: Some(self.layout.log(SLASHER)) }
+    }
+
     /// The settings of a node. The follower gets the L1 and nothing else.
     #[must_use]
     pub fn config(&self, node: &NodePlan) -> Config {
@@ -272,5 +333,16 @@ mod tests {
         assert!(follower.p2p.listen.is_empty() && follower.p2p.bootnodes.is_empty());
         assert_eq!(plan.find("2").unwrap().name, "n2");
         assert!(plan.find("5").is_none() && plan.find("ollower").is_none());
+    }
+
+    #[test]
+    fn the_next_sequencer_is_the_one_that_a_larger_plan_has() {
+        let plan = |n| Plan::new(Layout::new(Path::new("/x")), n, PortPlan::new(None).unwrap());
+        let mut grown = plan(4);
+        grown.grow(grown.next().unwrap());
+        let names =
+            |p: &Plan| p.nodes.iter().map(|n| (n.name.clone(), n.rpc, n.p2p)).collect::<Vec<_>>();
+        assert_eq!(names(&grown), names(&plan(5)));
+        assert!(plan(MOST_SEQUENCERS).next().is_none());
     }
 }

@@ -4,17 +4,17 @@
 
 use crate::{
     accounts::{ACCOUNTS, balance, eth, signer},
-    plan::{NodePlan, Plan},
+    plan::{NodePlan, Plan, l1_rules},
     rpc::Asker,
     supervisor::Supervisor,
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use futures::future::try_join_all;
-use rota_l1::{L1Rules, OperatorKeys};
+use rota_l1::OperatorKeys;
 use rota_node::{
     exit::{Exit, Failure},
-    keys::{Keep, Keys, Needs, Password, Passwords, Work},
+    keys::{Keep, Keys, Needs, Password, Passwords, Secret, Work},
     network::Network,
     setup::{self, OnL1, Plan as NetworkPlan},
 };
@@ -24,6 +24,8 @@ use std::{fs, time::Duration};
 
 /// What each operator puts up, ETH.
 pub(crate) const STAKE: u64 = 32;
+/// What the slasher gets for gas, ETH.
+const GAS_MONEY: u64 = 1;
 /// What each poster gets to pay for batches, ETH.
 const POSTING: u64 = 100;
 /// How long the L1 may take to answer after its start.
@@ -56,12 +58,32 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
     let id = setup::fresh_chain_id(head.hash);
     let genesis = setup::funded_genesis(id, head.timestamp, &params, (&accounts, balance()));
     let operators = u64::try_from(plan.sequencers().count()).unwrap_or(u64::MAX);
-    let rules = L1Rules::default();
+    let rules = l1_rules();
     let network =
         NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators, rules };
     let (network, _) = setup::deploy(&urls, &account(0)?, network).await?;
     network.save(&plan.layout.network())?;
+    let path = plan.layout.registry();
+    fs::write(&path, format!("{}\n", network.registry)).map_err(|e| {
+        Failure::new(Exit::DataDir, format!("cannot write {}: {e}", path.display()))
+    })?;
     Ok(network)
+}
+
+/// Makes the slasher's account at the first start, with enough for gas: it needs no stake and nobody's leave.
+pub(crate) async fn make_slasher(plan: &Plan, network: &Network) -> Result<(), Failure> {
+    let path = plan.layout.slasher_key();
+    if path.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(plan.layout.slasher()).map_err(|e| Failure::new(Exit::DataDir, e))?;
+    let secret = Secret::random().map_err(|e| Failure::new(Exit::Key, e))?;
+    let account = secret.signer().ok_or_else(|| Failure::new(Exit::Key, "no key was made"))?;
+    secret.write(&path)?;
+    let urls = [plan.l1_url()];
+    let l1 = OnL1::connect(network, &urls).await?;
+    l1.pay(&self::account(0)?, account.address(), eth(GAS_MONEY)).await?;
+    Ok(())
 }
 
 /// Makes the data directory of a node: keys, settings, network file.
@@ -128,9 +150,9 @@ async fn join(
 pub(crate) async fn freeze(plan: &Plan, network: &Network) -> Result<(), Failure> {
     let urls = [plan.l1_url()];
     let l1 = OnL1::connect(network, &urls).await?;
-    let frozen = l1.freeze(&account(0)?).await?;
+    let frozen = l1.freeze(&account(0)?, 0).await?;
     l1.finalized(frozen.inclusion.block).await?;
-    let set = l1.members().await?.1;
+    let set = l1.set(Some(0)).await?;
     let text = serde_json::to_string_pretty(&set).map_err(|e| Failure::new(Exit::Failed, e))?;
     let path = plan.layout.set();
     fs::write(&path, text)

@@ -1,7 +1,8 @@
 //! `status`: a table of the nodes with their heads, and exit code 6 if something is missing.
 
 use crate::{
-    layout::{Layout, NodeState, Snapshot, State},
+    layout::{Layout, NodeState, SlasherState, Snapshot, State},
+    plan::SLASHER,
     rpc::{Asker, http, number},
 };
 use futures::future::join_all;
@@ -34,10 +35,10 @@ pub(crate) async fn status(layout: &Layout, json: bool) -> Result<(), Failure> {
     if json {
         let nodes: Vec<Value> =
             rows.iter().map(|(n, s)| json!({ "process": n, "status": s })).collect();
-        let l1 = json!({ "url": snapshot.l1_url, "pid": snapshot.l1_pid });
+        let l1 = json!({ "url": snapshot.l1_url, "pid": snapshot.l1_pid, "registry": snapshot.registry });
         crate::cli::say(json!({
             "v": 1, "supervisor": supervisor, "chainId": snapshot.chain_id, "ready": snapshot.ready,
-            "l1": l1, "nodes": nodes
+            "l1": l1, "nodes": nodes, "slasher": snapshot.slasher
         }));
     } else {
         crate::cli::say(format!(
@@ -47,9 +48,11 @@ pub(crate) async fn status(layout: &Layout, json: bool) -> Result<(), Failure> {
             snapshot.l1_pid.map_or_else(|| "-".into(), |p| p.to_string())
         ));
         table(&rows).into_iter().for_each(crate::cli::say);
+        snapshot.slasher.iter().map(slasher_row).for_each(crate::cli::say);
     }
-    let silent: Vec<&str> =
+    let mut silent: Vec<&str> =
         rows.iter().filter(|(_, s)| s.is_none()).map(|(n, _)| n.name.as_str()).collect();
+    silent.extend(snapshot.slasher.iter().filter(|s| s.state != State::Running).map(|_| SLASHER));
     if silent.is_empty() && snapshot.ready {
         return Ok(());
     }
@@ -80,6 +83,29 @@ fn table(rows: &[(&NodeState, Option<Value>)]) -> Vec<String> {
     lines
 }
 
+const fn word(state: State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::Running => "running",
+        State::Killed => "killed",
+        State::Exited => "exited",
+    }
+}
+
+fn or_dash(n: Option<u64>) -> String {
+    n.map_or_else(|| "-".into(), |n| n.to_string())
+}
+
+/// The slasher has no chain: what it found is what it has.
+fn slasher_row(slasher: &SlasherState) -> String {
+    let kept = std::fs::read_dir(slasher.dir.join("evidence")).map_or(0, Iterator::count);
+    let (process, pid) = (word(slasher.state), or_dash(slasher.pid.map(u64::from)));
+    format!(
+        "{SLASHER:<9} {process:<8} {pid:>7}  {kept} contradictions in {}",
+        slasher.dir.display()
+    )
+}
+
 fn row(node: &NodeState, status: Option<&Value>) -> String {
     let head = |(_, stage): (&str, &str)| {
         let number = status.and_then(|s| number(s.get("heads")?.get(stage)?.get("number")));
@@ -89,13 +115,7 @@ fn row(node: &NodeState, status: Option<&Value>) -> String {
     let height = status.and_then(|s| number(s.get("height")));
     let text = |key: &str| status.and_then(|s| s.get(key)).and_then(Value::as_str).unwrap_or("-");
     let peers = status.and_then(|s| s.get("peers")).and_then(Value::as_u64);
-    let process = match node.state {
-        State::Waiting => "waiting",
-        State::Running => "running",
-        State::Killed => "killed",
-        State::Exited => "exited",
-    };
-    let or_dash = |n: Option<u64>| n.map_or_else(|| "-".into(), |n| n.to_string());
+    let process = word(node.state);
     format!(
         "{:<9} {process:<8} {:>7}  {:<22} {preconf:>8} {decided:>8} {posted:>8} {last:>8} {:>8}  {:<9} {}",
         node.name,
@@ -118,6 +138,7 @@ mod tests {
             role: "sequencer".into(),
             state: State::Killed,
             pid: None,
+            exit: None,
             rpc: "127.0.0.1:28545".parse().unwrap(),
             web: "127.0.0.1:28080".parse().unwrap(),
             log: "n1.log".into(),

@@ -4,14 +4,16 @@
 //! Invariant: nodes stop before the L1, and only a stop that went well leaves the mark that data may be used again.
 
 use crate::{
-    layout::{NodeState, Snapshot, State},
-    plan::{NodePlan, Plan},
+    layout::{NodeState, SlasherState, Snapshot, State},
+    plan::{NodePlan, Plan, SLASHER},
     proc::Proc,
 };
+use alloy_primitives::Address;
 use futures::future::join_all;
 use rota_node::{
     config::Role,
     exit::{Exit, Failure},
+    network::Network,
 };
 use std::{
     fs,
@@ -22,9 +24,24 @@ use std::{
 const LAST_WORDS: usize = 8;
 
 struct Slot {
-    plan: NodePlan,
+    /// None: it is the slasher.
+    plan: Option<NodePlan>,
+    name: String,
     proc: Option<Proc>,
     state: State,
+    exit: Option<i32>,
+}
+
+impl Slot {
+    fn new(plan: Option<NodePlan>) -> Self {
+        let name = plan.as_ref().map_or_else(|| SLASHER.to_owned(), |p| p.name.clone());
+        Self { plan, name, proc: None, state: State::Waiting, exit: None }
+    }
+
+    /// Its name, or a sequencer's number.
+    fn is(&self, who: &str) -> bool {
+        self.name == who || self.name.strip_prefix('n') == Some(who)
+    }
 }
 
 /// What runs.
@@ -35,15 +52,16 @@ pub(crate) struct Supervisor {
     slots: Vec<Slot>,
     /// Zero until the set is frozen: what there is before that cannot go on another time.
     chain_id: u64,
+    registry: Option<Address>,
     ready: bool,
 }
 
 impl Supervisor {
     /// Nothing runs yet.
     pub(crate) fn new(plan: Plan, rota: PathBuf) -> Self {
-        let slot = |n: &NodePlan| Slot { plan: n.clone(), proc: None, state: State::Waiting };
-        let slots = plan.nodes.iter().map(slot).collect();
-        Self { plan, rota, l1: None, slots, chain_id: 0, ready: false }
+        let mut slots: Vec<Slot> = plan.nodes.iter().map(|n| Slot::new(Some(n.clone()))).collect();
+        slots.extend(plan.slasher.then(|| Slot::new(None)));
+        Self { plan, rota, l1: None, slots, chain_id: 0, registry: None, ready: false }
     }
 
     /// Starts the L1.
@@ -53,8 +71,9 @@ impl Supervisor {
     }
 
     /// Which rollup it is.
-    pub(crate) fn set_chain_id(&mut self, id: u64) -> Result<(), Failure> {
-        self.chain_id = id;
+    pub(crate) fn set_network(&mut self, network: &Network) -> Result<(), Failure> {
+        self.chain_id = network.l2_chain_id;
+        self.registry = Some(network.registry);
         self.save()
     }
 
@@ -64,28 +83,44 @@ impl Supervisor {
         self.save()
     }
 
-    /// Starts a node that does not run; gives its name.
+    /// Starts a process that does not run; gives its name.
     pub(crate) fn start(&mut self, name: &str) -> Result<String, Failure> {
-        let plan = self.plan.find(name).cloned().ok_or_else(|| self.unknown(name))?;
-        let spec = self.plan.node_spec(&self.rota, &plan);
-        let Some(slot) = self.slots.iter_mut().find(|s| s.plan.name == plan.name) else {
-            return Err(self.unknown(name));
-        };
+        let unknown = self.unknown(name);
+        let Some(slot) = self.slots.iter_mut().find(|s| s.is(name)) else { return Err(unknown) };
         if slot.state == State::Running {
-            return Err(Failure::new(Exit::Failed, format!("{} runs already", plan.name))
+            return Err(Failure::new(Exit::Failed, format!("{} runs already", slot.name))
                 .hint("rota devnet status shows it"));
         }
+        let spec = match (&slot.plan, self.registry) {
+            (Some(node), _) => self.plan.node_spec(&self.rota, node),
+            (None, Some(registry)) => self.plan.slasher_spec(&self.rota, registry),
+            (None, None) => return Err(Failure::new(Exit::Failed, "there is no registry yet")),
+        };
         slot.proc = Some(Proc::start(&spec)?);
-        slot.state = State::Running;
-        self.save().map(|()| plan.name)
+        (slot.state, slot.exit) = (State::Running, None);
+        let name = slot.name.clone();
+        self.save().map(|()| name)
     }
 
-    /// Ends a node as if its machine had failed; gives its name.
+    /// Takes in the next sequencer, whose directory is there, and starts it.
+    pub(crate) fn adopt(&mut self, name: &str) -> Result<String, Failure> {
+        let next = self.plan.next().filter(|n| n.name == name);
+        let next = next.ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("{name} is not the next sequencer"))
+                .hint("rota devnet add makes it")
+        })?;
+        let at = self.plan.sequencers().count();
+        self.plan.grow(next.clone());
+        self.slots.insert(at.min(self.slots.len()), Slot::new(Some(next)));
+        self.start(name)
+    }
+
+    /// Ends a process as if its machine had failed; gives its name.
     pub(crate) async fn kill(&mut self, name: &str) -> Result<String, Failure> {
-        let found =
-            self.plan.find(name).map(|p| p.name.clone()).ok_or_else(|| self.unknown(name))?;
-        let slot = self.slots.iter_mut().find(|s| s.plan.name == found);
-        let Some((slot, mut proc)) = slot.and_then(|s| s.proc.take().map(|p| (s, p))) else {
+        let unknown = self.unknown(name);
+        let Some(slot) = self.slots.iter_mut().find(|s| s.is(name)) else { return Err(unknown) };
+        let found = slot.name.clone();
+        let Some(mut proc) = slot.proc.take() else {
             return Err(Failure::new(Exit::Failed, format!("{found} does not run"))
                 .hint(format!("start it with: rota devnet start {found}")));
         };
@@ -105,8 +140,8 @@ impl Supervisor {
         for slot in &mut self.slots {
             let Some(status) = slot.proc.as_mut().and_then(Proc::ended) else { continue };
             slot.proc = None;
-            slot.state = State::Exited;
-            let name = &slot.plan.name;
+            (slot.state, slot.exit) = (State::Exited, status.code());
+            let name = &slot.name;
             said.push(format!("{name} ended ({status})\n{}", last_words(&layout.log(name))));
         }
         if !said.is_empty() {
@@ -134,28 +169,41 @@ impl Supervisor {
     }
 
     fn unknown(&self, name: &str) -> Failure {
-        let names: Vec<&str> = self.plan.nodes.iter().map(|n| n.name.as_str()).collect();
+        let names: Vec<&str> = self.slots.iter().map(|s| s.name.as_str()).collect();
         Failure::new(Exit::Usage, format!("there is no node {name}"))
             .hint(format!("one of {}", names.join(", ")))
     }
 
     fn save(&self) -> Result<(), Failure> {
-        let node = |s: &Slot| NodeState {
-            name: s.plan.name.clone(),
-            role: if s.plan.role == Role::Sequencer { "sequencer" } else { "follower" }.into(),
+        let layout = &self.plan.layout;
+        let node = |s: &Slot| {
+            let plan = s.plan.as_ref()?;
+            Some(NodeState {
+                name: s.name.clone(),
+                role: if plan.role == Role::Sequencer { "sequencer" } else { "follower" }.into(),
+                state: s.state,
+                pid: s.proc.as_ref().map(Proc::pid),
+                exit: s.exit,
+                rpc: plan.rpc,
+                web: plan.web,
+                log: layout.log(&s.name),
+            })
+        };
+        let slasher = self.slots.iter().find(|s| s.plan.is_none()).map(|s| SlasherState {
             state: s.state,
             pid: s.proc.as_ref().map(Proc::pid),
-            rpc: s.plan.rpc,
-            web: s.plan.web,
-            log: self.plan.layout.log(&s.plan.name),
-        };
+            log: layout.log(&s.name),
+            dir: layout.slasher(),
+        });
         let snapshot = Snapshot {
             v: 1,
             chain_id: self.chain_id,
             l1_url: self.plan.l1_url(),
             l1_pid: self.l1.as_ref().map(Proc::pid),
+            registry: self.registry,
             ready: self.ready,
-            nodes: self.slots.iter().map(node).collect(),
+            nodes: self.slots.iter().filter_map(node).collect(),
+            slasher,
         };
         snapshot.write(&self.plan.layout).map_err(|e| {
             Failure::new(

@@ -6,9 +6,7 @@ use crate::{
     cli::say,
     control::{self, Door},
     layout::{Layout, Snapshot},
-    logs::read_from,
-    plan::{NodePlan, Plan, PortPlan},
-    proc::{Proc, Spec},
+    plan::{NodePlan, Plan, PortPlan, SLASHER},
     rpc::{Asker, http},
     setup,
     supervisor::{Supervisor, last_words},
@@ -19,7 +17,7 @@ use rota_node::{
     network::Network,
 };
 use serde_json::json;
-use std::{ffi::OsString, fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
@@ -34,10 +32,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const SETUP_BLOCK_TIME: u16 = 1;
 
 /// The signals that mean: stop.
-struct Stop([Signal; 3]);
+pub(crate) struct Stop([Signal; 3]);
 
 impl Stop {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let on = |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, e));
         Ok(Self([
             on(SignalKind::interrupt())?,
@@ -46,7 +44,7 @@ impl Stop {
         ]))
     }
 
-    async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -109,6 +107,7 @@ fn plan(layout: &Layout, args: &UpArgs) -> Result<Plan, Failure> {
     if let Some(spaces) = &args.netns {
         plan.spread(spaces);
     }
+    plan.slasher = !args.no_slasher;
     plan.log_filter.clone_from(&args.log_filter);
     plan.check_ports().map_err(|taken| {
         Failure::new(Exit::Config, taken)
@@ -189,9 +188,10 @@ async fn bring_up(
     let plan = supervisor.plan.clone();
     let word = if resume { "going on in" } else { "new network in" };
     say(format_args!(
-        "rota devnet · {} sequencers{} · {word} {}",
+        "rota devnet · {} sequencers{}{} · {word} {}",
         args.nodes,
         if args.no_follower { "" } else { " + follower" },
+        if args.no_slasher { "" } else { " + slasher" },
         plan.layout.data().display()
     ));
     let anvil = tools::anvil(&plan.layout.tools()).await?;
@@ -209,9 +209,13 @@ async fn bring_up(
     } else {
         new_network(&plan, asker, &steps).await?
     };
-    supervisor.set_chain_id(network.l2_chain_id)?;
+    supervisor.set_network(&network)?;
     for node in &plan.nodes {
         supervisor.start(&node.name)?;
+    }
+    if plan.slasher {
+        setup::make_slasher(&plan, &network).await?;
+        supervisor.start(SLASHER)?;
     }
     for node in &plan.nodes {
         ready(supervisor, node, asker).await?;
@@ -219,6 +223,10 @@ async fn bring_up(
             &node.name,
             format_args!("ready, JSON-RPC {}, web {}", http(node.rpc), http(node.web)),
         );
+    }
+    if plan.slasher {
+        let watches = format!("a stranger's program, {}", plan.layout.slasher().display());
+        steps.done(SLASHER, watches);
     }
     supervisor.set_ready()?;
     welcome(&plan, &network);
@@ -278,6 +286,7 @@ fn welcome(plan: &Plan, network: &Network) {
         "\n  chain id    {} (another one for every fresh network)",
         network.l2_chain_id
     ));
+    say(format_args!("  registry    {}  (L1 {})", network.registry, plan.l1_url()));
     say(format_args!("  JSON-RPC    {rpc}  (WebSocket on the same port)"));
     say(format_args!("  web         {web}  (/readyz, /metrics)"));
     say(format_args!("  network     {}", plan.layout.network().display()));
@@ -294,91 +303,6 @@ fn welcome(plan: &Plan, network: &Network) {
         ACCOUNTS[0].1, ACCOUNTS[1].0
     ));
     say("              rota devnet kill 1 · rota devnet start 1 · rota devnet status");
+    say("              rota devnet equivocate 2");
     say("  end         Ctrl-C here, or rota devnet down\n");
-}
-
-/// Starts `up` in the background and returns when it is ready.
-pub(crate) async fn detach(layout: &Layout, args: &UpArgs) -> Result<(), Failure> {
-    // Asked here too, so that the answer comes at once.
-    drop(layout.take_lock()?);
-    let wrong =
-        |e: std::io::Error| Failure::new(Exit::Failed, format!("cannot start the supervisor: {e}"));
-    let path = layout.supervisor_log();
-    let log = fs::File::create(&path).map_err(wrong)?;
-    let own = std::env::current_exe().map_err(wrong)?;
-    let mut child = tokio::process::Command::new(own)
-        .args(supervised_args(layout, args))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().map_err(wrong)?)
-        .stderr(log)
-        .spawn()
-        .map_err(wrong)?;
-    let mut stop = Stop::listen()?;
-    let mut at = 0;
-    loop {
-        let (text, end) = read_from(&path, Some(at));
-        at = end;
-        String::from_utf8_lossy(&text).lines().for_each(say);
-        if let Some(status) = child.try_wait().map_err(wrong)? {
-            let exit = Exit::ALL.into_iter().find(|e| Some(i32::from(e.code())) == status.code());
-            return Err(Failure::new(exit.unwrap_or(Exit::Failed), "the devnet did not start")
-                .hint("the lines above say why"));
-        }
-        let mine = layout.supervisor() == child.id();
-        if mine && Snapshot::read(layout).is_some_and(|s| s.ready) {
-            say("  running in the background; rota devnet status, logs -f, down");
-            return Ok(());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            () = stop.asked() => {
-                let pid = child.id().and_then(|p| i32::try_from(p).ok()).and_then(rustix::process::Pid::from_raw);
-                let _ = pid.map(|p| rustix::process::kill_process(p, rustix::process::Signal::TERM));
-                let _ = child.wait().await;
-                return Err(Failure::new(Exit::Interrupted, "interrupted; nothing is left running"));
-            }
-        }
-    }
-}
-
-fn supervised_args(layout: &Layout, args: &UpArgs) -> Vec<OsString> {
-    let mut out: Vec<OsString> =
-        vec!["--dir".into(), layout.root().into(), "up".into(), "--supervised".into()];
-    for (given, flag) in [(args.fresh, "--fresh"), (args.no_follower, "--no-follower")] {
-        if given {
-            out.push(flag.into());
-        }
-    }
-    let mut values = vec![
-        ("--nodes", args.nodes.to_string()),
-        ("--block-time", args.block_time.to_string()),
-        ("--log-filter", args.log_filter.clone()),
-    ];
-    values.extend(args.base_port.map(|p| ("--base-port", p.to_string())));
-    values.extend(args.netns.as_ref().map(|n| ("--netns", n.to_string())));
-    for (flag, value) in values {
-        out.extend([OsString::from(flag), value.into()]);
-    }
-    out
-}
-
-/// Supervises one program: says its process id, and ends it when asked to.
-pub(crate) async fn hold(command: &[OsString]) -> Result<(), Failure> {
-    let mut stop = Stop::listen()?;
-    let Some((program, args)) = command.split_first() else {
-        return Err(Failure::new(Exit::Usage, "no program given"));
-    };
-    let spec = Spec { program: program.into(), args: args.to_vec(), log: None };
-    let mut proc = Proc::start(&spec)?;
-    say(proc.pid());
-    tokio::select! {
-        status = proc.wait() => match status {
-            Some(status) if status.success() => Ok(()),
-            _ => Err(Failure::new(Exit::Failed, "the program failed")),
-        },
-        () = stop.asked() => {
-            proc.stop().await;
-            Ok(())
-        }
-    }
 }
