@@ -2,7 +2,7 @@
 //!
 //! Not for: blobs, fees or forks. Gas is limited as on L1.
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
+use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
     context::TxEnv,
@@ -145,16 +145,8 @@ impl Chain {
 /// Init code of a committed artifact.
 fn bytecode(name: &str) -> Vec<u8> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts/abi/");
-    let newer = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/contracts/");
-    let text = std::fs::read_to_string(format!("{newer}{name}.json"))
-        .or_else(|_| std::fs::read_to_string(format!("{root}{name}.json")))
+    let text = std::fs::read_to_string(format!("{root}{name}.json"))
         .unwrap_or_else(|e| panic!("artifact of {name}: {e}"));
     let artifact: serde_json::Value = serde_json::from_str(&text).unwrap();
     hex::decode(artifact["bytecode"].as_str().unwrap()).unwrap()
-}
-
-/// Selector of a custom error.
-pub fn selector(error: &str) -> [u8; 4] {
-    let hash: B256 = alloy_primitives::keccak256(error);
-    hash.first_chunk::<4>().copied().unwrap()
 }

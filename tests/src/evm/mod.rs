@@ -6,7 +6,7 @@
 mod chain;
 mod ed25519;
 
-pub use chain::{Chain, Refused, selector};
+pub use chain::{Chain, Refused};
 pub use ed25519::{Ed25519, Signed};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
