@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         kinds.into_iter().find_map(|(name, plan)| Some((argument.strip_prefix(name)?, plan)));
     let (argument, plan) = kind.unwrap_or((&argument, Plan::random));
     let argument = argument.to_owned();
-    let (first, last) = argument.split_once('-').unwrap_or(("1", &argument));
+    let (first, last) = argument.split_once('-').unwrap_or(("1", argument));
     let (Some(first), Some(last)) = (number(first), number(last)) else {
         eprintln!("usage: sim FIRST-LAST | sim COUNT | sim seed=SEED");
         return ExitCode::FAILURE;

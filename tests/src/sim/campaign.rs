@@ -29,6 +29,8 @@ pub struct Summary {
     pub heights: u64,
     /// Of these, in a round above 0.
     pub late: u64,
+    /// Changes of the set.
+    pub epochs: u64,
     /// Transactions decided.
     pub txs: u64,
     /// Crashes, and those of leaders.
@@ -138,6 +140,7 @@ impl Summary {
                 let s = report.stats;
                 self.heights += report.heights.1;
                 self.late += s.late_heights as u64;
+                self.epochs += report.epoch;
                 self.txs += report.txs.0 as u64;
                 self.crashes.0 += s.crashes.0 as u64;
                 self.crashes.1 += s.crashes.1 as u64;
@@ -171,8 +174,8 @@ impl Summary {
         let _ = writeln!(
             out,
             "{} runs ({} with members that lie or lost their disk, {} run twice), {} heights, {} of them \
-             in a round above 0, {} transactions",
-            self.runs, self.faulty, self.twice, self.heights, self.late, self.txs
+             in a round above 0, {} transactions, {} changes of the set",
+            self.runs, self.faulty, self.twice, self.heights, self.late, self.txs, self.epochs
         );
         let _ = writeln!(
             out,

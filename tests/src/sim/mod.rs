@@ -5,6 +5,7 @@
 
 mod byzantine;
 mod campaign;
+mod changes;
 mod check;
 mod detect;
 mod dice;
@@ -105,6 +106,8 @@ pub struct Plan {
     pub gone: Vec<u16>,
     /// The rule that is switched off.
     pub mutation: Option<Mutation>,
+    /// The one node for which it is; none for all of them.
+    pub mutant: Option<u16>,
     /// Print what happens.
     pub verbose: bool,
     /// Members that break the rules, each with one way of it; less than a third of the stake.
@@ -143,6 +146,7 @@ impl Plan {
             max_round: None,
             gone: Vec::new(),
             mutation: None,
+            mutant: None,
             verbose: false,
             byzantine: Vec::new(),
         }

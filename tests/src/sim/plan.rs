@@ -111,6 +111,12 @@ impl Plan {
         for _ in 0..dice.below(3) {
             plan.crashes.push(point(dice, n));
         }
+        let sets = &mut Dice::new(seed ^ 0x5e75);
+        if sets.one_in(3) {
+            plan.l1_ms = sets.pick(&[300, 600, 1_000]);
+            let first = 1_500 / plan.l1_ms;
+            plan.change_sets(sets, (first, first + 4), 4);
+        }
         // Nothing goes wrong in the calm.
         let calm = BEGIN_MS + chaos;
         plan.events.retain(|(at, _)| *at < calm);

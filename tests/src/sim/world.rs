@@ -35,6 +35,8 @@ const EPOCH_MS: u64 = 1_800_000_000_000;
 /// What a run gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// Newest epoch of a decided height.
+    pub epoch: u64,
     /// Hash over every decision and round, with node and time.
     pub trace: B256,
     /// Heights decided by the slowest and the fastest node that is up.
@@ -165,6 +167,7 @@ impl World {
         let cast = Cast::new(plan.seed, &plan.byzantine);
         let origin = l1_block(0, &rules.params);
         let report = Report {
+            epoch: 0,
             trace: B256::ZERO,
             heights: (0, 0),
             frames: 0,
@@ -292,6 +295,17 @@ impl World {
         let leaves = self.nodes[i].synced();
         self.checker.durable(self.now_us, &self.nodes[i]);
         self.leave(node, leaves);
+    }
+
+    /// The rules of a node: all in force, unless it is the one that has lost one.
+    fn rules_of(&self, node: u16) -> Rules {
+        let rules = self.rules.clone();
+        #[cfg(feature = "mutations")]
+        if self.plan.mutant.is_some_and(|mutant| mutant != node) {
+            return Rules { mutation: None, ..rules };
+        }
+        let _ = node;
+        rules
     }
 
     fn is_calm(&self) -> bool {

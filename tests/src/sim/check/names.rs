@@ -40,6 +40,11 @@ impl Checker {
         Some(named)
     }
 
+    /// The newest epoch of a height.
+    pub(in crate::sim) fn epoch(&self) -> u64 {
+        self.epochs.last_key_value().map_or(0, |(_, epoch)| *epoch)
+    }
+
     /// Whether this is the epoch of the height, as far as the heights before it are decided.
     pub(super) fn is_of(&self, height: u64, epoch: u64) -> bool {
         self.epochs.get(&height) == Some(&epoch)

@@ -32,6 +32,7 @@ impl World {
         );
         self.report.stats = self.checker.live.stats.clone();
         self.report.deeds = std::mem::take(&mut self.cast.deeds);
+        self.report.epoch = self.checker.epoch();
         self.report.frames = self.checker.frames();
         self.report.txs = (decided.len(), self.txs.len());
         self.report.trace = self.trace.finalize();

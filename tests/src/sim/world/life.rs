@@ -12,7 +12,10 @@ impl World {
         match event {
             Event::Kill(node) => self.kill(node),
             Event::KillLeader => {
-                let leader = self.nodes.iter().find_map(|n| n.replica.as_ref()).map(|r| r.leader());
+                let up = self.nodes.iter().filter_map(|n| n.replica.as_ref());
+                // Whoever is furthest knows who leads.
+                let first = up.max_by_key(|r| r.place());
+                let leader = first.and_then(|r| self.sets.node(r.epoch().number(), r.leader()));
                 if let Some(leader) = leader {
                     self.kill(leader);
                 }
@@ -170,7 +173,8 @@ impl World {
         self.checker.booted(self.now_us, node);
         let mut out = Vec::new();
         let now = EPOCH_MS + self.now_us / 1000;
-        if let Err(fatal) = self.nodes[i].boot(now, &self.sets, &self.rules, &mut out) {
+        let rules = self.rules_of(node);
+        if let Err(fatal) = self.nodes[i].boot(now, &self.sets, &rules, &mut out) {
             self.halted(node, &fatal);
             return;
         }
