@@ -1,6 +1,6 @@
 //! Random plans of whole sets: `make sim SEEDS=1-300`, `make sim SEEDS=100000` (1 to 100000), or one of them again
 //! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`. `make deaths SEEDS=1-900` does
-//! nothing but kill leaders, `make evidence SEEDS=1-300` has liars in every run.
+//! nothing but kill leaders, `make evidence SEEDS=1-300` has liars in every run, `make sets SEEDS=1-300` changes the set.
 
 use rota_tests::sim::{Plan, attempt, campaign};
 use std::{
@@ -21,13 +21,16 @@ fn main() -> ExitCode {
     if let Some(seed) = argument.strip_prefix("evidence-seed=").and_then(number) {
         return one(Plan::adversarial(seed));
     }
-    let kinds: [(&str, fn(u64) -> Plan); 2] =
-        [("deaths=", Plan::deaths), ("evidence=", Plan::adversarial)];
+    if let Some(seed) = argument.strip_prefix("sets-seed=").and_then(number) {
+        return one(Plan::set_change(seed));
+    }
+    let kinds: [(&str, fn(u64) -> Plan); 3] =
+        [("deaths=", Plan::deaths), ("evidence=", Plan::adversarial), ("sets=", Plan::set_change)];
     let kind =
         kinds.into_iter().find_map(|(name, plan)| Some((argument.strip_prefix(name)?, plan)));
     let (argument, plan) = kind.unwrap_or((&argument, Plan::random));
     let argument = argument.to_owned();
-    let (first, last) = argument.split_once('-').unwrap_or(("1", argument));
+    let (first, last) = argument.split_once('-').unwrap_or(("1", &argument));
     let (Some(first), Some(last)) = (number(first), number(last)) else {
         eprintln!("usage: sim FIRST-LAST | sim COUNT | sim seed=SEED");
         return ExitCode::FAILURE;

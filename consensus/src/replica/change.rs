@@ -16,6 +16,8 @@ use rota_store::Watermarks;
 use rota_types::Domain;
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Heights that a key which takes over has not signed yet when a node starts: the one before, and one more.
+pub(super) const HANDED_OVER: u64 = 2;
 /// Epochs before the one in force that are kept: who served in them may be heard, and own signatures recognised.
 const KEEP_EPOCHS: u64 = 2;
 
@@ -56,15 +58,10 @@ pub(super) fn pair(seats: &Seats, epoch: u64) -> usize {
     own.or_else(|| seats.next_own(epoch).map(|(_, pair)| pair)).unwrap_or(0)
 }
 
-/// Whether another own key signed until just now: its guard is on the same disk, so an empty guard beside it says
-/// that the key is new, and not that its guard was lost.
-pub(super) fn handed_over(
-    guards: &BTreeMap<usize, Watermarks>,
-    epoch: &Epoch,
-    height: u64,
-) -> bool {
-    let windows = u64::from(epoch.schedule().window()).saturating_mul(2);
-    let lately = |newest: u64| newest.saturating_add(windows) >= height;
+/// Whether another own key signed in one of the last heights: its guard is on the same disk, so an empty guard beside it
+/// says that the key is new, and not that its guard was lost.
+pub(super) fn handed_over(guards: &BTreeMap<usize, Watermarks>, height: u64, heights: u64) -> bool {
+    let lately = |newest: u64| newest.saturating_add(heights) >= height;
     guards.values().filter_map(Watermarks::newest).any(lately)
 }
 
@@ -142,10 +139,16 @@ impl Replica {
             self.guards.insert(self.pair, last);
             self.pair = pair;
             out.push(Output::Keys(pair));
-            if self.observing && before.is_some() && self.guard.newest().is_none() {
-                // It has not caught up: whether these keys have signed here before is not known.
-                self.listen.keep_below(self.height.saturating_add(self.two_windows()));
+            let windows = self.two_windows();
+            let trusted = self.listen.is_near(self.height, windows)
+                && handed_over(&self.guards, self.height, windows);
+            if self.observing && before.is_some() && self.guard.newest().is_none() && !trusted {
+                // It has not caught up, and comes from far: the keys may have signed here before.
+                self.listen.keep_below(self.height.saturating_add(windows));
             }
+        }
+        if self.guard.newest().is_none() && !self.seats.sat_before(self.epoch.number(), pair) {
+            self.listen.first_time(self.height);
         }
         let signed = restore::signed_at(&self.guard, self.height);
         self.observing |= signed || self.guard.floor() >= self.height;

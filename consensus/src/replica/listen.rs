@@ -49,6 +49,10 @@ pub(super) struct Listen {
     behind: bool,
     /// Newest height that was decided before this process looked.
     past: u64,
+    /// The height of the start.
+    began: u64,
+    /// An own signature was seen that the guard does not know.
+    seen: bool,
     /// A height was decided whose frames are not here.
     pub(super) frames_missing: bool,
     /// When a certificate is looked at next, and whose.
@@ -75,10 +79,22 @@ impl Listen {
     /// A database that knows of heights says by itself that the key may have signed before.
     pub(super) fn begin(&mut self, now: Millis, height: u64, windows: u64) {
         self.past = height.saturating_sub(1);
+        self.began = height;
         if self.empty && height > 1 {
             self.floor = height.saturating_add(windows);
         } else if self.empty {
             self.until = Some(now.saturating_add(self.wait));
+        }
+    }
+    /// Whether the database of the start goes up to so many heights below this one.
+    pub(super) const fn is_near(&self, height: u64, heights: u64) -> bool {
+        self.began.saturating_add(heights) >= height
+    }
+    /// These keys come into a set for the first time at `height`, with an empty guard. If heights were decided under the
+    /// eyes of this process before, nobody can have signed with them in that set before it began.
+    pub(super) const fn first_time(&mut self, height: u64) {
+        if !self.seen && height > self.past.saturating_add(1).saturating_add(AHEAD) {
+            self.floor = 0;
         }
     }
     /// Nothing is signed below this height.
@@ -250,6 +266,7 @@ impl Replica {
                 "this key has signed what its guard does not know: following without signing"
             );
             self.listen.floor = floor;
+            self.listen.seen = true;
             if self.guard.newest().is_some() {
                 self.put_floor(floor, out);
             }

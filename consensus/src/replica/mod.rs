@@ -136,7 +136,8 @@ impl Replica {
         // height alone binds by the guard.
         let signed = restore::signed_at(&guard, height);
         let logged = restored.wal.iter().any(|e| crate::wal::height(e) == Some(height));
-        let trusted = restored.listen_ms == 0 || change::handed_over(&guards, &epoch, height);
+        let trusted =
+            restored.listen_ms == 0 || change::handed_over(&guards, height, change::HANDED_OVER);
         let unknown = guard.newest().is_none() && !trusted;
         let observing = (signed && !logged) || unknown || guard.floor() >= height;
         let voter = keys.as_ref().filter(|_| !observing);

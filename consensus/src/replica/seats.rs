@@ -95,6 +95,12 @@ impl Seats {
         later.find_map(|(number, seated)| seated.own.map(|(pair, _)| (*number, pair)))
     }
 
+    /// Whether these of the own keys were in a set before this epoch, as far as it is known.
+    pub(super) fn sat_before(&self, epoch: u64, pair: usize) -> bool {
+        let mut before = self.sets.range(..epoch);
+        before.any(|(_, seated)| seated.own.is_some_and(|(own, _)| own == pair))
+    }
+
     /// The keys in force in an epoch.
     pub(super) fn keys(&self, epoch: u64) -> Option<Keys> {
         let (pair, index) = self.own(epoch)?;

@@ -36,7 +36,8 @@ impl Plan {
         plan.l1_ms = 500;
         plan.sets = [(6, 1), (14, 2)]
             .map(|(start, keys)| {
-                let members = (0..4u16).map(|node| Seat { node: (node + keys) % 4, stake: 100, keys });
+                let members =
+                    (0..4u16).map(|node| Seat { node: (node + keys) % 4, stake: 100, keys });
                 SetPlan { start, members: members.collect() }
             })
             .into();
@@ -67,7 +68,7 @@ impl Plan {
         plan.calm_ms = Some(4_000);
         plan.tx_rate = dice.pick(&[5, 20, 50]);
         plan.fsync_us = dice.pick(&[100, 400, 3_000]);
-        plan.l1_ms = dice.pick(&[300, 500]);
+        plan.l1_ms = dice.pick(&[300, 400]);
         plan.link.jitter_us = dice.pick(&[0, 2_000, 20_000]);
         if dice.one_in(4) {
             let liar = u16::try_from(dice.below(n as u64)).unwrap_or(0);
@@ -128,12 +129,15 @@ impl Plan {
             .collect();
         let mut start = dice.between(from.0, from.1 + 1);
         for _ in 0..dice.between(1, most + 1) {
+            let (later, events) = (self.later.clone(), self.events.clone());
             let next = self.next_set(dice, &seats);
             if self.holds(&next) {
                 seats = next;
+            } else {
+                (self.later, self.events) = (later, events);
             }
             self.sets.push(SetPlan { start, members: seats.clone() });
-            start += dice.between(3, 9);
+            start += dice.between(6, 12);
         }
     }
 
@@ -182,11 +186,12 @@ impl Plan {
         liars.chain(lost).chain(self.later.iter().copied()).collect()
     }
 
+    /// A new member that starts again just before its set begins may be silent for two windows, and plans are short.
     fn holds(&self, seats: &[Seat]) -> bool {
         let given_up = self.given_up();
+        let new = |seat: &Seat| usize::from(seat.node) >= self.stakes.len();
         let total: u64 = seats.iter().map(|seat| seat.stake).sum();
-        let lost: u64 =
-            seats.iter().filter(|s| given_up.contains(&s.node)).map(|seat| seat.stake).sum();
-        lost * 3 < total
+        let lost = seats.iter().filter(|s| new(s) || given_up.contains(&s.node));
+        lost.map(|seat| seat.stake).sum::<u64>() * 3 < total
     }
 }

@@ -143,7 +143,8 @@ impl SimNode {
         rules: &Rules,
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
-        let unknown = self.disk.guards.iter().all(|guard| guard.newest().is_none());
+        let empty = |guard: &Watermarks| guard.newest().is_none();
+        let unknown = self.disk.guards.iter().all(empty) && !self.shadows.iter().all(empty);
         if self.restarts > 0 && unknown && self.disk.context.height > 1 {
             let windows = u64::from(rules.params.window_heights) * 2;
             self.silent_until = self.disk.context.height + windows;
@@ -257,7 +258,10 @@ impl SimNode {
                 | Output::Evidence(_) => {}
             }
         }
-        let sync = !self.waiting.is_empty();
+        // Who says nothing waits for no sync; its database takes what is decided all the same.
+        let silent = self.replica.as_ref().is_some_and(Replica::observing);
+        let decided = || self.writes.iter().any(|write| matches!(write, Write::Decided(_)));
+        let sync = !self.waiting.is_empty() || silent && decided();
         if sync {
             let batch = (std::mem::take(&mut self.writes), std::mem::take(&mut self.waiting));
             self.syncs.push_back(batch);
