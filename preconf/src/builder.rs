@@ -132,7 +132,8 @@ impl FrameBuilder {
         let opens = chain.open_env().is_none();
         let env = opens.then(|| environment(chain, cut.origin, timestamp_ms));
         let Some(running) = env.as_ref().or(chain.open_env()) else { return Ok(None) };
-        let close = match context.close(stream, running, rules) {
+        let Some(insured_cum) = insured_cum(chain, cut, running) else { return Ok(None) };
+        let close = match context.close(stream, running, insured_cum, rules) {
             Some(close) => cut.close.then_some(close),
             None => return Ok(None),
         };
@@ -146,9 +147,11 @@ impl FrameBuilder {
                 flags = flags.with(Flags::SEAL);
             }
         }
+        let insured = cut.txs.iter().any(|t| t.insured > 0);
+        let amounts = cut.txs.iter().filter(|_| insured).map(|t| t.insured);
         let body = FrameBody {
             txs: cut.txs.iter().map(|t| t.raw.clone()).collect(),
-            insured: Vec::new(),
+            insured: amounts.collect(),
             env,
             close,
         };
@@ -177,6 +180,7 @@ impl FrameBuilder {
         let start = if flags.has(Flags::OPEN) { 0 } else { chain.gas_cum() };
         let hash = |bytes: Option<Vec<u8>>| bytes.map_or(B256::ZERO, keccak256);
         let hashes: Vec<B256> = cut.txs.iter().map(|t| t.hash).collect();
+        let env = body.env.as_ref().or(chain.open_env())?;
         Some(FrameHeader {
             epoch: chain.context().epoch.number(),
             term: self.term,
@@ -189,14 +193,21 @@ impl FrameBuilder {
             flags,
             timestamp_ms,
             tx_count: u32::try_from(cut.txs.len()).ok()?,
-            tx_root: rota_types::tx_root(&hashes, &[]),
+            tx_root: rota_types::tx_root(&hashes, &body.insured),
             gas_cum: cut.txs.iter().try_fold(start, |s, t| s.checked_add(t.gas_limit()))?,
             exec_commit: B256::ZERO,
-            insured_cum: 0,
+            insured_cum: insured_cum(chain, cut, env)?,
             env_hash: hash(body.env.as_ref().map(Encode::encode)),
             close_hash: hash(body.close.as_ref().map(Encode::encode)),
         })
     }
+}
+
+/// What is insured in the height with these transactions; `None` if the caps do not allow it.
+fn insured_cum(chain: &Chain, cut: &FrameCut<'_>, env: &Env) -> Option<u128> {
+    let added = cut.txs.iter().try_fold(0u128, |sum, tx| sum.checked_add(tx.insured))?;
+    let fits = added == 0 || added <= chain.room(Some(env)).free();
+    fits.then_some(chain.insured_cum().saturating_add(added))
 }
 
 /// What goes into the next frame.

@@ -6,6 +6,8 @@
 //! Invariant (I-8, I-9): positions are contiguous, each frame names the one before, and a header is a
 //! pure function of the frames up to its CLOSE.
 
+mod insured;
+
 use crate::{Frame, HeightContext, Link, Rules, Stream};
 use alloy_primitives::B256;
 use rota_types::{
@@ -58,6 +60,8 @@ struct Open {
     first_g: u64,
     gas_cum: u64,
     insured_cum: u128,
+    /// Least stake of a leader in this height, gwei.
+    least_gwei: Option<u64>,
     txs: Vec<B256>,
     frames: Vec<B256>,
 }
@@ -106,6 +110,11 @@ impl Chain {
     #[must_use]
     pub const fn gas_cum(&self) -> u64 {
         self.open.gas_cum
+    }
+    /// Insured in the open height so far, wei.
+    #[must_use]
+    pub const fn insured_cum(&self) -> u128 {
+        self.open.insured_cum
     }
     /// Transactions in the open height so far.
     #[must_use]
@@ -159,7 +168,7 @@ impl Chain {
             self.open = Open { env: Some(env), first_g: h.g, ..Open::default() };
         }
         self.open.gas_cum = h.gas_cum;
-        self.open.insured_cum = h.insured_cum;
+        self.note_insured(h);
         self.open.txs.extend(frame.txs.iter().map(|t| t.hash));
         self.open.frames.push(frame.hash);
         self.tip = Link { g: h.g, hash: frame.hash, timestamp_ms: h.timestamp_ms };
@@ -288,9 +297,7 @@ impl Chain {
         if gas != Some(h.gas_cum) {
             return Err(BadFrame::Rule("gas_cum is not the sum of the gas limits"));
         }
-        if h.insured_cum != 0 || !frame.signed.body.insured.is_empty() {
-            return Err(BadFrame::Rule("insured amounts are not in force in this version"));
-        }
+        self.check_insured(frame)?;
         if !h.exec_commit.is_zero() {
             return Err(BadFrame::Rule("result commitments are not in force in this version"));
         }
@@ -308,7 +315,8 @@ impl Chain {
         let context = self.context();
         let env = frame.signed.body.env.as_ref().or(self.open.env.as_ref());
         let env = env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?;
-        let own = context.close(&self.stream, env, rules);
+        let insured_cum = frame.signed.header.insured_cum;
+        let own = context.close(&self.stream, env, insured_cum, rules);
         if *close != own.ok_or(BadFrame::Origin(env.l1_number))? {
             return Err(BadFrame::Rule("close body is not what the chain gives"));
         }
@@ -338,7 +346,10 @@ impl Chain {
         };
         let value_id = header.value_id(&rules.domain);
         let unknown = BadFrame::Origin(header.env.l1_number);
-        let next = self.context().after(&header, value_id, h, rules).ok_or(unknown)?;
+        let mut next = self.context().after(&header, value_id, h, rules).ok_or(unknown)?;
+        if next.epoch.number() == self.context().epoch.number() {
+            next.insured.least_gwei = open.least_gwei.unwrap_or(u64::MAX);
+        }
         self.stream = next.stream;
         self.closed.push(Closed { header: (header.clone(), value_id), next });
         Ok((header, value_id))

@@ -4,7 +4,7 @@
 //! Invariant (I-9): the context of a height is a pure function of the context before, the header and its
 //! CLOSE frame.
 
-use crate::{Cursor, Epoch, Epochs, Mutation};
+use crate::{Cursor, Epoch, Epochs, Insured, Mutation};
 use alloy_primitives::B256;
 use rota_types::{ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term};
 use std::sync::Arc;
@@ -105,6 +105,8 @@ pub struct HeightContext {
     pub base: Link,
     /// Stream that is active in round 0.
     pub stream: Stream,
+    /// Insured amounts before it.
+    pub insured: Insured,
 }
 
 impl HeightContext {
@@ -123,13 +125,14 @@ impl HeightContext {
             sealed: true,
             base: Link { g: 0, hash: genesis_hash, timestamp_ms: 0 },
             stream,
+            insured: Insured::default(),
         }
     }
 
     /// The context after `header`, whose CLOSE frame is `close`; `None` if the epoch that its origin gives is not
     /// known here.
     #[must_use]
-    pub fn after(
+    pub(crate) fn after(
         &self,
         header: &Header,
         value_id: B256,
@@ -141,10 +144,12 @@ impl HeightContext {
         let (cursor, stream) = if epoch.number() == self.epoch.number() {
             self.go_on(header, close)
         } else {
-            // A set begins at the start of its schedule, with a term of its own.
+            // A set begins at the start of its schedule, with a term of its own, when all before is decided.
             let cursor = epoch.schedule().start();
             (cursor, Stream::scheduled(&epoch, cursor, height))
         };
+        let before = if epoch.number() == self.epoch.number() { close.insured_cum } else { 0 };
+        let insured = Insured { total: header.close.insured_total, before, ..Insured::default() };
         let mut history = self.history.clone();
         history.push(value_id);
         Some(Self {
@@ -161,6 +166,7 @@ impl HeightContext {
                 timestamp_ms: close.timestamp_ms,
             },
             stream,
+            insured,
         })
     }
 
@@ -192,6 +198,14 @@ impl HeightContext {
         Some(if late && !begun { &self.epoch } else { next })
     }
 
+    /// The set's insured total, wei, when this height opens with `env`.
+    #[must_use]
+    pub fn insured_at(&self, env: &Env) -> u128 {
+        let blocks =
+            self.parent_env.as_ref().map_or(0, |p| env.l1_number.saturating_sub(p.l1_number));
+        self.insured.drained(self.epoch.total(), blocks)
+    }
+
     /// Seconds of the execution block that a height opened at `timestamp_ms` belongs to.
     #[must_use]
     pub fn second(&self, timestamp_ms: u64) -> u64 {
@@ -201,10 +215,16 @@ impl HeightContext {
             .map_or(own, |env| own.max(env.timestamp_s.saturating_add(u64::from(self.sealed))))
     }
 
-    /// The close body of this height, opened with `env`, when `stream` closes it; `None` if the epoch of the next
+    /// The close body of this height, opened with `env` and with `insured_cum` insured in it, when `stream` closes it; `None` if the epoch of the next
     /// height is not known here.
     #[must_use]
-    pub fn close(&self, stream: &Stream, env: &Env, rules: &Rules) -> Option<Close> {
+    pub fn close(
+        &self,
+        stream: &Stream,
+        env: &Env,
+        insured_cum: u128,
+        rules: &Rules,
+    ) -> Option<Close> {
         let next = self.next_epoch(env, rules)?;
         let last = next.number() != self.epoch.number();
         Some(Close {
@@ -216,6 +236,7 @@ impl HeightContext {
             closer: stream.leader,
             cursor: self.cursor.cursor,
             window_left: self.cursor.window_left,
+            insured_total: self.insured_at(env).saturating_add(insured_cum),
             next_set_hash: if last { next.set().hash() } else { B256::ZERO },
             history_root: self.history.root(),
             ..Close::default()

@@ -51,7 +51,8 @@ impl Replica {
                 Ok(closed) => {
                     self.pool.pin(frame.hash);
                     out.push(Output::Store(Arc::clone(&frame)));
-                    out.push(Output::Accepted { frame, closed: closed.map(|(_, id)| id) });
+                    let (closed, room) = (closed.map(|(_, id)| id), self.chain.room(None));
+                    out.push(Output::Accepted { frame, closed, room });
                 }
                 Err(_) => break,
             }
@@ -138,10 +139,11 @@ impl Replica {
             let reason = if dropped.iter().any(two) { Retract::Equivocation } else { reason };
             out.push(Output::Rewound { g: tip_g, reason });
         }
+        let room = self.chain.room(None);
         for (frame, closed) in added {
             self.pool.pin(frame.hash);
             out.push(Output::Store(Arc::clone(&frame)));
-            out.push(Output::Accepted { frame, closed });
+            out.push(Output::Accepted { frame, closed, room });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::PeerNo;
 use alloy_primitives::B256;
-use rota_preconf::{Epoch, Frame, HeightContext};
+use rota_preconf::{Epoch, Frame, HeightContext, Room};
 use rota_store::Intent;
 use rota_types::{
     AckCert, CommitCertificate, Env, Evidence, Header, Justification, Tx,
@@ -167,6 +167,8 @@ pub enum Output {
         frame: Arc<Frame>,
         /// Value id of the height that it closes.
         closed: Option<B256>,
+        /// How much can be insured on top of the accepted chain.
+        room: Room,
     },
     /// Frames above `g` fell off the accepted chain.
     Rewound {

@@ -216,7 +216,7 @@ impl Replica {
             cut = Cut::Close;
         }
         if may_frame && cut == Cut::Frame || cut == Cut::Close {
-            let txs = take(&mut self.lead.batch);
+            let txs = fill(&mut self.lead.batch, self.chain.room(None).free(), out);
             let frame_cut = FrameCut { now, txs: &txs, close: cut == Cut::Close, origin: &origin };
             let domain = &self.rules.domain;
             let sign =
@@ -268,12 +268,23 @@ impl Replica {
     }
 }
 
+/// What the next frame takes. If it cannot take the first, which is insured above caps that have shrunk since, all of
+/// them go back to the queue.
+fn fill(batch: &mut Batch, insurable: u128, out: &mut Vec<Output>) -> Batch {
+    let txs = take(batch, insurable);
+    if txs.is_empty() && !batch.is_empty() {
+        out.push(Output::ReturnTxs(std::mem::take(batch)));
+    }
+    txs
+}
+
 /// As many of the waiting transactions as fit into one frame.
-fn take(batch: &mut Batch) -> Batch {
-    let mut bytes = 0usize;
+fn take(batch: &mut Batch, insurable: u128) -> Batch {
+    let (mut bytes, mut insured) = (0usize, 0u128);
     let fit = batch.iter().take(MAX_FRAME_TXS).take_while(|tx| {
         bytes = bytes.saturating_add(tx.raw.len());
-        bytes <= MAX_BODY_BYTES
+        insured = insured.saturating_add(tx.insured);
+        bytes <= MAX_BODY_BYTES && insured <= insurable
     });
     let count = fit.count();
     let rest = batch.split_off(count.min(batch.len()));

@@ -255,9 +255,10 @@ impl Replica {
         wal: &[Vec<u8>],
         out: &mut Vec<Output>,
     ) -> Result<(), Fatal> {
+        let room = self.chain.room(None);
         for frame in self.chain.frames() {
             let closed = self.closes(frame);
-            out.push(Output::Accepted { frame: Arc::clone(frame), closed });
+            out.push(Output::Accepted { frame: Arc::clone(frame), closed, room });
         }
         out.push(Output::Keys(self.pair));
         self.listen.begin(now, self.height, self.two_windows());
