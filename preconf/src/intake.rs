@@ -92,16 +92,20 @@ impl Intake {
     /// The next transactions to frame: highest tip first, then first come, each sender's in nonce order.
     /// They are in flight from now on.
     pub fn take(&mut self, limits: TakeLimits) -> Vec<Arc<Tx>> {
-        let (mut out, mut misfits) = (Vec::new(), [Vec::<Rank>::new(), Vec::new()]);
+        let (mut out, mut misfits) = (Vec::new(), (Vec::<Rank>::new(), Vec::new()));
         let TakeLimits { txs, mut bytes, mut gas, mut insured } = limits;
         while out.len() < txs {
-            let open = misfits.each_ref().map(|kind| kind.len() < MAX_MISFITS);
-            let Some(rank) = self.heads.pop(open[0], open[1]) else { break };
+            let open = (misfits.0.len() < MAX_MISFITS, misfits.1.len() < MAX_MISFITS);
+            let Some(rank) = self.heads.pop(open.0, open.1) else { break };
             let Some(sender) = self.senders.get_mut(&rank.sender) else { continue };
             let fits =
                 |tx: &Tx| tx.raw.len() <= bytes && tx.gas_limit() <= gas && tx.insured <= insured;
             let Some(tx) = sender.take_head(fits) else {
-                misfits[usize::from(rank.insured)].push(rank);
+                if rank.insured {
+                    misfits.1.push(rank)
+                } else {
+                    misfits.0.push(rank)
+                };
                 continue;
             };
             insured = insured.saturating_sub(tx.insured);
@@ -115,7 +119,8 @@ impl Intake {
             }
             out.push(tx);
         }
-        misfits.into_iter().flatten().for_each(|rank| self.heads.insert(rank));
+        let (plain, insured) = misfits;
+        plain.into_iter().chain(insured).for_each(|rank| self.heads.insert(rank));
         out
     }
 

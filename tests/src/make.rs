@@ -7,6 +7,8 @@ use rota_preconf::{Epoch, Epochs, Rules};
 use rota_types::{ChainParams, Domain, SeqKey, Tx, Validator, ValidatorSet, VoteKey};
 use std::sync::Arc;
 
+/// Wei of an ether.
+pub const ETH: u128 = 1_000_000_000_000_000_000;
 /// Chain id of test rollups.
 pub const CHAIN_ID: u64 = 7_211;
 

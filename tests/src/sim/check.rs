@@ -8,6 +8,7 @@ mod acks;
 mod carry;
 mod facts;
 mod hooks;
+mod insured;
 mod ledger;
 mod live;
 mod names;
@@ -73,6 +74,7 @@ pub(super) struct Checker {
     carries: Carries,
     pub(super) ledger: Ledger,
     pub(super) live: Live,
+    insured: insured::Insured,
     /// Leader of every height and round that was reached (I-13).
     leaders: BTreeMap<(u64, u32), u16>,
     /// What each signed digest is of (I-18).
@@ -100,6 +102,7 @@ impl Checker {
             acks: Acks::default(),
             carries,
             ledger: Ledger::default(),
+            insured: insured::Insured::default(),
             live: Live::new(usize::from(sets.nodes()), plan.max_round),
             leaders: BTreeMap::new(),
             digests: BTreeMap::new(),

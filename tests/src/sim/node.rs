@@ -99,6 +99,9 @@ pub(super) struct SimNode {
     /// Transactions of the accepted chain by position.
     placed: BTreeMap<u64, Vec<Arc<Tx>>>,
     wants: bool,
+    /// What the leader may insure on top of the accepted chain.
+    room: u128,
+    plain: bool,
 }
 
 impl SimNode {
@@ -132,6 +135,8 @@ impl SimNode {
             framed: BTreeSet::new(),
             placed: BTreeMap::new(),
             wants: false,
+            room: 0,
+            plain: false,
         }
     }
 
@@ -196,8 +201,27 @@ impl SimNode {
         if !self.wants || self.intake.is_empty() {
             return None;
         }
+        let mut room = self.room;
+        if self.plain {
+            self.intake.iter_mut().for_each(|tx| *tx = Arc::clone(tx).insuring(0));
+        }
+        let fits = |tx: &Arc<Tx>| {
+            let left = room.checked_sub(tx.insured);
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let (taken, left): (Vec<_>, Vec<_>) = self.intake.drain(..).partition(fits);
+        self.intake = left.into();
+        if taken.is_empty() {
+            return None;
+        }
         self.wants = false;
-        Some(self.intake.drain(..).collect())
+        Some(taken)
+    }
+
+    /// Who still waits for room goes without insurance, so that every transaction is decided in the end.
+    pub(super) const fn insure_no_more(&mut self) {
+        self.plain = true;
     }
 
     /// Takes what the replica put out; returns what leaves at once and whether a sync is to start.
@@ -219,7 +243,8 @@ impl SimNode {
                     self.waiting.push(Leave::Send(to, message));
                 }
                 Output::Send { to, message, durable: false } => now.push(Leave::Send(to, message)),
-                Output::Accepted { frame, .. } => {
+                Output::Accepted { frame, room, .. } => {
+                    self.room = room.free();
                     for tx in &frame.txs {
                         self.framed.insert(tx.hash);
                         self.intake.retain(|t| t.hash != tx.hash);
@@ -237,6 +262,7 @@ impl SimNode {
                 }
                 // What fell off the chain waits again, unless it comes back right away.
                 Output::Rewound { g, .. } => {
+                    self.room = 0;
                     for tx in self.placed.split_off(&(g + 1)).into_values().flatten() {
                         self.framed.remove(&tx.hash);
                         self.intake.push_back(tx);

@@ -13,7 +13,10 @@ impl Checker {
             return;
         }
         match output {
-            Output::Accepted { frame, closed } => {
+            Output::Accepted { frame, closed, .. } => {
+                let caps = self.insured.accepted(frame, &self.sets);
+                self.must("I-21", caps);
+                self.live.stats.insured_wei = self.insured.sum;
                 let Some(header) = self.named_frame(&frame.signed.header) else { return };
                 self.tree.add(&header, frame.hash);
                 self.say(|| format!("{node} accepts g{} {:.8}", frame.g(), frame.hash));

@@ -34,6 +34,8 @@ pub struct Stats {
     pub followed: usize,
     /// Replicas that stopped because the guard refused.
     pub noticed: usize,
+    /// Insured on frames that a correct node accepted, wei.
+    pub insured_wei: u128,
 }
 
 /// The chain that one process showed.

@@ -6,7 +6,7 @@ use crate::{
     sim::{
         Behaviour,
         faults::{Fate, Letter},
-        node::Leave,
+        node::{Leave, SimNode},
     },
 };
 use alloy_primitives::B256;
@@ -18,7 +18,9 @@ impl World {
     pub(super) fn submit(&mut self) {
         let n = self.txs.len() as u64;
         // One account per entry: order between accounts is free, nonces of one account are not shared.
-        self.txs.push(make::transfer(n, 0));
+        // Every third user wants an amount insured, some more than fits at a time.
+        let insured = if n % 3 == 0 { u128::from(n % 31) * make::ETH / 4 } else { 0 };
+        self.txs.push(make::transfer(n, 0).insuring(insured));
         let tx = Arc::clone(&self.txs[self.txs.len() - 1]);
         self.known.insert(tx.hash, Arc::clone(&tx));
         for i in 0..self.nodes.len() {
@@ -32,6 +34,8 @@ impl World {
         // The last seconds are left to settle.
         if at < self.plan.length_ms.saturating_sub(3_000) * 1000 {
             self.push(at, Due::Submit);
+        } else {
+            self.nodes.iter_mut().for_each(SimNode::insure_no_more);
         }
     }
 
