@@ -251,8 +251,8 @@ impl Engine {
                     self.outlets.tape.write(&message);
                     disk::send(&self.outlets.p2p, to, &message);
                 }
-                Output::Accepted { frame, closed } => {
-                    self.chain(ChainInput::Accepted(frame, closed));
+                Output::Accepted { frame, closed, room } => {
+                    self.chain(ChainInput::Accepted(frame, closed, room));
                 }
                 Output::Rewound { g, reason } => {
                     tracing::warn!(to_g = g, reason = reason.name(), "frames retracted");

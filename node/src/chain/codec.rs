@@ -120,6 +120,7 @@ pub fn encode_context(c: &rota_preconf::HeightContext) -> Vec<u8> {
     w.u8(u8::from(c.sealed)).u64(c.base.g).hash(&c.base.hash).u64(c.base.timestamp_ms);
     w.u64(c.stream.term.height).u32(c.stream.term.round).u16(c.stream.leader);
     w.hash(&c.stream.init_hash).u32(c.stream.next_seq);
+    w.u128(c.insured.total).u128(c.insured.before).u64(c.insured.least_gwei);
     w.finish()
 }
 
@@ -133,7 +134,7 @@ pub fn decode_context(
     bytes: &[u8],
     epoch: Arc<rota_preconf::Epoch>,
 ) -> Result<rota_preconf::HeightContext, DecodeError> {
-    use rota_preconf::{Cursor, HeightContext, Link, Stream};
+    use rota_preconf::{Cursor, HeightContext, Insured, Link, Stream};
     let mut r = Reader::new(bytes);
     r.u64("epoch")?;
     let context = HeightContext {
@@ -153,6 +154,11 @@ pub fn decode_context(
             leader: r.u16("leader")?,
             init_hash: r.hash("init_hash")?,
             next_seq: r.u32("seq")?,
+        },
+        insured: Insured {
+            total: r.u128("insured total")?,
+            before: r.u128("insured before")?,
+            least_gwei: r.u64("least stake")?,
         },
     };
     r.end()?;

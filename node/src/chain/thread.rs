@@ -12,15 +12,15 @@ use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, select};
 use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
-use rota_preconf::{Frame, TakeLimits};
-use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx};
+use rota_preconf::{Frame, Room, TakeLimits};
+use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx, leader_cap};
 use std::{sync::Arc, time::Duration};
 
 /// What the chain thread is told.
 #[derive(Debug)]
 pub enum ChainInput {
-    /// A frame joined the accepted chain.
-    Accepted(Arc<Frame>, Option<B256>),
+    /// A frame joined the accepted chain; with the height that it closes, and what can be insured on top.
+    Accepted(Arc<Frame>, Option<B256>, Room),
     /// Frames above fell off.
     Rewound(u64, &'static str),
     /// Stored by more than two thirds up to here: position; gwei, of how many.
@@ -107,7 +107,10 @@ impl ChainThread {
         output: &mut impl FnMut(ChainOutput),
     ) -> Result<(), StackError> {
         match input {
-            ChainInput::Accepted(frame, closed) => self.accept(&frame, closed)?,
+            ChainInput::Accepted(frame, closed, room) => {
+                self.accept(&frame, closed)?;
+                self.note_room(room);
+            }
             ChainInput::Rewound(g, reason) => {
                 // Not known before the next frame: nothing is insured until then.
                 self.view.set_room(None);
@@ -133,6 +136,16 @@ impl ChainThread {
             ChainInput::Stop => {}
         }
         Ok(())
+    }
+
+    /// What can be insured, for the next draft and for users; and the most that ever can with this set.
+    fn note_room(&self, room: Room) {
+        let known = self.view.room().is_some_and(|old| old.epoch == room.epoch);
+        if let Some(set) = self.view.set(room.epoch).filter(|_| !known) {
+            let most = set.iter().map(|(_, v)| leader_cap(v.power())).max().unwrap_or(0);
+            self.submitter.intake().set_insurable(most.min(room.set_cap));
+        }
+        self.view.set_room(Some(room));
     }
 
     /// A height is decided; gives the blocks that are settled by it.

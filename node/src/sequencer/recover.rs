@@ -18,7 +18,7 @@ use crossbeam_channel::Sender;
 use eyre::{WrapErr, eyre};
 use rota_consensus::Restored;
 use rota_p2p::Handle;
-use rota_preconf::{Epoch, Frame, HeightContext, Rules};
+use rota_preconf::{BadFrame, Chain, Epoch, Frame, HeightContext, Rules};
 use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv, Tree};
 use rota_types::{Header, Millis, wire::DecidedHeight};
 use std::sync::Arc;
@@ -129,11 +129,11 @@ fn catch_up_store(
             continue;
         }
         let own: Vec<Arc<Frame>> = path(&frames, &context, &header);
-        let Some(close) = own.last().map(|f| f.signed.header.clone()) else { break };
+        if own.is_empty() {
+            break;
+        }
         let value_id = header.value_id(&rules.domain);
-        let next = context
-            .after(&header, value_id, &close, rules)
-            .ok_or_else(|| eyre!("the set after height {} is not in sets/", header.height()))?;
+        let next = context_after(context, &own, rules)?;
         let height = DecidedHeight {
             header,
             certificate,
@@ -151,6 +151,24 @@ fn catch_up_store(
     store.flush()?;
     frames.retain(|f| f.g() > context.base.g);
     Ok(frames)
+}
+
+/// The context after the height of these frames.
+fn context_after(
+    context: HeightContext,
+    frames: &[Arc<Frame>],
+    rules: &Rules,
+) -> eyre::Result<HeightContext> {
+    let mut log = Chain::new(context);
+    for frame in frames {
+        let height = frame.height();
+        log.append_carried(frame, rules).map_err(|e| match e {
+            BadFrame::Origin(_) => eyre!("the set after height {height} is not in sets/"),
+            other => eyre!("the frame log is damaged at height {height}: {other}"),
+        })?;
+    }
+    log.pop_decided();
+    Ok(log.base().clone())
 }
 
 /// The frames of a decided height, by their links.
@@ -207,6 +225,7 @@ mod tests {
                 init_hash: Default::default(),
                 next_seq: 8,
             },
+            insured: rota_preconf::Insured { total: 11, before: 7, least_gwei: 5 },
         };
         let bytes = chain::encode_context(&context);
         assert_eq!(chain::context_epoch(&bytes).unwrap(), 3);
