@@ -9,6 +9,7 @@
 
 mod clients;
 mod golden;
+mod insurance;
 mod methods;
 mod send;
 mod server;
