@@ -133,12 +133,17 @@ impl World {
                 self.boot(i);
             }
         }
+        self.ask_again();
+        self.checker.calm(self.now_us);
+    }
+
+    /// Users send what is not decided to every node again, as nodes forward it in a real network.
+    pub(super) fn ask_again(&mut self) {
         let undecided = self.checker.undecided(&self.txs);
         for i in 0..self.nodes.len() {
             undecided.iter().for_each(|tx| self.nodes[i].submit(tx));
             self.feed_txs(self.nodes[i].index);
         }
-        self.checker.calm(self.now_us);
     }
 
     /// A replica that stops for good: only one that lost its disk may.

@@ -36,6 +36,7 @@ impl World {
             self.push(at, Due::Submit);
         } else {
             self.nodes.iter_mut().for_each(SimNode::insure_no_more);
+            self.ask_again();
         }
     }
 
