@@ -188,6 +188,7 @@ pub struct Derived {
 
 /// What happened to a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one for each batch, moved once")]
 pub enum Outcome {
     /// It was useful.
     Derived(Derived),
