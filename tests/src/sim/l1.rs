@@ -56,7 +56,9 @@ pub(super) fn round_trip(
     let operators = sets.first().set().iter().map(|(_, v)| v.clone()).collect();
     // Both chains have one clock: the inbox refuses heights that leave the queue waiting for long.
     let genesis_time = decided[0].header.env.timestamp_s;
-    let params = MemoryParams { genesis_time, ..MemoryParams::new(domain.clone(), INBOX) };
+    let mut params = MemoryParams { genesis_time, ..MemoryParams::new(domain.clone(), INBOX) };
+    // The sets of a plan are weighed as they are: no share is cut.
+    params.rules.max_share_bps = 10_000;
     let l1 = MemoryL1::new(params, operators);
     let queue = force(&l1, origin, &mut Dice::new(seed ^ 0xf0));
     let batches = if sets.len() > 1 {
