@@ -21,14 +21,14 @@ use crate::{
     submit::{SubmitError, Submitter},
     view::{View, ViewConfig},
 };
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use recover::{Recovered, replay_heights};
 use rota_consensus::{Identity, PeerNo, Replica};
 use rota_execution::Head;
 use rota_preconf::{Admitted, Intake, IntakeConfig, Rules};
 use rota_store::{Blocks, DataDir};
-use rota_types::{Tx, wire::Request};
-use std::{sync::Arc, thread::JoinHandle};
+use rota_types::{Address, Tx, wire::Request};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread::JoinHandle};
 use threads::{Archived, Ended, Parts, Threads};
 use tokio::sync::mpsc;
 
@@ -97,14 +97,11 @@ impl Sequencer {
         let Setup { dir, identity, sets, rules, genesis, p2p, premium_bps } = setup;
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
-        let (wake, woken) = bounded(1);
-        let intake = Intake::new(IntakeConfig { premium_bps, ..IntakeConfig::default() });
-        let submitter = Arc::new(Submitter::new(Arc::clone(&view), intake, wake, Arc::new(now_ms)));
+        let (submitter, woken) = queue(&view, premium_bps);
         let mut chain = chain_thread(&recovered, &view, &submitter);
         let settled = replay_heights(&mut chain, &recovered.chain)?;
 
-        let voters = identity.pairs.iter().map(|pair| pair.vote_key()).collect();
-        let watch = (dir.root().join("evidence"), voters);
+        let watch = watched(&dir, &identity);
         let (queues, outflow) = Queues::open();
         let p2p =
             rota_p2p::start(p2p, inbound::sink(queues.doors()), queues.handler(&store)).await?;
@@ -249,6 +246,19 @@ fn chain_thread(
         now: now_ms,
         wanted: false,
     }
+}
+
+/// Where evidence is kept, and the own vote keys.
+fn watched(dir: &DataDir, identity: &Identity) -> (PathBuf, BTreeSet<Address>) {
+    let voters = identity.pairs.iter().map(|pair| pair.vote_key()).collect();
+    (dir.root().join("evidence"), voters)
+}
+
+/// The queue of transactions, and what says that it has grown.
+fn queue(view: &Arc<View>, premium_bps: u16) -> (Arc<Submitter>, Receiver<()>) {
+    let (wake, woken) = bounded(1);
+    let intake = Intake::new(IntakeConfig { premium_bps, ..IntakeConfig::default() });
+    (Arc::new(Submitter::new(Arc::clone(view), intake, wake, Arc::new(now_ms))), woken)
 }
 
 /// The door for RPC: queue here, remember the sender, pass on to the leader.

@@ -298,11 +298,11 @@ mod tests {
         let sets = Sets::open(dir.path(), 6, me).unwrap();
         let first = ValidatorSet::new(0, vec![member(1, &a), member(2, &me), member(3, &b)]);
         let second = ValidatorSet::new(1, vec![member(4, &c), member(1, &a)]);
-        assert!(sets.learn(0, first.clone()).unwrap().is_some());
+        assert!(sets.learn(0, first).unwrap().is_some());
         let (epoch, peers) = sets.learn(100, second.clone()).unwrap().unwrap();
         assert_eq!((epoch.start(), peers), (100, vec![PeerNo(3), PeerNo(1)]));
         assert!(sets.learn(100, second.clone()).unwrap().is_none(), "known");
-        assert!(sets.learn(101, second.clone()).is_err(), "frozen once");
+        assert!(sets.learn(101, second).is_err(), "frozen once");
         sets.reach(140).unwrap();
         let again = Sets::open(dir.path(), 6, me).unwrap();
         assert_eq!(again.book().known(), 140);

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
     if let Some(seed) = argument.strip_prefix("sets-seed=").and_then(number) {
         return one(Plan::set_change(seed));
     }
-    let kinds: [(&str, fn(u64) -> Plan); 3] =
+    type Kind = (&'static str, fn(u64) -> Plan);
+    let kinds: [Kind; 3] =
         [("deaths=", Plan::deaths), ("evidence=", Plan::adversarial), ("sets=", Plan::set_change)];
     let kind =
         kinds.into_iter().find_map(|(name, plan)| Some((argument.strip_prefix(name)?, plan)));

@@ -70,7 +70,7 @@ fn insuring(case: &Case, amount: u128) -> Receipt {
     let hashes = [case.leader.transaction_hash];
     let body = FrameBody { txs: vec![raw], insured: vec![amount], ..FrameBody::default() };
     let header = FrameHeader { tx_count: 1, tx_root: body.root(), ..case.frames[0].clone() };
-    let key = &case.f.seq[usize::from(1)];
+    let key = &case.f.seq[1];
     let signed = SignedFrame::sign(header, body, key, &case.f.domain);
     Receipt {
         insured: amount,

@@ -55,6 +55,9 @@ pub(super) struct Archived {
     pub(super) settled: Vec<Arc<Sealed>>,
 }
 
+/// The threads' handles, and the queue of transactions for the leader.
+pub(super) type Running = (Vec<JoinHandle<()>>, Sender<Arc<Tx>>);
+
 /// Starts threads whose end ends the process.
 pub(super) struct Threads {
     ended: tokio::sync::mpsc::Sender<Ended>,
@@ -72,7 +75,7 @@ impl Threads {
         parts: Parts,
         queues: &Queues,
         from: Outflow,
-    ) -> eyre::Result<(Vec<JoinHandle<()>>, Sender<Arc<Tx>>)> {
+    ) -> eyre::Result<Running> {
         let Parts { disk, engine, entries, chain, woken, archived, .. } = parts;
         let Parts { verifier, submitter, facts, p2p, watch, .. } = parts;
         let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles, evidence } =

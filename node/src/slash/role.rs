@@ -100,7 +100,7 @@ pub async fn run_slasher(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(output) = slasher.given.recv() => slasher.take(output, &mut tell).await?,
+            Some(output) = slasher.given.recv() => slasher.take(output, &mut tell)?,
             Some((data, id)) = slasher.gossip.recv() => slasher.gossiped(&data, id).await,
             _ = tick.tick() => slasher.look(&mut tell).await?,
             else => return Err(eyre!("the watcher ended")),
@@ -225,7 +225,7 @@ impl Slasher {
         Ok(slasher)
     }
 
-    async fn take(
+    fn take(
         &mut self,
         output: WatchOutput,
         tell: &mut (impl FnMut(Report) + Send),

@@ -58,7 +58,10 @@ async fn what_is_too_much_or_not_paid_for_is_refused_with_the_figure_that_would_
     };
     leader.view.set_room(room(25 * ETH, 0));
     let busy = send(paying(1, 0), ETH).await.unwrap_err();
-    assert_eq!((&busy["code"], &busy["data"]["freeWei"]), (&json!(7010), &json!("600000000000000000")));
+    assert_eq!(
+        (&busy["code"], &busy["data"]["freeWei"]),
+        (&json!(7010), &json!("600000000000000000"))
+    );
     let message = busy["message"].as_str().unwrap();
     assert!(message.starts_with("1 ETH cannot be insured now, 0.6 ETH can"), "{message}");
     leader.view.set_room(room(0, 4 * ETH));

@@ -227,6 +227,7 @@ impl World {
         u64::try_from(self.log[..upto].iter().filter(|t| t.sender == who).count()).unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
     fn step(&mut self, intake: &mut Intake, op: Op) {
         self.now += 1;
         match op {

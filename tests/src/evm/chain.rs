@@ -95,6 +95,7 @@ impl Chain {
         self.run(Address::ZERO, TxKind::Call(to), U256::ZERO, input, false).map(Output::into_data)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the fields of one transaction")]
     fn run(
         &mut self,
         from: Address,

@@ -303,7 +303,7 @@ fn uncertified_heights_may_order_and_let_time_pass_but_nothing_else() {
     let head = p.head().clone();
     assert_eq!((head.height, head.l1_number, head.timestamp_s), (1, 60, time_of(60)));
     p.pass(69);
-    let mut why = |p: &mut Pipeline, b: &AcceptedBatch| match p.accept(b).unwrap() {
+    let why = |p: &mut Pipeline, b: &AcceptedBatch| match p.accept(b).unwrap() {
         Outcome::Skipped(skip) => skip.to_string(),
         Outcome::Derived(d) => format!("{} heights", d.heights.len()),
     };

@@ -14,7 +14,7 @@ async fn forced_chain(heights: u64) -> (Chain, MemoryL1) {
         if number % 3 == 0 {
             let nonce = nonces.next().unwrap();
             l1.enqueue(21_000, forced(nonce));
-            l1.enqueue(20_000, forced(nonce + 1));
+            l1.enqueue(20_000, forced(nonce.saturating_add(1)));
             l1.enqueue(21_000, b"junk".as_slice().into());
         }
         let block = l1.mine();

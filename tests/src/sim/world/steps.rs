@@ -19,7 +19,7 @@ impl World {
         let n = self.txs.len() as u64;
         // One account per entry: order between accounts is free, nonces of one account are not shared.
         // Every third user wants an amount insured, some more than fits at a time.
-        let insured = if n % 3 == 0 { u128::from(n % 31) * make::ETH / 4 } else { 0 };
+        let insured = if n.is_multiple_of(3) { u128::from(n % 31) * make::ETH / 4 } else { 0 };
         self.txs.push(make::transfer(n, 0).insuring(insured));
         let tx = Arc::clone(&self.txs[self.txs.len() - 1]);
         self.known.insert(tx.hash, Arc::clone(&tx));
