@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use rota_l1::L1Rules;
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, PreconfConfig, Role,
-    RpcSettings, WebConfig,
+    RpcSettings, SignerConfig, WebConfig,
 };
 use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
@@ -296,6 +296,7 @@ impl Plan {
                 interval: Dur::from_millis(4_000),
             },
             preconf: PreconfConfig::default(),
+            signer: SignerConfig::default(),
             log: LogConfig { filter: self.log_filter.clone(), ..LogConfig::default() },
         }
     }

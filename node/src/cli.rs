@@ -15,8 +15,11 @@ mod key;
 mod l1;
 mod node;
 mod out;
+mod owner;
 mod preconf;
+mod rotate;
 mod set;
+mod signer;
 mod slash;
 mod status;
 mod tx;
@@ -24,7 +27,7 @@ mod tx;
 pub use args::Cli;
 
 use crate::exit::{Exit, Failure};
-use args::{Command, L1Command, PreconfCommand, SetCommand, TxCommand};
+use args::{Command, L1Command, PreconfCommand, TxCommand};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 use std::{future::Future, process::ExitCode};
@@ -63,12 +66,9 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Init(args) => init::init(args, json),
         Command::Key(command) => key::run(command, json),
         Command::Guard(command) => guard::run(command, json),
+        Command::Signer(command) => signer::run(command, json),
         Command::Doctor(at) => block_on(doctor::doctor(at, json)),
-        Command::Set(SetCommand::Join(args)) => block_on(set::join(args, json)),
-        Command::Set(SetCommand::List(args)) => block_on(set::list(args, json)),
-        Command::Set(SetCommand::Freeze(args)) => block_on(set::freeze(args, json)),
-        Command::Set(SetCommand::Leave(args)) => block_on(set::leave(args, json)),
-        Command::Set(SetCommand::Withdraw(args)) => block_on(set::withdraw(args, json)),
+        Command::Set(command) => block_on(set::run(command, json)),
         Command::L1(L1Command::Deploy(args)) => block_on(l1::deploy(args, json)),
         Command::Status(args) => block_on(status::status(args, json)),
         Command::Tx(TxCommand::Send(args)) => block_on(tx::send(args, json)),

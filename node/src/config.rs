@@ -87,6 +87,8 @@ pub struct Config {
     pub batch: BatchConfig,
     /// Preconfirmations.
     pub preconf: PreconfConfig,
+    /// Who signs.
+    pub signer: SignerConfig,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -163,6 +165,41 @@ pub struct PreconfConfig {
     pub premium_bps: u16,
 }
 
+/// Where the two hot keys are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignerKind {
+    /// In this process.
+    Local,
+    /// At a signer (`rota signer run`).
+    Remote,
+}
+
+/// Who signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignerConfig {
+    /// Where the two hot keys are.
+    pub kind: SignerKind,
+    /// Host and port of the signer; of `remote` only.
+    pub addr: String,
+    /// Its public key in hex, as `rota signer id` shows it there; of `remote` only.
+    pub public_key: String,
+    /// How long one signature may take, reconnecting included, before the node stops.
+    pub patience: Dur,
+}
+
+impl Default for SignerConfig {
+    fn default() -> Self {
+        Self {
+            kind: SignerKind::Local,
+            addr: String::new(),
+            public_key: String::new(),
+            patience: Dur::from_millis(5_000),
+        }
+    }
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -187,6 +224,7 @@ impl Default for Config {
             web: WebConfig::default(),
             batch: BatchConfig::default(),
             preconf: PreconfConfig::default(),
+            signer: SignerConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -294,8 +332,9 @@ impl Config {
     /// Which key files the node needs.
     #[must_use]
     pub const fn needs(&self) -> crate::keys::Needs {
-        let sequencer = matches!(self.role, Role::Sequencer);
-        crate::keys::Needs { sequencer, poster: sequencer && self.batch.post }
+        let orders = matches!(self.role, Role::Sequencer);
+        let sequencer = orders && matches!(self.signer.kind, SignerKind::Local);
+        crate::keys::Needs { sequencer, poster: orders && self.batch.post }
     }
 
     /// Settings for the JSON-RPC server.

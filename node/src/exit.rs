@@ -10,7 +10,8 @@ use crate::{
 use rota_consensus::Fatal;
 use rota_l1::{L1Error, TxError};
 use rota_p2p::P2pError;
-use rota_store::{GuardError, Refused, StoreError};
+use rota_store::{GuardError, ImportError, Refused, StoreError};
+use rota_types::SignError;
 use std::{fmt, io, process::ExitCode};
 
 /// How the program ended.
@@ -166,8 +167,18 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             SentryError::Disk(_) => Exit::DataDir,
         });
     }
-    if cause.is::<Fatal>() {
-        return Some(Exit::Failed);
+    let unsigned = match cause.downcast_ref::<Fatal>() {
+        Some(Fatal::Signer(e)) => Some(e),
+        Some(_) => return Some(Exit::Failed),
+        None => cause.downcast_ref::<SignError>(),
+    };
+    match unsigned {
+        Some(SignError::Refused(_)) => return Some(Exit::Slashable),
+        Some(SignError::Unavailable(_)) => return Some(Exit::Key),
+        None => {}
+    }
+    if let Some(e) = cause.downcast_ref::<ImportError>() {
+        return Some(if let ImportError::Store(e) = e { store(e) } else { Exit::Slashable });
     }
     if let Some(e) = cause.downcast_ref::<L1Error>() {
         return Some(l1(e));
@@ -238,6 +249,15 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(SentryError::Own { .. }) = cause.downcast_ref::<SentryError>() {
         return Some(OWN);
     }
+    let unsigned = match cause.downcast_ref::<Fatal>() {
+        Some(Fatal::Signer(e)) => Some(e),
+        _ => cause.downcast_ref::<SignError>(),
+    };
+    match unsigned {
+        Some(SignError::Refused(_)) => return Some(REFUSED),
+        Some(SignError::Unavailable(_)) => return Some(NO_SIGNER),
+        None => {}
+    }
     match Signing::of(cause)? {
         Signing::Store(e) => store_advice(e),
         Signing::Refused(Refused::Exported(_)) => Some(EXPORTED),
@@ -248,6 +268,8 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 
 const REFUSED: &str = "nothing contradictory was sent. Make sure that no other process uses this key; do not restart by a \
     script";
+
+const NO_SIGNER: &str = "nothing was sent unsigned. Look at the signer, its address and the two keys (rota signer id), then start again";
 
 const ELSEWHERE: &str = "find the other machine and stop it for good, or, if this directory was restored from a copy, make \
     sure of that; then start again: it follows without signing until what was signed is well past. See docs/operations.md";

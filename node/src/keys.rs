@@ -30,9 +30,9 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// Permissions that nobody but the owner may have.
 /// Directory with the keys that an operator changes to.
 const NEXT: &str = "next";
+/// Permissions that nobody but the owner may have.
 const OTHERS: u32 = 0o077;
 
 /// What a key is for.
@@ -185,7 +185,7 @@ impl Keys {
         let identity =
             Identity::from_secret(&mut copy).map_err(|_| KeyFileError::Malformed(path))?;
         let poster = needs.poster.then(|| Self::load_poster(datadir, passwords)).transpose()?;
-        let next = datadir.join(NEXT);
+        let next = Self::next_dir(datadir);
         let rotates = needs.sequencer && Self::dir(&next).exists();
         let next = rotates.then(|| Self::load_sequencer(&next, passwords)).transpose()?;
         Ok(Self { sequencer, next, identity, poster })
@@ -213,14 +213,36 @@ impl Keys {
         secret.signer().ok_or_else(|| KeyFileError::Malformed(KeyKind::Poster.path(datadir)))
     }
 
+    /// The directory, laid out like a data directory, of the keys that an operator changes to.
+    #[must_use]
+    pub fn next_dir(datadir: &Path) -> PathBuf {
+        datadir.join(NEXT)
+    }
+
     /// Makes the key files that are not there; gives the ones it made.
     ///
     /// # Errors
     /// [`KeyFileError`].
     pub fn create(datadir: &Path, keep: Keep<'_>) -> Result<Vec<KeyKind>, KeyFileError> {
+        Self::make(datadir, &KeyKind::ALL, keep)
+    }
+
+    /// Makes those of the two signing keys that are not there.
+    ///
+    /// # Errors
+    /// [`KeyFileError`].
+    pub fn create_pair(datadir: &Path, keep: Keep<'_>) -> Result<Vec<KeyKind>, KeyFileError> {
+        Self::make(datadir, &[KeyKind::Seq, KeyKind::Vote], keep)
+    }
+
+    fn make(
+        datadir: &Path,
+        kinds: &[KeyKind],
+        keep: Keep<'_>,
+    ) -> Result<Vec<KeyKind>, KeyFileError> {
         make_dir(&Self::dir(datadir))?;
         let mut made = Vec::new();
-        for kind in KeyKind::ALL {
+        for &kind in kinds {
             if kind.sealed(datadir).exists() || kind.plain(datadir).exists() {
                 continue;
             }

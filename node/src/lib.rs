@@ -24,6 +24,7 @@
 //! | [`run`](mod@run) | Starting a node |
 //! | [`sequencer`] | A sequencer's threads and queues |
 //! | [`settle`] | The L1 side: origins, the inbox, posting |
+//! | [`signer`] | The keys on another machine |
 //! | [`setup`] | Deploying, joining and freezing on L1 |
 //! | [`slash`] | Finding contradictions and taking them to L1 |
 //! | [`submit`] | The one door for transactions |
@@ -52,6 +53,7 @@ pub mod sequencer;
 pub mod sets;
 pub mod settle;
 pub mod setup;
+pub mod signer;
 pub mod slash;
 pub mod submit;
 pub mod view;

@@ -5,7 +5,7 @@
 
 use crate::{
     clock::now_ms,
-    config::{Config, Role},
+    config::{Config, Role, SignerKind},
     info::SequencerInfo,
     keys::{Keys, SequencerKeys},
     network::Network,
@@ -13,14 +13,15 @@ use crate::{
     sequencer::{Sequencer, Setup},
     sets::Sets,
     settle::learn_sets,
+    signer::{Identity as LinkIdentity, Remote, RemoteSigner},
 };
 use eyre::{WrapErr, bail, eyre};
 use parking_lot::RwLock;
 use rota_l1::{At, L1, RpcConfig, RpcL1};
 use rota_p2p::{Ctx, Identity, Limits, Multiaddr, Topic};
 use rota_preconf::Rules;
-use rota_store::DataDir;
-use rota_types::{Domain, LocalSigner, Signer};
+use rota_store::{DataDir, Watermarks};
+use rota_types::{B256, Domain, LocalSigner, Signer};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,14 +73,14 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let window = network.params.window_heights;
     let sets = Arc::new(Sets::open(&datadir, window, keys.identity.peer_id())?);
     load_sets(&l1, &sets).await?;
-    let sequencer = keys.sequencer.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
-    let pairs: Vec<Arc<dyn Signer>> =
-        std::iter::once(sequencer).chain(keys.next).map(signer).collect();
+    let (first, marks) = hot(&config, keys.sequencer, network.domain()?.ctx()).await?;
+    let pairs: Vec<Arc<dyn Signer>> = std::iter::once(first).chain(keys.next.map(signer)).collect();
     let voters = pairs.iter().map(|pair| pair.vote_key()).collect();
     let rules = Rules::new(sets.book(), network.params.clone(), network.domain()?);
     let setup = Setup {
         dir,
         identity: rota_consensus::Identity { me: sets.me(), pairs },
+        marks,
         genesis: network.genesis_head()?,
         p2p: p2p(&config, keys.identity, &sets, &rules.domain)?,
         premium_bps: config.preconf.premium_bps,
@@ -123,6 +124,35 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     rpc.stop().await;
     running.stop().await;
     result
+}
+
+/// The keys of this process, or the place at a signer elsewhere with what it has signed.
+async fn hot(
+    config: &Config,
+    keys: Option<SequencerKeys>,
+    ctx: B256,
+) -> eyre::Result<(Arc<dyn Signer>, Option<Watermarks>)> {
+    let Some((remote, identity)) = remote(config)? else {
+        let keys = keys.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
+        return Ok((signer(keys), None));
+    };
+    let addr = remote.addr.clone();
+    let connecting = move || RemoteSigner::connect(remote, identity, ctx);
+    let (signer, welcome) = tokio::task::spawn_blocking(connecting).await??;
+    tracing::info!(addr, vote_key = %welcome.vote, "signing at a remote signer");
+    Ok((signer, Some(Watermarks::of(&welcome.marks)?)))
+}
+
+/// The signer elsewhere and this machine's own key for it, if the settings name one.
+pub(crate) fn remote(config: &Config) -> eyre::Result<Option<(Remote, LinkIdentity)>> {
+    if config.signer.kind == SignerKind::Local {
+        return Ok(None);
+    }
+    let mut public = [0; 32];
+    alloy_primitives::hex::decode_to_slice(&config.signer.public_key, &mut public)?;
+    let patience = Duration::from_millis(config.signer.patience.as_millis());
+    let remote = Remote { addr: config.signer.addr.clone(), public, patience };
+    Ok(Some((remote, LinkIdentity::open(&config.data_root())?)))
 }
 
 /// Waits for a signal, which is no error, or for a thread that ends, which is one.

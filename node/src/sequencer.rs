@@ -38,6 +38,8 @@ pub struct Setup {
     pub dir: DataDir,
     /// Its number and its keys.
     pub identity: Identity,
+    /// What a signer elsewhere has signed with the first of them.
+    pub marks: Option<rota_store::Watermarks>,
     /// The sets that are known.
     pub sets: Arc<Sets>,
     /// The rules, with these sets.
@@ -94,7 +96,7 @@ impl Sequencer {
     /// Us: damaged files, an address that is taken, a thread that cannot start.
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
         let recovered = Recovered::open(&setup)?;
-        let Setup { dir, identity, sets, rules, genesis, p2p, premium_bps } = setup;
+        let Setup { dir, identity, sets, rules, genesis, p2p, premium_bps, .. } = setup;
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
         let (submitter, woken) = queue(&view, premium_bps);

@@ -3,9 +3,10 @@
 //! Not for: running nodes. The command line and the devnet both come through here, so that a devnet's operators join
 //! exactly as anyone else's. Invariant: before anything is sent, the endpoint is on the chain that the network names.
 
-mod leave;
+mod owner;
+mod sets;
 
-pub use leave::Operator;
+pub use owner::{Calendar, OperatorOnL1, Standing};
 
 use crate::network::{NETWORK_VERSION, Network, NetworkError};
 use alloy::{
@@ -227,6 +228,12 @@ impl<'a> OnL1<'a> {
         self.send(owner, rota_l1::register_request(self.network.registry, r, stake)).await
     }
 
+    /// Chain id of L1.
+    #[must_use]
+    pub const fn chain_id(&self) -> u64 {
+        self.network.l1_chain_id
+    }
+
     /// Freezes the set of an epoch: after that it is that epoch's for ever. A later one is frozen during the epoch before it.
     ///
     /// # Errors
@@ -236,10 +243,7 @@ impl<'a> OnL1<'a> {
         payer: &PrivateKeySigner,
         epoch: u64,
     ) -> Result<Outcome, SetupError> {
-        let contract = Registry::new(self.network.registry, provider(self.urls, None)?);
-        let asked = contract.freezeSet(epoch).from(payer.address()).call().await;
-        asked.map_err(|e| self.refused(&e))?;
-        self.send(payer, rota_l1::freeze_request(self.network.registry, epoch)).await
+        self.call(payer, rota_l1::freeze_request(self.network.registry, epoch)).await
     }
 
     /// Waits until an L1 block is final.

@@ -207,6 +207,20 @@ impl Watermarks {
         }
     }
 
+    /// From what [`Watermarks::snapshot`] gave, as those of a process that has ended.
+    ///
+    /// # Errors
+    /// The intents contradict each other.
+    pub fn of(intents: &[Intent]) -> Result<Self, Refused> {
+        let mut marks = Self::default();
+        for intent in intents {
+            marks.restarted();
+            marks.check_and_record(intent)?;
+        }
+        marks.restarted();
+        Ok(marks)
+    }
+
     /// What a restart of the program does: terms opened and acks given so far are not ours any more.
     pub const fn restarted(&mut self) {
         self.term_is_ours = false;

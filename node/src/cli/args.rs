@@ -3,6 +3,8 @@
 use super::{
     guard::GuardCommand,
     key::{KeyCommand, MakeArgs},
+    set::SetCommand,
+    signer::SignerCommand,
     slash::SlashCommand,
 };
 use crate::config::Role;
@@ -40,6 +42,9 @@ pub enum Command {
     /// What the keys of this node have signed, and moving it with the keys.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Sign for nodes on other machines.
+    #[command(subcommand)]
+    Signer(SignerCommand),
     /// Look at keys, guard, disk, clock and ports, and say what to do.
     Doctor(Where),
     /// The set of sequencers on L1.
@@ -166,100 +171,6 @@ pub struct InitArgs {
     /// Endpoints that serve blobs, separated by commas.
     #[arg(long = "l1.beacon", value_name = "URLS", env = "ROTA_L1_BEACON", hide_env_values = true)]
     pub l1_beacon: Option<String>,
-}
-
-/// `rota set ..`
-#[derive(Debug, Subcommand)]
-pub enum SetCommand {
-    /// Register this node's keys with a stake.
-    Join(JoinArgs),
-    /// Operators and the newest frozen set.
-    List(ListArgs),
-    /// Freeze a set; anyone may. Sequencers freeze the later ones by themselves.
-    Freeze(FreezeArgs),
-    /// Ask to leave the sets; the stake stays locked for some epochs after that.
-    Leave(OwnerArgs),
-    /// Take the stake out once it is free.
-    Withdraw(WithdrawArgs),
-}
-
-/// What an owner does with an operator that is registered.
-#[derive(Debug, Args)]
-pub struct OwnerArgs {
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// File with the key of the cold account that owns the stake (encrypted, or 32 bytes in hex with mode 0600).
-    #[arg(long, value_name = "FILE")]
-    pub owner_key_file: PathBuf,
-    /// File with the password of that key file, if it is encrypted.
-    #[arg(long, value_name = "FILE")]
-    pub key_password_file: Option<PathBuf>,
-    /// Number of the operator, as rota set list shows it [default: the only one of this owner].
-    #[arg(long, value_name = "N")]
-    pub operator: Option<u64>,
-}
-
-/// `rota set withdraw`.
-#[derive(Debug, Args)]
-pub struct WithdrawArgs {
-    /// Whose stake.
-    #[command(flatten)]
-    pub owner: OwnerArgs,
-    /// Account that gets it [default: the owner].
-    #[arg(long, value_name = "ACCOUNT")]
-    pub to: Option<Address>,
-}
-
-/// `rota set join`.
-#[derive(Debug, Args)]
-pub struct JoinArgs {
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// Stake in ETH.
-    #[arg(long, value_name = "ETH")]
-    pub stake: String,
-    /// File with the key of the cold account that owns the stake (encrypted, or 32 bytes in hex with mode 0600).
-    #[arg(long, value_name = "FILE")]
-    pub owner_key_file: PathBuf,
-    /// File with the password of that key file, if it is encrypted.
-    #[arg(long, value_name = "FILE")]
-    pub key_password_file: Option<PathBuf>,
-    /// Address that the others dial, without /p2p/<id> [default: the first of p2p.listen].
-    #[arg(long, value_name = "MULTIADDR")]
-    pub peer: Option<String>,
-}
-
-/// `rota set list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// The set of this epoch in place of the newest one.
-    #[arg(long, value_name = "N")]
-    pub epoch: Option<u64>,
-    /// Also write the frozen set to a file, for `rota preconf verify`.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// `rota set freeze`.
-#[derive(Debug, Args)]
-pub struct FreezeArgs {
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// File with the key of the account that pays (encrypted, or 32 bytes in hex with mode 0600).
-    #[arg(long, value_name = "FILE")]
-    pub key_file: PathBuf,
-    /// File with the password of that key file, if it is encrypted.
-    #[arg(long, value_name = "FILE")]
-    pub key_password_file: Option<PathBuf>,
-    /// Which epoch's.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub epoch: u64,
 }
 
 /// `rota l1 ..`

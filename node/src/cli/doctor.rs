@@ -2,6 +2,8 @@
 //!
 //! Not for: repairing anything. Invariant: nothing is changed, and nothing is called fine that was not looked at.
 
+mod stake;
+
 use super::{Done, args::Where, node, out};
 use crate::{
     clock::{now_ms, timed},
@@ -10,6 +12,7 @@ use crate::{
     keys::{KeyKind, Keys, PublicKeys},
     network::Network,
     setup::l1_head,
+    signer::RemoteSigner,
 };
 use alloy_primitives::{Address, hex};
 use rota_store::SignGuard;
@@ -69,17 +72,22 @@ pub(super) async fn doctor(at: &Where, json: bool) -> Done {
     let root = config.data_root();
     let network = Network::load(&config.network_path())?;
     let mut findings = Vec::new();
-    if KeyKind::Vote.path(&root).exists() || config.role == Role::Sequencer {
+    if let Some(found) = signer(&config) {
+        findings.push(found);
+    } else if KeyKind::Vote.path(&root).exists() || config.role == Role::Sequencer {
         findings.push(opened(&config));
         match PublicKeys::signing(&root) {
             Ok((seq, vote)) => {
-                findings.push(set(&root, seq, vote));
+                findings.push(member(&root, seq, vote));
                 findings.push(guard(&root, &network, vote));
             }
             Err(e) => {
                 findings.push(fail("set", e.to_string(), "rota key new, or copy the keys back"))
             }
         }
+    }
+    if let Some(found) = stake::on_l1(&config, &network).await {
+        findings.push(found);
     }
     findings.push(ports(&config, &root));
     findings.push(syncs(&root));
@@ -108,6 +116,25 @@ fn print(f: &Finding) -> Done {
     if f.todo.is_empty() { Ok(()) } else { out::line(format_args!("             -> {}", f.todo)) }
 }
 
+/// Whether the remote signer answers, if the settings name one. Its place is not taken.
+fn signer(config: &Config) -> Option<Finding> {
+    const ID: &str = "signer";
+    let (remote, identity) = match crate::run::remote(config) {
+        Ok(found) => found?,
+        Err(e) => {
+            return Some(fail(ID, format!("{e:#}"), "look at [signer] and keys/link.key"));
+        }
+    };
+    Some(match RemoteSigner::probe(&remote, &identity) {
+        Ok(()) => ok(ID, format!("at {} answers and proves its key", remote.addr)),
+        Err(e) => fail(
+            ID,
+            format!("at {}: {e}", remote.addr),
+            "start it, or compare the two keys: rota signer id on each machine, public_key here, --allow there",
+        ),
+    })
+}
+
 /// Whether the start will be able to open the keys.
 fn opened(config: &Config) -> Finding {
     const ID: &str = "keys";
@@ -130,7 +157,7 @@ fn opened(config: &Config) -> Finding {
 }
 
 /// The set as this node last saw it final: both keys of one member.
-fn set(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
+fn member(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
     const ID: &str = "set";
     let seen: Option<ValidatorSet> = fs::read(root.join("set-0.json"))
         .ok()

@@ -22,8 +22,12 @@ pub enum KeyCommand {
     Import(ImportArgs),
     /// Encrypt plain key files in place.
     Encrypt(MakeArgs),
+    /// Change an operator's hot keys, in steps.
+    Rotate(super::rotate::RotateArgs),
     /// Where each key is, and whether it is encrypted.
     List(Home),
+    /// Prove to L1 that the keys are here, for an owner whose key is somewhere else.
+    Prove(super::owner::ProveArgs),
     /// Show the public parts.
     Show(Home),
 }
@@ -66,6 +70,8 @@ pub(super) fn run(command: &KeyCommand, json: bool) -> Done {
         KeyCommand::New(args) => new(args, json),
         KeyCommand::Import(args) => import(args, json),
         KeyCommand::Encrypt(args) => encrypt(args, json),
+        KeyCommand::Rotate(args) => super::block_on(super::rotate::rotate(args, json)),
+        KeyCommand::Prove(args) => super::owner::prove(args, json),
         KeyCommand::List(home) => list(home, json),
         KeyCommand::Show(home) => show(&settings_at(home)?.data_root(), json),
     }
@@ -91,19 +97,23 @@ pub(super) fn make(args: &MakeArgs, config: &Config) -> Result<Vec<KeyKind>, Fai
         return Ok(Keys::create(&root, Keep::Plain)?);
     }
     let passwords = config.passwords();
-    let keep = keep(args, &passwords, &Keys::dir(&root))?;
+    let keep = keep((args.plain, args.work), &passwords, &Keys::dir(&root))?;
     Ok(Keys::create(&root, keep)?)
 }
 
-fn keep<'a>(args: &MakeArgs, passwords: &'a Passwords, what: &Path) -> Result<Keep<'a>, Failure> {
-    if args.plain {
+pub(super) fn keep<'a>(
+    (plain, work): (bool, Option<Work>),
+    passwords: &'a Passwords,
+    what: &Path,
+) -> Result<Keep<'a>, Failure> {
+    if plain {
         return Ok(Keep::Plain);
     }
     let password = passwords.to_make(what).map_err(|e| {
         Failure::from(e)
             .hint("give --password-file FILE, or --plain for files that only the owner can read")
     })?;
-    Ok(Keep::Sealed(password, args.work.unwrap_or(Work::STRONG)))
+    Ok(Keep::Sealed(password, work.unwrap_or(Work::STRONG)))
 }
 
 fn import(args: &ImportArgs, json: bool) -> Done {
@@ -119,7 +129,7 @@ fn import(args: &ImportArgs, json: bool) -> Done {
     let own = config.passwords();
     let from = args.from_password_file.clone().map(|f| Passwords::new(Some(f)));
     let secret = Secret::open(&args.file, from.as_ref().unwrap_or(&own))?;
-    let keep = keep(&args.make, &own, &args.kind.sealed(&root))?;
+    let keep = keep((args.make.plain, args.make.work), &own, &args.kind.sealed(&root))?;
     Keys::import(&root, args.kind, &secret, keep)?;
     let path = args.kind.path(&root);
     if json {
@@ -217,7 +227,7 @@ pub(super) fn public(keys: &PublicKeys) -> Value {
     })
 }
 
-fn work(text: &str) -> Result<Work, String> {
+pub(super) fn work(text: &str) -> Result<Work, String> {
     text.parse().ok().and_then(Work::new).ok_or_else(|| "a number from 10 to 20".into())
 }
 

@@ -32,6 +32,27 @@ pub(super) fn eth(wei: alloy_primitives::U256) -> String {
     format!("{text} ETH")
 }
 
+/// An L1 block and when it is, in words.
+pub(super) fn at_block(calendar: &crate::setup::Calendar, block: u64) -> String {
+    if block <= calendar.block {
+        return format!("since L1 block {block}");
+    }
+    format!("at L1 block {block}, in about {}", duration(calendar.seconds_until(block)))
+}
+
+/// Seconds in the two largest units.
+pub(super) fn duration(seconds: u64) -> String {
+    let part = |unit: u64| seconds.checked_div(unit).unwrap_or(0);
+    let rest =
+        |unit: u64, of: u64| seconds.checked_rem(of).and_then(|r| r.checked_div(unit)).unwrap_or(0);
+    match seconds {
+        86_400.. => format!("{} d {} h", part(86_400), rest(3_600, 86_400)),
+        3_600.. => format!("{} h {} min", part(3_600), rest(60, 3_600)),
+        60.. => format!("{} min", part(60)),
+        _ => format!("{seconds} s"),
+    }
+}
+
 /// Reads an amount in ETH.
 pub(super) fn parse_eth(flag: &str, text: &str) -> Result<alloy_primitives::U256, Failure> {
     alloy_primitives::utils::parse_ether(text).map_err(|_| {

@@ -1,6 +1,6 @@
 //! What a value must be beyond its type. Checked before anything starts.
 
-use super::{BlobIndex, Config, Dur, Role};
+use super::{BlobIndex, Config, Dur, Role, SignerKind};
 use rota_p2p::Multiaddr;
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +30,7 @@ impl Config {
         if self.preconf.premium_bps > 10_000 {
             return Err(("preconf.premium_bps", "must be at most 10000, the whole amount".into()));
         }
+        self.check_signer()?;
         between("batch.interval", self.batch.interval, (100, 3_600_000))?;
         EnvFilter::try_new(&self.log.filter)
             .map_err(|e| ("log.filter", format!("{:?} is no filter: {e}", self.log.filter)))?;
@@ -60,6 +61,23 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_signer(&self) -> Result<(), Wrong> {
+        let signer = &self.signer;
+        between("signer.patience", signer.patience, (100, 60_000))?;
+        if signer.kind == SignerKind::Local {
+            return Ok(());
+        }
+        let port = signer.addr.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            return Err(("signer.addr", "must be host:port, such as 10.0.0.2:10340".into()));
+        }
+        let key = alloy_primitives::hex::decode(&signer.public_key);
+        if key.is_ok_and(|k| k.len() == 32) {
+            return Ok(());
+        }
+        Err(("signer.public_key", "must be 32 bytes in hex, as rota signer id shows them".into()))
     }
 
     fn check_servers(&self) -> Result<(), Wrong> {

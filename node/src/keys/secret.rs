@@ -75,6 +75,18 @@ impl Secret {
         Ok(Self(bytes))
     }
 
+    /// Makes a plain key file with a new secret. Never overwrites.
+    ///
+    /// # Errors
+    /// [`KeyFileError`].
+    pub fn make(path: &Path) -> Result<(), KeyFileError> {
+        let at = |source| KeyFileError::Io { what: "make a key for", path: path.into(), source };
+        if let Some(dir) = path.parent() {
+            super::make_dir(dir)?;
+        }
+        Self::random().map_err(at)?.write(path)
+    }
+
     /// Writes a plain key file that only the owner can read. Never overwrites.
     ///
     /// # Errors

@@ -52,6 +52,9 @@ impl Recovered {
         for voter in &voters {
             guards.push(doubt::open_guard(&dir.sign_state(), *voter, &rules.domain)?);
         }
+        if let (Some(marks), Some(guard)) = (&setup.marks, guards.first_mut()) {
+            guard.learn(marks)?;
+        }
         let wal = AppendLog::open(dir.wal().join("consensus.log"))?;
         let frames = AppendLog::open(dir.wal().join("frames.log"))?;
         let (sets, domain) = (Arc::clone(sets), rules.domain.clone());

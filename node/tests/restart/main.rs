@@ -12,6 +12,7 @@
 mod disk;
 mod guard;
 mod keys;
+mod signer;
 mod wipe;
 
 use alloy_primitives::{Address, U256, b256};

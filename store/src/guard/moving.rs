@@ -90,6 +90,29 @@ impl SignGuard {
         Ok(Imported { changed, newest: self.newest() })
     }
 
+    /// Takes what a signer elsewhere has signed with this key, durably: of both histories the newest.
+    ///
+    /// # Errors
+    /// The two contradict each other, or the disk failed; the guard is as it was.
+    pub fn learn(&mut self, theirs: &Watermarks) -> Result<(), ImportError> {
+        self.log.usable()?;
+        let merged = self.marks.merge(theirs)?;
+        if merged == self.marks {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.marks, merged);
+        if let Err(error) = self.rewrite() {
+            self.marks = before;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Another run of the program signs from here on: what the one before opened is not continued.
+    pub const fn restarted(&mut self) {
+        self.marks.restarted();
+    }
+
     /// Signs here again although the guard was exported: only right if the export was never used.
     ///
     /// # Errors

@@ -1,0 +1,54 @@
+//! What L1 says of the operator whose keys are here.
+
+use super::{Finding, L1_PATIENCE, fail, ok, warn};
+use crate::{
+    cli::{out, set},
+    config::Config,
+    keys::PublicKeys,
+    network::Network,
+    setup::{Calendar, OnL1, OperatorOnL1, SetupError, Standing},
+};
+
+/// The operator of these keys as L1 has it now.
+pub(super) async fn on_l1(config: &Config, network: &Network) -> Option<Finding> {
+    const ID: &str = "stake";
+    let (seq, vote) = PublicKeys::signing(&config.data_root()).ok()?;
+    if config.l1.rpc.is_empty() {
+        return None;
+    }
+    let asked = async {
+        let l1 = OnL1::connect(network, &config.l1.rpc).await?;
+        Ok::<_, SetupError>((l1.calendar().await?, l1.operators().await?))
+    };
+    let Ok(Ok((c, all))) = tokio::time::timeout(L1_PATIENCE, asked).await else {
+        return Some(warn(ID, "not looked at: L1 does not answer", "check l1.rpc"));
+    };
+    let next = |o: &&OperatorOnL1| o.rotating.is_some_and(|(v, ..)| v == vote);
+    let found = all.iter().find(|o| o.vote_key == vote).or_else(|| all.iter().find(next));
+    let Some(o) = found else {
+        return Some(warn(ID, "these keys are not registered on L1", "rota set join"));
+    };
+    Some(judge_stake(o, &c, seq))
+}
+
+fn judge_stake(o: &OperatorOnL1, c: &Calendar, seq: [u8; 32]) -> Finding {
+    const ID: &str = "stake";
+    let waits = o.rotating.is_some_and(|(_, key, _)| key.0 == seq);
+    if o.seq_key.0 != seq && !waits {
+        let text = format!("operator {} registered another sequencer key than the one here", o.id);
+        return fail(ID, text, "copy the seq and vote files of one operator");
+    }
+    let text = format!("operator {}: {}, {}", o.id, out::eth(o.stake), set::standing(o, c));
+    match o.standing {
+        Standing::Jailed => fail(ID, text, "the keys are of no use any more"),
+        Standing::Gone => fail(ID, text, "register again with new keys"),
+        _ if o.stake < c.min_stake => {
+            warn(ID, text, "below the least stake: rota set top-up, or the next set leaves it out")
+        }
+        Standing::Queued => warn(ID, text, "the node follows until the set includes it"),
+        Standing::Active => ok(ID, text),
+        Standing::Exiting | Standing::Withdrawable => {
+            warn(ID, text, "keep the node running while it is in the set")
+        }
+    }
+}

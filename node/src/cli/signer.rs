@@ -1,0 +1,102 @@
+//! `rota signer`: the two hot keys and their guard on a machine of their own.
+//!
+//! Invariant: the data directory is locked while it runs, so no node signs with the same keys beside it.
+
+use super::{
+    Done,
+    args::{Home, Where},
+    node::{settings, settings_at, start_log},
+    out,
+};
+use crate::{
+    exit::{Exit, Failure},
+    keys::Keys,
+    network::Network,
+    signer::{Core, CoreError, Identity, Server, serve},
+};
+use alloy_primitives::hex;
+use clap::{Args, Subcommand};
+use rota_store::DataDir;
+use rota_types::LocalSigner;
+use serde_json::json;
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+/// `rota signer ..`
+#[derive(Debug, Subcommand)]
+pub enum SignerCommand {
+    /// Sign for the nodes that are allowed, under the guard of this data directory.
+    Run(RunArgs),
+    /// The public key of this machine, for the other side's settings. Makes it if there is none.
+    Id(Home),
+}
+
+/// `rota signer run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where the settings are.
+    #[command(flatten)]
+    pub at: Where,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:10340", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Public keys of the nodes that are served, separated by commas (rota signer id, there).
+    #[arg(long, required = true, value_delimiter = ',', value_parser = key, value_name = "KEYS")]
+    pub allow: Vec<Allowed>,
+}
+
+/// A public key.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed([u8; 32]);
+
+pub(super) fn run(command: &SignerCommand, json: bool) -> Done {
+    match command {
+        SignerCommand::Run(args) => sign(args, json),
+        SignerCommand::Id(home) => {
+            let identity = Identity::open(&settings_at(home)?.data_root())?;
+            let public = hex::encode(identity.public());
+            if json {
+                return out::json(&json!({ "v": 1, "publicKey": public }));
+            }
+            out::line(public)
+        }
+    }
+}
+
+fn sign(args: &RunArgs, json: bool) -> Done {
+    let config = settings(&args.at, Vec::new())?;
+    let root = config.data_root();
+    start_log(&config.log.filter, config.log.format);
+    let domain = Network::load(&config.network_path())?.domain()?;
+    let keys = Keys::load_sequencer(&root, &config.passwords())?;
+    let identity = Identity::open(&root)?;
+    let store = |e: CoreError| match e {
+        CoreError::Store(e) => Failure::from_report(&e.into()),
+        e => Failure::new(Exit::DataDir, e),
+    };
+    let dir = DataDir::open(&root).map_err(|e| Failure::from_report(&e.into()))?;
+    let (vote, public) = (keys.vote.address(), hex::encode(identity.public()));
+    let keys = LocalSigner { seq: keys.seq, vote: keys.vote };
+    let core = Core::open(&dir.sign_state(), keys, domain).map_err(store)?;
+    let listener = TcpListener::bind(args.listen).map_err(|e| {
+        Failure::new(Exit::Config, format!("cannot listen on {}: {e}", args.listen))
+            .hint("stop what has the port, or choose another with --listen")
+    })?;
+    let addr = listener.local_addr().map_err(|e| Failure::new(Exit::Failed, e))?;
+    let allowed = args.allow.iter().map(|a| a.0).collect();
+    let server = Arc::new(Server::new(core, identity, allowed));
+    if json {
+        out::json(&json!({ "v": 1, "listen": addr, "publicKey": public, "voteKey": vote }))?;
+    } else {
+        out::line(format_args!("signing for {vote} on {addr}, public key {public}"))?;
+    }
+    serve(&listener, &server).map_err(|e| Failure::new(Exit::Failed, e))
+}
+
+fn key(text: &str) -> Result<Allowed, String> {
+    let mut key = [0u8; 32];
+    hex::decode_to_slice(text.trim(), &mut key).map_err(|_| "32 bytes in hex")?;
+    Ok(Allowed(key))
+}

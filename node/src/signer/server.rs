@@ -1,0 +1,146 @@
+//! The signer's side of connections: a bounded number of them, each with a thread, all before one core.
+//!
+//! Invariant: one question is answered at a time, whatever the connections; after a disk error nothing is signed any more.
+
+use super::{
+    core::{Core, CoreError, Holder},
+    link::{Identity, Link, LinkError},
+    wire::{Answer, Ask, MAX_ASK},
+};
+use crate::clock::spawn;
+use parking_lot::Mutex;
+use rota_types::{Decode, Encode};
+use std::{
+    io,
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// Connections at most; those above are closed at once.
+const MAX_CONNECTIONS: usize = 16;
+/// A node says something more often than this.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Server {
+    core: Mutex<Shared>,
+    identity: Identity,
+    allowed: Vec<[u8; 32]>,
+    open: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    /// Connections of the run that holds the place.
+    connected: usize,
+    /// Why nothing is signed any more.
+    broken: Option<String>,
+}
+
+impl Server {
+    /// Serves the nodes with the `allowed` keys.
+    #[must_use]
+    pub fn new(core: Core, identity: Identity, allowed: Vec<[u8; 32]>) -> Self {
+        let core = Mutex::new(Shared { core, connected: 0, broken: None });
+        Self { core, identity, allowed, open: AtomicUsize::new(0) }
+    }
+
+    fn converse(&self, stream: TcpStream) -> Result<(), LinkError> {
+        let mut link = Link::accept(stream, &self.identity, &self.allowed)?;
+        link.patience(SILENCE)?;
+        let mut at = Seat { server: self, who: None };
+        loop {
+            let asked = link.receive(MAX_ASK)?;
+            let answer = match Ask::decode(&asked) {
+                Ok(ask) => at.answer(link.peer(), &ask),
+                Err(e) => Answer::Refused(format!("not understood: {e}")),
+            };
+            link.send(&answer.encode())?;
+        }
+    }
+}
+
+/// One connection's place.
+struct Seat<'a> {
+    server: &'a Server,
+    who: Option<Holder>,
+}
+
+impl Seat<'_> {
+    fn answer(&mut self, node: [u8; 32], ask: &Ask) -> Answer {
+        let mut shared = self.server.core.lock();
+        if let Some(why) = &shared.broken {
+            return Answer::Refused(why.clone());
+        }
+        let said = match (ask, self.who) {
+            (Ask::Ping, _) => Ok(Answer::Pong),
+            (Ask::Hello(hello), None) => {
+                let who = Holder { node, incarnation: hello.incarnation };
+                let busy = shared.connected > 0;
+                let before = shared.core.is_held_by(&who);
+                shared.core.welcome(who, hello, busy).map(|welcome| {
+                    shared.connected = if before { shared.connected.saturating_add(1) } else { 1 };
+                    self.who = Some(who);
+                    Answer::Welcome(welcome)
+                })
+            }
+            (Ask::Seq(message), Some(who)) => shared.core.sign_seq(&who, message).map(Answer::Seq),
+            (Ask::Vote(message), Some(who)) => {
+                shared.core.sign_vote(&who, message).map(Answer::Vote)
+            }
+            _ => Err(CoreError::Refused("a connection begins with one hello".into())),
+        };
+        said.unwrap_or_else(|error| {
+            let words = error.to_string();
+            if !matches!(error, CoreError::Refused(_)) {
+                tracing::error!(%error, "nothing is signed any more");
+                shared.broken = Some(format!("the signer's disk failed: {words}"));
+            }
+            Answer::Refused(words)
+        })
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut shared = self.server.core.lock();
+        if self.who.is_some_and(|who| shared.core.is_held_by(&who)) {
+            shared.connected = shared.connected.saturating_sub(1);
+        }
+    }
+}
+
+/// Accepts connections for ever.
+///
+/// # Errors
+/// The listener is of no use any more.
+pub fn serve(listener: &TcpListener, server: &Arc<Server>) -> io::Result<()> {
+    loop {
+        let (stream, from) = listener.accept()?;
+        if server.open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+            server.open.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!(%from, "too many connections");
+            continue;
+        }
+        let own = Arc::clone(server);
+        let started = spawn("signer", move || {
+            match own.converse(stream) {
+                Err(LinkError::Stranger(key)) => {
+                    tracing::warn!(%from, key, "a key that is not allowed: give it with --allow");
+                }
+                Err(error) => tracing::info!(%from, %error, "a connection ended"),
+                Ok(()) => {}
+            }
+            own.open.fetch_sub(1, Ordering::Relaxed);
+        });
+        if started.is_err() {
+            server.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
