@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "test code: an overflow fails it")]
+
 use super::{core::CoreError, wire::VERSION, *};
 use alloy_primitives::{Address, B256};
 use rota_types::{
