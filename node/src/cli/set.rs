@@ -242,7 +242,9 @@ pub(super) fn standing(o: &OperatorOnL1, c: &Calendar) -> String {
 }
 
 fn shape(o: &OperatorOnL1, c: &Calendar) -> Value {
-    let next = o.rotating.map(|(vote, seq, epoch)| json!({ "vote_key": vote, "seq_key": seq, "epoch": epoch }));
+    let next = o
+        .rotating
+        .map(|(vote, seq, epoch)| json!({ "vote_key": vote, "seq_key": seq, "epoch": epoch }));
     let waits = o.unlocks.filter(|b| *b > 0).map(|b| c.seconds_until(b));
     json!({
         "operator": o.id, "owner": o.owner, "stake": o.stake, "vote_key": o.vote_key, "seq_key": o.seq_key,
