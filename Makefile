@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim deaths evidence model contracts analyze e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim sets deaths evidence model contracts analyze e2e bench kills fmt tools clients wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -41,11 +41,15 @@ sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17
 
 deaths: ## what deaths of leaders cost in virtual time: make deaths SEEDS=1-900
 	cargo build --locked -p rota-tests --example sim
-	./target/debug/examples/sim deaths=$(SEEDS)
+	./target/debug/examples/sim sets deaths=$(SEEDS)
 
 evidence: ## sets with liars; every accusation goes before the contracts: make evidence SEEDS=1-300
 	cargo build --locked -p rota-tests --example sim
 	./target/debug/examples/sim $(if $(SEED),evidence-seed=$(SEED),evidence=$(SEEDS))
+
+sets: ## the set changes, and something goes wrong just then: make sets SEEDS=1-300
+	cargo build --locked -p rota-tests --example sim
+	./target/debug/examples/sim $(if $(SEED),sets-seed=$(SEED),sets=$(SEEDS))
 
 model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
 	cargo build --locked -p rota-tests --example model

@@ -134,6 +134,7 @@ impl SequencerTasks<'_> {
         let info = Arc::clone(&self.info);
         let poster = Poster::new(manager, running.store.clone(), self.network.inbox, Turn::last(0));
         let poster = poster.with_turns(move || info.turn());
+        let poster = poster.with_freezes(self.network.registry);
         let task = PosterTask { inbox, health: Arc::clone(health), stats: Arc::clone(stats) };
         tokio::spawn(run_poster(poster, self.l1.clone(), task, pace.clone()));
         Ok(())

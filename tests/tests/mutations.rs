@@ -61,6 +61,14 @@ fn a_third_that_counts_as_a_quorum_is_noticed() {
     random(Mutation::AckThird, 100, &["I-2"]);
 }
 
+#[test]
+fn a_set_that_stays_in_force_too_long_is_noticed() {
+    expect(caught(Mutation::OldSet, 4, Plan::growing), Mutation::OldSet, &["I-16"]);
+    // One node alone: it refuses what the others decide, and says so of correct ones.
+    let alone = |seed| Plan { mutant: Some(1), ..Plan::growing(seed) };
+    expect(caught(Mutation::OldSet, 4, alone), Mutation::OldSet, &["I-12", "I-16"]);
+}
+
 /// The set is stuck: who acked more than the others carry refuses what they carry for ever.
 #[test]
 fn refusing_what_does_not_extend_own_acks_is_noticed() {

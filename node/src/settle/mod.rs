@@ -5,6 +5,7 @@
 //! posted can be derived from L1 by anyone, and is taken back when L1 drops it.
 
 mod cursor;
+mod freeze;
 mod inbox;
 mod judge;
 mod origin;

@@ -5,6 +5,7 @@
 //! the derivable tip goes back.
 
 use super::{
+    freeze,
     inbox::InboxState,
     pace::{Backoff, L1Health, Pace, Throttle},
     payload::{Posting, build_post},
@@ -90,6 +91,8 @@ pub enum PosterEvent {
     },
     /// A transaction of ours is not mined yet.
     Pending,
+    /// The set of an epoch is being frozen.
+    Freezing(u64),
     /// Ours was accepted.
     Accepted {
         /// The transaction.
@@ -126,6 +129,14 @@ pub struct Poster<C, J> {
     inbox: Address,
     turn: Turn,
     turns: Option<Turns>,
+    /// Where sets are frozen, if this account does that too.
+    registry: Option<Address>,
+    /// Newest L1 block at which it was looked whether a set is to be frozen.
+    looked: u64,
+    /// The transaction under way freezes the set of this epoch.
+    freezing: Option<u64>,
+    /// Epoch whose set it tried to freeze last: one attempt is enough.
+    tried: Option<u64>,
     max_payload: usize,
     waiting: Option<Waiting>,
     /// Ours was mined in this L1 block: the inbox is read at least so far before the next.
@@ -149,6 +160,10 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
             inbox,
             turn,
             turns: None,
+            registry: None,
+            looked: 0,
+            freezing: None,
+            tried: None,
             max_payload: rota_l1::MAX_PAYLOAD,
             waiting: None,
             not_before: 0,
@@ -167,6 +182,13 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
     #[must_use]
     pub fn with_turns(mut self, turns: impl Fn() -> Turn + Send + Sync + 'static) -> Self {
         self.turns = Some(Box::new(turns));
+        self
+    }
+
+    /// Freezes the sets of later epochs too.
+    #[must_use]
+    pub const fn with_freezes(mut self, registry: Address) -> Self {
+        self.registry = Some(registry);
         self
     }
 
@@ -198,9 +220,28 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
             && head >= self.not_before
             && self.waiting.is_some_and(|w| w.is_due(&self.turn, seen, now));
         if !is_due {
-            return Ok(PosterEvent::Idle);
+            return self.freeze(l1, head).await;
         }
         self.begin(l1, seen).await
+    }
+
+    /// Freezes the set of the next epoch when it is time and nobody has.
+    async fn freeze(&mut self, l1: &dyn L1, head: u64) -> Result<PosterEvent, PostError> {
+        let Some(registry) = self.registry.filter(|_| head > self.looked) else {
+            return Ok(PosterEvent::Idle);
+        };
+        self.looked = head;
+        let rank = self.turn.rank(0);
+        let due = freeze::due(&l1.frozen_sets(head).await?, head, rank);
+        let Some(epoch) = due.filter(|epoch| self.tried != Some(*epoch)) else {
+            return Ok(PosterEvent::Idle);
+        };
+        self.tried = Some(epoch);
+        tracing::info!(epoch, "freezing the set of the next epoch");
+        self.manager.submit(rota_l1::freeze_request(registry, epoch))?;
+        self.freezing = Some(epoch);
+        self.push(l1).await?;
+        Ok(PosterEvent::Freezing(epoch))
     }
 
     async fn begin(&mut self, l1: &dyn L1, seen: &InboxState) -> Result<PosterEvent, PostError> {
@@ -263,6 +304,15 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
 
     async fn finish(&mut self, l1: &dyn L1, outcome: &Outcome) -> Result<PosterEvent, PostError> {
         let mined = outcome.inclusion;
+        if let Some(epoch) = self.freezing.take() {
+            tracing::info!(
+                epoch,
+                frozen = mined.success,
+                l1_block = mined.block,
+                "set of the next epoch"
+            );
+            return Ok(PosterEvent::Freezing(epoch));
+        }
         self.not_before = mined.block;
         self.waiting = None;
         let event = if mined.success {

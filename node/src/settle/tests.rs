@@ -67,6 +67,28 @@ impl Side {
     }
 }
 
+#[tokio::test]
+async fn whose_turn_it_is_freezes_the_next_set_once() {
+    let chain = Chain::new();
+    let (l1, store) = (chain.l1(3), chain.store(0));
+    let registry = chain.domain.registry;
+    let mut side = Side::new(&store, &l1, ALICE, 0);
+    side.poster = side.poster.with_freezes(registry);
+    let blocks = l1.frozen_sets(1).await.unwrap().epoch_blocks;
+    let mut frozen = Vec::new();
+    for _ in 0..blocks {
+        l1.mine();
+        match side.step(&l1).await.unwrap() {
+            PosterEvent::Freezing(epoch) => frozen.push(epoch),
+            PosterEvent::Idle | PosterEvent::Pending => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let head = l1.block(rota_l1::At::Latest).await.unwrap().unwrap().number;
+    assert_eq!(l1.frozen_sets(head).await.unwrap().epochs, [0, 1]);
+    assert_eq!(frozen, [1, 1], "sent, and seen on L1");
+}
+
 /// Somebody posts this, whatever it is.
 async fn force(l1: &MemoryL1, account: Address, post: &BatchPost) {
     let sender = l1.sender(account);
