@@ -61,6 +61,8 @@ abstract contract SlasherLedger is ISlasher {
         uint256 offence;
         address beneficiary;
         uint96 amount;
+        /// names frame and index
+        bytes32 place;
     }
 
     uint256 public constant MAX_REWARD = 25 ether;
@@ -89,6 +91,8 @@ abstract contract SlasherLedger is ISlasher {
     /// @dev by offence and acked frame: position of the first frame that was reverted
     mapping(uint256 => mapping(bytes32 => uint64)) private _revertedFrom;
     mapping(bytes32 => ClaimRecord) private _claims;
+    /// @dev what a transaction got, whatever offences it was claimed with
+    mapping(bytes32 => uint256) private _paidFor;
     /// @notice What an account can take out with `withdraw`, wei.
     mapping(address => uint256) public credit;
     /// @notice What penalties left over, wei: makes up for what an earlier penalty of the same operator took from later claims.
@@ -172,16 +176,20 @@ abstract contract SlasherLedger is ISlasher {
         _send(address(0), fire);
     }
 
-    /// @notice Credits a claim's share to its beneficiary, once its offence is settled. Anyone may call.
+    /// @notice Credits a claim's share to its beneficiary, once its offence is settled. Anyone may call. With several offences that
+    /// caused one reversion a transaction is claimed from each, and gets no more than its amount of all; the rest goes to the pool.
     function collect(bytes32 claimId) external {
         ClaimRecord memory c = _claims[claimId];
         if (c.amount == 0) revert Slasher_UnknownClaim();
         if (_records[c.offence].flags & SETTLED == 0) revert Slasher_TooEarly(settlesAt(c.offence));
         Tally memory t = _tallies[c.offence];
-        uint256 amount = uint256(c.amount) * t.share / t.claimed;
+        uint256 share = uint256(c.amount) * t.share / t.claimed;
+        uint256 amount = _min(share, c.amount - _paidFor[c.place]);
         // The record stays, without its amount: a claim is made once.
         _claims[claimId].amount = 0;
-        reserved -= amount;
+        _paidFor[c.place] += amount;
+        reserved -= share;
+        pool += share - amount;
         credit[c.beneficiary] += amount;
         emit Collected(claimId, c.beneficiary, amount);
     }
@@ -261,9 +269,11 @@ abstract contract SlasherLedger is ISlasher {
     function _claim(uint256 id, Claim memory c) internal returns (bytes32 claimId) {
         uint64 from = _revertedFrom[id][c.tip];
         if (from == 0 || c.g < from) revert Slasher_NotReverted();
-        claimId = keccak256(abi.encode(c.frameHash, c.index));
+        bytes32 place = keccak256(abi.encode(c.frameHash, c.index));
+        // By offence: else a claim could be wasted on one with nothing left to pay.
+        claimId = keccak256(abi.encode(id, place));
         if (_claims[claimId].beneficiary != address(0)) revert Slasher_ClaimedBefore();
-        _claims[claimId] = ClaimRecord(id, c.beneficiary, c.amount);
+        _claims[claimId] = ClaimRecord(id, c.beneficiary, c.amount, place);
         _tallies[id].claimed += c.amount;
         emit Claimed(id, claimId, c.beneficiary, c.amount);
     }

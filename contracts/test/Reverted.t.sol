@@ -185,6 +185,32 @@ contract RevertedTest is Trial {
         slasher.claim(id, claim);
     }
 
+    /// @dev The leader's second offence has nothing left to pay, and a poor accomplice's has little: who sends the claim there takes
+    /// nothing away, and all together pay no more than the amount.
+    function test_aClaimCannotBeWastedOnAnotherOffence() public {
+        uint256 rich = revealAs(REPORTER, _forkEvidence());
+        uint256[2] memory others = [revealAs(REPORTER, voteTwice(1, 10)), revealAs(REPORTER, voteTwice(3, 10))];
+        slasher.proveReverted(rich, _proof(_bundle()));
+        bytes32[3] memory ids;
+        for (uint256 i; i < 2; i++) {
+            slasher.proveReverted(others[i], _proof(_bundle()));
+            ids[i] = slasher.claim(others[i], _claimOf(2));
+        }
+        ids[2] = slasher.claim(rich, _claimOf(2));
+        _settle(rich);
+        _settle(others[0]);
+        _settle(others[1]);
+        slasher.collect(ids[0]);
+        equal(slasher.credit(vm.addr(USER)), 0);
+        slasher.collect(ids[2]);
+        equal(slasher.credit(vm.addr(USER)), INSURED);
+        uint256 pool = slasher.pool();
+        slasher.collect(ids[1]);
+        equal(slasher.credit(vm.addr(USER)), INSURED);
+        equal(slasher.pool(), pool + INSURED);
+        equal(slasher.reserved(), 0);
+    }
+
     /// @dev A frame below the fork was not reverted.
     function test_aClaimBelowTheForkIsNone() public {
         uint256 id = revealAs(REPORTER, _forkEvidence());

@@ -276,7 +276,13 @@ impl Checker {
         if correct {
             self.in_force("ack", ack.height, ack.epoch);
         }
-        if self.is_of(ack.height, ack.epoch) {
+        // A faulty member may be a height ahead of every correct one: whoever is not, counts its ack later.
+        let counts = if correct {
+            self.is_of(ack.height, ack.epoch)
+        } else {
+            self.fits(ack.height, ack.epoch)
+        };
+        if counts {
             let roll = self.roll(ack.height);
             self.facts.ack(&self.tree, &ack);
             self.acks.ack(&self.tree, &roll, &ack);
