@@ -90,6 +90,11 @@ impl Chain {
         self.run(from, TxKind::Call(to), value, input, true).map(Output::into_data)
     }
 
+    /// No block below this one is mined any more.
+    pub(super) fn mine_to(&mut self, block: u64) {
+        self.block = self.block.max(block);
+    }
+
     pub(super) fn call(&mut self, to: Address, input: &[u8]) -> Result<Bytes, Refused> {
         let input = Bytes::copy_from_slice(input);
         self.run(Address::ZERO, TxKind::Call(to), U256::ZERO, input, false).map(Output::into_data)

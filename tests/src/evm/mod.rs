@@ -4,6 +4,7 @@
 //! registered and frozen by its own calls, with proofs by real keys.
 
 mod chain;
+mod claims;
 mod ed25519;
 
 pub use chain::{Chain, Refused};
