@@ -25,6 +25,7 @@ fn a_quiet_set_decides_every_transaction_in_round_zero() {
         assert!(report.heights.0 >= 35, "{report:?}");
         assert_eq!(report.txs.0, report.txs.1, "{report:?}");
         assert_eq!((report.top_round, report.rewinds), (0, 0), "{report:?}");
+        assert!(report.stats.insured_wei > 0, "{report:?}");
     }
 }
 
