@@ -74,6 +74,28 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Let another operator join: keys, stake, a process, and its way into the set.
+    Add {
+        /// What happened, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an operator leave the set.
+    Leave {
+        /// 1, 2, .. or its name.
+        node: String,
+        /// Also wait until the stake is free, letting L1 blocks pass, and take it out.
+        #[arg(long)]
+        withdraw: bool,
+        /// What happened, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let L1 blocks pass at once.
+    Travel {
+        /// How many.
+        blocks: u64,
+    },
     /// Funded test accounts with their keys.
     Accounts {
         /// The first key alone, for scripts.

@@ -6,7 +6,7 @@ use crate::{
     control::{self, Order},
     detach, equivocate,
     layout::Layout,
-    logs, proc, status, up,
+    logs, operators, proc, status, up,
 };
 use clap::Parser;
 use rota_node::exit::{Exit, Failure};
@@ -59,6 +59,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Kill { node } => control::ask(&layout, &Order::Kill(node)).await,
         Command::Start { node } => control::ask(&layout, &Order::Start(node)).await,
         Command::Equivocate { node, json } => equivocate::equivocate(&layout, &node, json).await,
+        Command::Add { json } => operators::add(&layout, json).await,
+        Command::Leave { node, withdraw, json } => {
+            operators::leave(&layout, &node, (withdraw, json)).await
+        }
+        Command::Travel { blocks } => operators::travel(&layout, blocks).await,
         Command::Accounts { quiet } => {
             accounts(quiet);
             Ok(())

@@ -24,7 +24,7 @@ pub(crate) enum Order {
     Kill(String),
     /// Start again.
     Start(String),
-    /// Take in the sequencer whose directory was made, and start it.
+    /// Take in the next sequencer, whose keys were made: it gets its settings.
     Adopt(String),
 }
 

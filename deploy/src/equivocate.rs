@@ -12,6 +12,7 @@ use crate::{
     offence::{Impostor, Leader, Tapes, failed, until},
     onl1::{OnL1, Slashed},
     rpc::{Asker, http, number},
+    teller::{Teller, eth, ms_between},
 };
 use alloy::{
     network::{EthereumWallet, TransactionBuilder},
@@ -24,7 +25,7 @@ use rota_node::{
     keys::{Keys, Needs, Password, Passwords},
     slash,
 };
-use rota_types::{FrameHeader, SignedFrame};
+use rota_types::{FrameHeader, SignedFrame, ValidatorSet};
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
@@ -33,33 +34,12 @@ use std::{
 
 /// Until the operator led once: a window of the schedule at most, on a slow machine.
 const LEADS: Duration = Duration::from_secs(180);
+/// More than a tick of the kernel.
+const TICK: Duration = Duration::from_millis(20);
 /// For everything else that has to happen.
 const SOON: Duration = Duration::from_secs(60);
 /// How long the operator's own process may take to hear of it after its start.
 const REFUSES: Duration = Duration::from_secs(20);
-
-/// Lines for people, with the time since the second signature was sent; nothing if they want JSON.
-struct Teller {
-    quiet: bool,
-    since: SystemTime,
-}
-
-impl Teller {
-    fn ms(&self) -> u64 {
-        ms_between(self.since, SystemTime::now())
-    }
-
-    fn say(&self, what: &str, more: impl std::fmt::Display) {
-        if !self.quiet {
-            say(format_args!("  {:>6} ms  {what:<11} {more}", self.ms()));
-        }
-    }
-}
-
-fn ms_between(from: SystemTime, to: SystemTime) -> u64 {
-    let passed = to.duration_since(from).unwrap_or_default();
-    u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// What is known before anything is done.
 struct Scene<'a> {
@@ -127,12 +107,6 @@ fn summary(name: &str, slashed: &Slashed, (from, gone_ms): (u64, u64)) {
 
 fn seconds(ms: u64) -> f64 {
     Duration::from_millis(ms).as_secs_f64()
-}
-
-/// In ETH, for people.
-pub(crate) fn eth(wei: U256) -> String {
-    let text = alloy_primitives::utils::format_ether(wei);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 impl<'a> Scene<'a> {
@@ -231,19 +205,26 @@ impl<'a> Scene<'a> {
         let name = &self.node.name;
         let file = slash::read(evidence).map_err(failed)?;
         let (evidence, _) = file.verify().map_err(failed)?;
-        // Another stranger than before: nobody gossips twice what it has heard.
         let sets = self.l1.sets().await?;
-        let set = sets.get(&file.set.epoch).ok_or_else(|| failed("the set is gone from L1"))?;
-        let gossip = Tapes::open(&self.l1.deployment.domain(), set).await?;
+        let own = self.keys.sequencer.as_ref().map(|k| k.seq.public());
+        let of_epoch = sets.get(&file.set.epoch).into_iter().flat_map(|set| set.iter());
+        let member = of_epoch.map(|(_, v)| v).find(|v| Some(v.seq_key) == own).cloned();
         ask(self.layout, &Order::Start(name.clone())).await?;
+        // A stranger who knows this member only: nobody gossips the same twice, and the others have heard it.
+        let alone = ValidatorSet::new(file.set.epoch, member.into_iter().collect());
+        let gossip = Tapes::open(&self.l1.deployment.domain(), &alone).await.ok();
         let ended = until(REFUSES, "its end", async || {
-            gossip.publish(&evidence);
+            if let Some(gossip) = &gossip {
+                gossip.publish(&evidence);
+            }
             let now = Snapshot::read(self.layout)?;
             let node = now.nodes.into_iter().find(|n| n.name == *name)?;
             (node.state == State::Exited).then_some(node.exit)
         });
         let exit = ended.await.ok().flatten();
-        gossip.close().await;
+        if let Some(gossip) = gossip {
+            gossip.close().await;
+        }
         match exit {
             Some(code) => teller.say(
                 "refused",
@@ -287,6 +268,8 @@ impl<'a> Scene<'a> {
 
 /// The newest file in a directory that is not older than a time.
 fn newest_in(dir: &Path, since: SystemTime) -> Option<PathBuf> {
+    // A file's time is that of the kernel's last tick, which may lie before the clock's.
+    let since = since.checked_sub(TICK)?;
     let files = std::fs::read_dir(dir).ok()?.filter_map(Result::ok);
     let dated = files.filter_map(|f| Some((f.metadata().ok()?.modified().ok()?, f.path())));
     let fresh =

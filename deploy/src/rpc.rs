@@ -21,6 +21,13 @@ impl Asker {
         answer.get("result").cloned()
     }
 
+    /// As `ask`, for methods whose result may be null.
+    pub(crate) async fn call(&self, url: &str, method: &str, params: Value) -> Option<Value> {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer: Value = self.0.post(url).json(&body).send().await.ok()?.json().await.ok()?;
+        answer.get("error").is_none().then_some(answer)
+    }
+
     /// Status of a page; none if nobody listens.
     pub(crate) async fn get(&self, url: &str) -> Option<(u16, String)> {
         let answer = self.0.get(url).send().await.ok()?;

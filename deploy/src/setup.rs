@@ -27,7 +27,7 @@ pub(crate) const STAKE: u64 = 32;
 /// What the slasher gets for gas, ETH.
 const GAS_MONEY: u64 = 1;
 /// What each poster gets to pay for batches, ETH.
-const POSTING: u64 = 100;
+pub(crate) const POSTING: u64 = 100;
 /// How long the L1 may take to answer after its start.
 const L1_START: Duration = Duration::from_secs(60);
 

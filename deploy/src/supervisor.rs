@@ -102,7 +102,7 @@ impl Supervisor {
         self.save().map(|()| name)
     }
 
-    /// Takes in the next sequencer, whose directory is there, and starts it.
+    /// Takes in the next sequencer, whose keys are there, and writes its settings. It does not run yet.
     pub(crate) fn adopt(&mut self, name: &str) -> Result<String, Failure> {
         let next = self.plan.next().filter(|n| n.name == name);
         let next = next.ok_or_else(|| {
@@ -111,8 +111,9 @@ impl Supervisor {
         })?;
         let at = self.plan.sequencers().count();
         self.plan.grow(next.clone());
+        crate::setup::write_config(&self.plan, &next)?;
         self.slots.insert(at.min(self.slots.len()), Slot::new(Some(next)));
-        self.start(name)
+        self.save().map(|()| name.to_owned())
     }
 
     /// Ends a process as if its machine had failed; gives its name.

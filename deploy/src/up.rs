@@ -117,7 +117,7 @@ fn plan(layout: &Layout, args: &UpArgs) -> Result<Plan, Failure> {
 }
 
 /// The node's program, beside this one.
-fn rota() -> Result<PathBuf, Failure> {
+pub(crate) fn rota() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, e))?;
     let path = own.with_file_name(format!("rota{}", std::env::consts::EXE_SUFFIX));
     if path.is_file() {
@@ -303,6 +303,8 @@ fn welcome(plan: &Plan, network: &Network) {
         ACCOUNTS[0].1, ACCOUNTS[1].0
     ));
     say("              rota devnet kill 1 · rota devnet start 1 · rota devnet status");
-    say("              rota devnet equivocate 2");
+    say(
+        "              rota devnet equivocate 2 · rota devnet add · rota devnet leave 3 --withdraw",
+    );
     say("  end         Ctrl-C here, or rota devnet down\n");
 }
