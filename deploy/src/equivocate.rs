@@ -12,7 +12,7 @@ use crate::{
     offence::{Impostor, Leader, Tapes, failed, until},
     onl1::{OnL1, Slashed},
     rpc::{Asker, http, number},
-    teller::{Teller, eth, ms_between},
+    teller::{Teller, eth, ms_between, now},
 };
 use alloy::{
     network::{EthereumWallet, TransactionBuilder},
@@ -53,7 +53,7 @@ struct Scene<'a> {
 pub(crate) async fn equivocate(layout: &Layout, who: &str, quiet: bool) -> Result<(), Failure> {
     let scene = Scene::of(layout, who).await?;
     let name = &scene.node.name;
-    let mut teller = Teller { quiet, since: SystemTime::now() };
+    let mut teller = Teller { quiet, since: now() };
     let (first, second, from) = scene.send(&mut teller).await?;
     let on_tapes = teller.ms();
     let Some(slasher) = scene.before.slasher.as_ref() else {
@@ -151,7 +151,7 @@ impl<'a> Scene<'a> {
         let impostor = Impostor::connect(&domain, set, (identity, others)).await?;
         let second = leader.contradict(&first);
         let head = self.l1.head().await?;
-        teller.since = SystemTime::now();
+        teller.since = now();
         let reached = impostor.send(second.clone())?;
         teller.say(
             "signed",

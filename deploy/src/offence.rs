@@ -68,8 +68,8 @@ impl Tapes {
     /// Waits until every member that is connected shows a frame, and says how many those are.
     pub(crate) async fn show(&mut self, frame: &FrameHeader) -> Result<usize, Failure> {
         let mut seen = std::collections::BTreeSet::new();
-        let end = tokio::time::Instant::now() + CONNECT;
-        while tokio::time::Instant::now() < end {
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < CONNECT {
             let is_it = |s: &Signed| matches!(s, Signed::Frame(f, _) if f == frame);
             seen.extend(self.news().await.into_iter().filter(|(_, s)| is_it(s)).map(|(m, _)| m));
             let connected = self.p2p.validators_connected();

@@ -11,7 +11,7 @@ use crate::{
     offence::{failed, until},
     rpc::{Asker, http, number},
     setup,
-    teller::{Teller, eth},
+    teller::{Teller, eth, now},
     up::rota,
 };
 use alloy_primitives::U256;
@@ -19,7 +19,7 @@ use rota_node::{
     exit::{Exit, Failure},
     keys::{Keys, Needs, Password, Passwords, PublicKeys},
     network::Network,
-    setup::{OnL1, Operator},
+    setup::{OnL1, OperatorOnL1},
 };
 use serde_json::{Value, json};
 use std::{
@@ -27,7 +27,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 /// Two epochs, and more on a slow machine.
@@ -58,7 +58,7 @@ impl<'a> Net<'a> {
         let before = Snapshot::read(layout).filter(|s| s.ready).ok_or_else(none)?;
         let network = Network::load(&layout.network())?;
         let urls = [before.l1_url.clone()];
-        let teller = Teller { quiet, since: SystemTime::now() };
+        let teller = Teller { quiet, since: now() };
         Ok(Self { layout, network, urls, before, teller })
     }
 
@@ -83,10 +83,10 @@ impl<'a> Net<'a> {
     }
 
     /// The operator whose keys a node has.
-    async fn operator(&self, name: &str) -> Result<Operator, Failure> {
+    async fn operator(&self, name: &str) -> Result<OperatorOnL1, Failure> {
         let own = PublicKeys::read(&self.layout.node(name))?.seq;
         let all = self.l1().await?.operators().await?;
-        all.into_iter().find(|o| o.registered.seq_key == own).ok_or_else(|| {
+        all.into_iter().find(|o| o.seq_key == own).ok_or_else(|| {
             Failure::new(Exit::Failed, format!("the keys of {name} are not registered"))
         })
     }
@@ -95,10 +95,10 @@ impl<'a> Net<'a> {
     /// at an L1 block counts in the sets after the next one: if nobody freezes that one, it is done here, as anyone may.
     async fn set_with(
         &self,
-        operator: &Operator,
+        operator: &OperatorOnL1,
         (inside, asked): (bool, u64),
     ) -> Result<(u64, u64), Failure> {
-        let (l1, voter) = (self.l1().await?, operator.registered.vote_key);
+        let (l1, voter) = (self.l1().await?, operator.vote_key);
         let payer = signer(0).ok_or_else(|| failed("there is no test account 0"))?;
         let what = if inside { "a set with the operator" } else { "a set without the operator" };
         until(EPOCHS, what, async || {
@@ -153,7 +153,7 @@ pub(crate) async fn add(layout: &Layout, quiet: bool) -> Result<(), Failure> {
     let operator = join(&net, &name).await?;
     let asked = net.l1().await?.head().await?;
     let queued_ms = net.teller.ms();
-    net.teller.say("queued", format_args!("operator {} at L1 block {asked}", operator.number));
+    net.teller.say("queued", format_args!("operator {} at L1 block {asked}", operator.id));
     let (epoch, start) = net.set_with(&operator, (true, asked)).await?;
     let frozen_ms = net.teller.ms();
     net.teller.say(
@@ -168,7 +168,7 @@ pub(crate) async fn add(layout: &Layout, quiet: bool) -> Result<(), Failure> {
     net.teller.say("leads", format_args!("height {height}"));
     if quiet {
         say(json!({
-            "v": 1, "node": name, "operator": operator.number, "queuedAt": asked, "epoch": epoch, "start": start,
+            "v": 1, "node": name, "operator": operator.id, "queuedAt": asked, "epoch": epoch, "start": start,
             "queuedMs": queued_ms, "frozenMs": frozen_ms, "activeMs": active_ms, "leadsMs": leads_ms,
             "height": height
         }));
@@ -177,7 +177,7 @@ pub(crate) async fn add(layout: &Layout, quiet: bool) -> Result<(), Failure> {
 }
 
 /// Keys, stake, process: as `rota init`, `rota set join` and `rota run` do it anywhere.
-async fn join(net: &Net<'_>, name: &str) -> Result<Operator, Failure> {
+async fn join(net: &Net<'_>, name: &str) -> Result<OperatorOnL1, Failure> {
     let layout = net.layout;
     let (datadir, password, network) = (layout.node(name), layout.password(), layout.network());
     let [datadir, password, network] = [text(&datadir)?, text(&password)?, text(&network)?];
@@ -251,7 +251,7 @@ pub(crate) async fn leave(
     let operator = net.operator(&name).await?;
     let (datadir, owner) = (layout.node(&name), net.owner_key(&name)?);
     let (datadir, owner) = (text(&datadir)?, text(&owner)?);
-    let who = operator.number.to_string();
+    let who = operator.id.to_string();
     let owner = ["--datadir", datadir, "--owner-key-file", owner, "--operator", &who];
     let asked = net.l1().await?.head().await?;
     net.teller.say("asked", net.rota(&[&["set", "leave"], &owner[..]].concat()).await?);
@@ -265,7 +265,7 @@ pub(crate) async fn leave(
     net.teller
         .say("out", format_args!("epoch {epoch} has begun on L1; {name} signs nothing any more"));
     let mut told = json!({
-        "v": 1, "node": name, "operator": operator.number, "askedAt": asked, "epoch": epoch, "start": start, "outMs": out_ms
+        "v": 1, "node": name, "operator": operator.id, "askedAt": asked, "epoch": epoch, "start": start, "outMs": out_ms
     });
     if withdraw {
         if running {
@@ -273,15 +273,19 @@ pub(crate) async fn leave(
             ask(layout, &Order::Kill(name.clone())).await?;
         }
         let unlocks = net.operator(&name).await?.unlocks;
+        let unlocks = unlocks.ok_or_else(|| failed("the operator is in the newest set"))?;
         net.teller.say("locked", format_args!("the stake is free at L1 block {unlocks}"));
         travel_to(&net, unlocks).await?;
         net.teller.say("withdrawn", net.rota(&[&["set", "withdraw"], &owner[..]].concat()).await?);
         let gone = net.operator(&name).await?;
-        let left = gone.registered.stake;
-        net.teller.say("gone", format_args!("{}, stake {}", gone.state, eth(left)));
-        told["unlocksAt"] = unlocks.into();
-        told["state"] = gone.state.into();
-        told["withdrawnWei"] = operator.registered.stake.saturating_sub(left).to_string().into();
+        let left = gone.stake;
+        net.teller.say("gone", format_args!("{:?}, stake {}", gone.standing, eth(left)));
+        if let Value::Object(told) = &mut told {
+            told.insert("unlocksAt".into(), unlocks.into());
+            told.insert("state".into(), format!("{:?}", gone.standing).into());
+            let withdrawn = operator.stake.saturating_sub(left).to_string();
+            told.insert("withdrawnWei".into(), withdrawn.into());
+        }
     }
     if quiet {
         say(told);

@@ -12,7 +12,7 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) fn ms(&self) -> u64 {
-        ms_between(self.since, SystemTime::now())
+        ms_between(self.since, now())
     }
 
     pub(crate) fn say(&self, what: &str, more: impl std::fmt::Display) {
@@ -20,6 +20,12 @@ impl Teller {
             say(format_args!("  {:>6} ms  {what:<11} {more}", self.ms()));
         }
     }
+}
+
+/// The time, as files are dated.
+pub(crate) fn now() -> SystemTime {
+    let passed = std::time::Duration::from_millis(rota_node::clock::now_ms());
+    SystemTime::UNIX_EPOCH.checked_add(passed).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 pub(crate) fn ms_between(from: SystemTime, to: SystemTime) -> u64 {

@@ -7,8 +7,7 @@ use alloc::{format, string::String};
 use rota_types::{Stage, U256};
 
 /// What is said wherever stake at fault is named.
-pub const SLASHING: &str =
-    "At fault means provable from signatures: the slasher on L1 takes the stake, and keeps what the penalty is.";
+pub const SLASHING: &str = "At fault means provable from signatures: the slasher on L1 takes the stake, and keeps what the penalty is.";
 
 /// What the receipt is worth at a stage.
 #[must_use]
