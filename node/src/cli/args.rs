@@ -1,5 +1,9 @@
 //! The command tree. Only commands that work are in it.
 
+mod preconf;
+
+pub(super) use preconf::{ClaimArgs, GetArgs, PreconfCommand, VerifyArgs};
+
 use super::{
     guard::GuardCommand,
     key::{KeyCommand, MakeArgs},
@@ -287,75 +291,6 @@ pub struct WatchArgs {
     /// How far to follow.
     #[command(flatten)]
     pub until: Until,
-}
-
-/// `rota preconf ..`
-#[derive(Debug, Subcommand)]
-pub enum PreconfCommand {
-    /// Fetch the promise of a transaction into a file.
-    Get(GetArgs),
-    /// Check a promise without asking anyone.
-    Verify(VerifyArgs),
-    /// What can be insured now, and what it costs.
-    Coverage(RpcArgs),
-    /// From an insured promise that was reverted, what the Slasher on L1 is shown to pay for it.
-    Claim(ClaimArgs),
-}
-
-/// `rota preconf get`.
-#[derive(Debug, Args)]
-pub struct GetArgs {
-    /// The transaction.
-    #[command(flatten)]
-    pub tx: TxArgs,
-    /// File to write [default: stdout].
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// `rota preconf claim`.
-#[derive(Debug, Args)]
-pub struct ClaimArgs {
-    /// The promise, with acks and an insured amount.
-    pub file: PathBuf,
-    /// A node that saw the frame being taken back.
-    #[command(flatten)]
-    pub rpc: RpcArgs,
-    /// Number of the offence at the Slasher; then the calls are given too.
-    #[arg(long, value_name = "ID")]
-    pub offence: Option<alloy_primitives::U256>,
-    /// File to write [default: stdout].
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// `rota preconf verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// The promise.
-    pub file: PathBuf,
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// File with the set, from `rota set list -o FILE`; without it the set is read from L1.
-    #[arg(long, value_name = "FILE")]
-    pub set: Option<PathBuf>,
-    /// Id of the set that is trusted, in place of a file.
-    #[arg(long, value_name = "HASH", conflicts_with = "set")]
-    pub set_id: Option<B256>,
-    /// Context of the network that is trusted, in place of the network file.
-    #[arg(long, value_name = "HASH")]
-    pub ctx: Option<B256>,
-    /// Also ask this L1 endpoint whether the batch that the promise names is posted and final.
-    #[arg(long, value_name = "URL")]
-    pub l1: Option<String>,
-}
-
-impl VerifyArgs {
-    /// Whether the set is known without L1.
-    pub(super) const fn names_set(&self) -> bool {
-        self.set.is_some() || self.set_id.is_some()
-    }
 }
 
 fn role(text: &str) -> Result<Role, String> {
