@@ -275,6 +275,15 @@ fn address(member: &Validator) -> Option<(Multiaddr, PeerId)> {
     parsed().ok()
 }
 
+/// The newest set in a data directory, for who only looks.
+#[must_use]
+pub fn newest_on_disk(datadir: &Path) -> Option<ValidatorSet> {
+    let files = fs::read_dir(datadir.join("sets")).ok()?.filter_map(Result::ok);
+    let stored =
+        files.filter_map(|f| serde_json::from_slice::<Stored>(&fs::read(f.path()).ok()?).ok());
+    stored.map(|s| s.set).max_by_key(ValidatorSet::epoch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

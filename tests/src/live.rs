@@ -130,8 +130,13 @@ impl Devnet {
     }
     /// Runs `rota-devnet` on this devnet.
     pub fn rota_devnet(&self, args: &[&str]) -> Output {
+        self.devnet_command(args).output().unwrap()
+    }
+    /// The same, to be run by whoever gets it.
+    pub fn devnet_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.bin().join("rota-devnet"));
-        command.arg("--dir").arg(self.root()).args(args).output().unwrap()
+        command.arg("--dir").arg(self.root()).args(args);
+        command
     }
     /// Names of the sequencers.
     pub fn sequencers(&self) -> Vec<String> {

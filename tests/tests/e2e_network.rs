@@ -88,7 +88,7 @@ fn the_ladder(net: &Devnet) {
     let got = net.rota().args(["preconf", "get", &hash, "-o", promise, "--rpc-url", &url]).output();
     assert!(got.as_ref().unwrap().status.success(), "{}", text(&got.unwrap()));
     let network = net.datadir("n1").join("network.json");
-    let set = net.datadir("n1").join("set-0.json");
+    let set = net.file("set.json");
     let verified = net
         .rota()
         .args(["preconf", "verify", promise, "--network", network.to_str().unwrap()])

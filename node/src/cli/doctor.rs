@@ -16,7 +16,6 @@ use crate::{
 };
 use alloy_primitives::{Address, hex};
 use rota_store::SignGuard;
-use rota_types::ValidatorSet;
 use serde::Serialize;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -156,13 +155,10 @@ fn opened(config: &Config) -> Finding {
     }
 }
 
-/// The set as this node last saw it final: both keys of one member.
+/// The newest set that this node saw final: both keys of one member.
 fn member(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
     const ID: &str = "set";
-    let seen: Option<ValidatorSet> = fs::read(root.join("set-0.json"))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let Some(set) = seen else {
+    let Some(set) = crate::sets::newest_on_disk(root) else {
         return warn(
             ID,
             "was not seen yet, so it is not known whether these keys are in it",

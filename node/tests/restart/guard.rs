@@ -58,7 +58,10 @@ impl Node {
         let keys = PublicKeys::read(self.root()).unwrap();
         let peer = format!("/ip4/127.0.0.1/tcp/1/p2p/{}", keys.peer_id);
         let set = set([(keys.seq, keys.vote, peer)]);
-        fs::write(self.root().join("set-0.json"), serde_json::to_vec(&set).unwrap()).unwrap();
+        let peer = keys.peer_id.parse().unwrap();
+        let sets = rota_node::sets::Sets::open(self.root(), 24, peer).unwrap();
+        sets.learn(0, set).unwrap();
+        sets.reach(1).unwrap();
         self
     }
 
