@@ -79,6 +79,10 @@ pub trait L1: Send + Sync {
         block: u64,
     ) -> BoxFuture<'_, Result<Option<ValidatorSet>, L1Error>>;
 
+    /// Whether a set frozen now could differ from the newest one, as of a block: somebody waits to join, to leave or for
+    /// new keys, is jailed, or has more stake than it weighs. None is frozen for nothing.
+    fn set_outdated(&self, block: u64) -> BoxFuture<'_, Result<bool, L1Error>>;
+
     /// Batches accepted in the blocks `from..=to.number`, in L1 order. Fails with `NotCanonical` unless `to` is on the
     /// chain that the answer comes from, so an endpoint that lags is never taken for a chain without batches.
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>>;

@@ -144,6 +144,11 @@ impl L1 for RpcL1 {
         self.endpoints.ask(move |p| sets::frozen(p, registry, block)).boxed()
     }
 
+    fn set_outdated(&self, block: u64) -> BoxFuture<'_, Result<bool, L1Error>> {
+        let registry = self.config.registry;
+        self.endpoints.ask(move |p| sets::outdated(p, registry, block)).boxed()
+    }
+
     fn validator_set(
         &self,
         epoch: u64,

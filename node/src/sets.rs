@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use rota_consensus::PeerNo;
 use rota_p2p::{Multiaddr, PeerEntry, PeerId};
 use rota_preconf::{Epoch, Epochs};
-use rota_types::{Validator, ValidatorSet};
+use rota_types::{ReceiptSet, Validator, ValidatorSet};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -26,10 +26,12 @@ pub const SERVED_AFTER: usize = 2;
 const KEPT: u64 = 64;
 const KNOWN: &str = "known";
 
-/// A set as it is on disk.
+/// A set as it is on disk, and as `--set` takes it.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    /// First L1 block from which it is in force.
     start: u64,
+    #[serde(flatten)]
     set: ValidatorSet,
 }
 
@@ -134,8 +136,10 @@ impl Sets {
     ) -> eyre::Result<Option<(Arc<Epoch>, Vec<PeerNo>)>> {
         let number = set.epoch();
         if let Some(known) = self.get(number) {
+            // Addresses and fee recipients are of the day, and no part of the set.
+            let id = |set: &ValidatorSet| ReceiptSet::of(set).id();
             ensure!(
-                known.start() == start && **known.set() == set,
+                known.start() == start && id(known.set()) == id(&set),
                 "L1 has another set for epoch {number} than this node has seen final"
             );
             return Ok(None);
@@ -255,6 +259,17 @@ impl Sets {
     }
 }
 
+/// The newest set that a node with this data directory has seen final.
+#[must_use]
+pub fn newest_seen(datadir: &Path) -> Option<ValidatorSet> {
+    let files = fs::read_dir(datadir.join("sets")).ok()?.flatten();
+    let number = |path: &Path| path.file_stem()?.to_str()?.parse::<u64>().ok();
+    let sets = files.map(|file| file.path()).filter(|p| p.extension().is_some_and(|e| e == "json"));
+    let newest = sets.filter_map(|path| Some((number(&path)?, path))).max()?;
+    let stored: Stored = serde_json::from_slice(&fs::read(newest.1).ok()?).ok()?;
+    Some(stored.set)
+}
+
 /// Where the members of one set are, numbered by their indexes in it: for who has to do with one set only.
 #[must_use]
 pub fn entries_of(set: &ValidatorSet) -> Vec<PeerEntry> {
@@ -273,15 +288,6 @@ fn address(member: &Validator) -> Option<(Multiaddr, PeerId)> {
         Ok((addr.parse()?, id.parse()?))
     };
     parsed().ok()
-}
-
-/// The newest set in a data directory, for who only looks.
-#[must_use]
-pub fn newest_on_disk(datadir: &Path) -> Option<ValidatorSet> {
-    let files = fs::read_dir(datadir.join("sets")).ok()?.filter_map(Result::ok);
-    let stored =
-        files.filter_map(|f| serde_json::from_slice::<Stored>(&fs::read(f.path()).ok()?).ok());
-    stored.map(|s| s.set).max_by_key(ValidatorSet::epoch)
 }
 
 #[cfg(test)]
@@ -311,8 +317,11 @@ mod tests {
         let (epoch, peers) = sets.learn(100, second.clone()).unwrap().unwrap();
         assert_eq!((epoch.start(), peers), (100, vec![PeerNo(3), PeerNo(1)]));
         assert!(sets.learn(100, second.clone()).unwrap().is_none(), "known");
-        assert!(sets.learn(101, second).is_err(), "frozen once");
+        assert!(sets.learn(101, second.clone()).is_err(), "frozen once");
+        let plain = fs::read(dir.path().join("sets/1.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<ValidatorSet>(&plain).unwrap(), second);
         sets.reach(140).unwrap();
+        assert_eq!(newest_seen(dir.path()), Some(second));
         let again = Sets::open(dir.path(), 6, me).unwrap();
         assert_eq!(again.book().known(), 140);
         assert_eq!(again.book().at(100).map(|e| e.number()), Some(1));

@@ -57,6 +57,12 @@ impl Replica {
                 self.open.mute |= !(held && known);
             }
         }
+        if self.open.logged.lost.iter().any(|id| self.open.prevoted.contains(id)) {
+            // It voted for what it cannot check any more, and must not vote for anything else.
+            self.observing = true;
+            self.listen.frames_missing = true;
+            self.machine = self.new_machine(false);
+        }
         self
     }
 }

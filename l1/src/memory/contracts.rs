@@ -62,6 +62,10 @@ impl World {
         self.registry.set(epoch)
     }
 
+    pub(super) fn set_outdated(&self) -> bool {
+        self.registry.outdated()
+    }
+
     pub(super) fn frozen_sets(&self, params: &MemoryParams) -> FrozenSets {
         self.registry.frozen_sets(params)
     }

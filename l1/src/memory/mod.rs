@@ -253,6 +253,10 @@ impl L1 for MemoryL1 {
         now(self.read(|s| Ok(s.world_at(block)?.frozen_sets(&s.params))))
     }
 
+    fn set_outdated(&self, block: u64) -> BoxFuture<'_, Result<bool, L1Error>> {
+        now(self.read(|s| Ok(s.world_at(block)?.set_outdated())))
+    }
+
     fn batches(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<PostedBatch>, L1Error>> {
         now(self.read(|s| s.logs((from, to), |e| &e.batches)))
     }

@@ -23,6 +23,9 @@ const RECORD: usize = 32;
 /// Bytes of a member's keys: ed25519 key and id.
 const KEYS: usize = 36;
 const GWEI: u64 = 1_000_000_000;
+/// As `State` of the contract.
+const QUEUED: u8 = 1;
+const ACTIVE: u8 = 2;
 
 /// What the frozen bytes say of a member.
 #[derive(Debug)]
@@ -113,6 +116,43 @@ pub(super) async fn members(
     } else {
         Err(Fault::Endpoint(format!("operators of epoch {epoch} do not hash to the frozen set")))
     }
+}
+
+/// As `L1::set_outdated`.
+pub(super) async fn outdated(
+    p: RootProvider<Ethereum>,
+    registry: Address,
+    block: u64,
+) -> Result<bool, Fault> {
+    let at = BlockId::number(block);
+    let contract = Registry::new(registry, p.clone());
+    let Some(newest) = contract.frozenEpochs().block(at).call().await?.last().copied() else {
+        return Ok(false);
+    };
+    let newest = u64::from(newest);
+    let records = contract.setRecords(newest).block(at).call().await?;
+    let keys = contract.setKeys(newest).block(at).call().await?;
+    let members = unpack(&records, &keys).unwrap_or_default();
+    let weights: BTreeMap<u64, u64> = members.iter().map(|m| (m.operator, m.weight)).collect();
+    let mut from = 0u64;
+    loop {
+        let page = page(&p, registry, from, block).await?;
+        let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
+        if (from..).zip(&page).any(|(id, o)| waits(o, weights.get(&id).copied())) {
+            return Ok(true);
+        }
+        if count < PAGE {
+            return Ok(false);
+        }
+        from = from.saturating_add(count);
+    }
+}
+
+/// Whether the next freeze has something to do for an operator that weighs so much in the newest set.
+fn waits(o: &Registry::Operator, weight: Option<u64>) -> bool {
+    let gwei = U256::from(o.stake).checked_div(U256::from(GWEI)).unwrap_or_default();
+    let grown = weight.is_some_and(|weight| gwei > U256::from(weight));
+    o.state == QUEUED || (weight.is_some() && (o.state != ACTIVE || o.rotating || grown))
 }
 
 async fn page(

@@ -158,7 +158,7 @@ fn opened(config: &Config) -> Finding {
 /// The newest set that this node saw final: both keys of one member.
 fn member(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
     const ID: &str = "set";
-    let Some(set) = crate::sets::newest_on_disk(root) else {
+    let Some(set) = crate::sets::newest_seen(root) else {
         return warn(
             ID,
             "was not seen yet, so it is not known whether these keys are in it",

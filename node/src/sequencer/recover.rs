@@ -7,7 +7,7 @@ mod doubt;
 
 use super::Setup;
 use crate::{
-    chain::{self, ChainThread},
+    chain::{self, ChainThread, ForcedBook},
     disk::{Disk, FrameRecord, read_record},
     engine::ReplicaInput,
     inbound::Verifier,
@@ -127,9 +127,14 @@ fn catch_up_store(
     decided.sort_by_key(|(h, _)| h.height());
     let mut head = store.decided_head()?.map_or(0, |h| h.height);
     let mut context = chain::load_context(store, verifier)?;
+    // Without its database a node reads L1 anew; until then a height above cannot be executed, and is fetched later.
+    let known = ForcedBook::new(store.clone()).upto()?;
     for (header, certificate) in decided {
         if header.height() != head.saturating_add(1) {
             continue;
+        }
+        if known.is_none_or(|known| known < header.env.l1_number) {
+            break;
         }
         let own: Vec<Arc<Frame>> = path(&frames, &context, &header);
         if own.is_empty() {

@@ -14,8 +14,8 @@ pub(super) fn due(frozen: &FrozenSets, head: u64, rank: u64) -> Option<u64> {
     let present = frozen.current(head);
     let next = present.checked_add(1)?;
     let began = frozen.base?.checked_add(present.checked_mul(frozen.epoch_blocks)?)?;
-    // A quarter of the epoch is left to those who want to be in the set; the last half to L1.
-    let wait = frozen.epoch_blocks / 4;
+    // What is asked for in an epoch counts two later: there is nothing to wait for but the block before.
+    let wait = frozen.epoch_blocks / 16;
     let turn = rank.saturating_mul(STAGGER).min(frozen.epoch_blocks / 4);
     let time = head >= began.saturating_add(wait).saturating_add(turn);
     (time && !frozen.epochs.contains(&next)).then_some(next)
@@ -32,13 +32,13 @@ mod tests {
             |frozen: &FrozenSets, rank| (0..3_000).find(|n| due(frozen, *n, rank).is_some());
         assert_eq!(
             [0, 1, 5, 63].map(|rank| first(&frozen, rank)),
-            [1_025, 1_027, 1_035, 1_050].map(Some)
+            [1_006, 1_008, 1_016, 1_031].map(Some)
         );
         assert_eq!(due(&frozen, 1_099, 0), Some(1));
         // Nobody did: the next one is for the epoch after.
         assert_eq!((due(&frozen, 1_100, 0), due(&frozen, 1_125, 0)), (None, Some(2)));
         frozen.epochs.push(2);
-        assert_eq!((due(&frozen, 1_130, 0), due(&frozen, 1_225, 0)), (None, Some(3)));
+        assert_eq!((due(&frozen, 1_130, 0), due(&frozen, 1_206, 0)), (None, Some(3)));
         assert_eq!(due(&FrozenSets::default(), 1_000, 0), None, "set 0 is nobody's turn");
     }
 }

@@ -225,7 +225,7 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
         self.begin(l1, seen).await
     }
 
-    /// Freezes the set of the next epoch when it is time and nobody has.
+    /// Freezes the set of the next epoch when it is time, something changes in it, and nobody has.
     async fn freeze(&mut self, l1: &dyn L1, head: u64) -> Result<PosterEvent, PostError> {
         let Some(registry) = self.registry.filter(|_| head > self.looked) else {
             return Ok(PosterEvent::Idle);
@@ -236,6 +236,9 @@ impl<C: TxChain, J: Journal> Poster<C, J> {
         let Some(epoch) = due.filter(|epoch| self.tried != Some(*epoch)) else {
             return Ok(PosterEvent::Idle);
         };
+        if !l1.set_outdated(head).await? {
+            return Ok(PosterEvent::Idle);
+        }
         self.tried = Some(epoch);
         tracing::info!(epoch, "freezing the set of the next epoch");
         self.manager.submit(rota_l1::freeze_request(registry, epoch))?;

@@ -75,8 +75,14 @@ async fn whose_turn_it_is_freezes_the_next_set_once() {
     let mut side = Side::new(&store, &l1, ALICE, 0);
     side.poster = side.poster.with_freezes(registry);
     let blocks = l1.frozen_sets(1).await.unwrap().epoch_blocks;
+    let owner = chain.validators()[0].owner;
     let mut frozen = Vec::new();
-    for _ in 0..blocks {
+    for n in 0..blocks {
+        if n == blocks / 2 {
+            assert!(frozen.is_empty(), "nothing changes");
+            let more = alloy_primitives::U256::from(5_000_000_000u64);
+            send(&l1, owner, rota_l1::top_up_request(registry, 0, more)).await;
+        }
         l1.mine();
         match side.step(&l1).await.unwrap() {
             PosterEvent::Freezing(epoch) => frozen.push(epoch),
@@ -91,10 +97,13 @@ async fn whose_turn_it_is_freezes_the_next_set_once() {
 
 /// Somebody posts this, whatever it is.
 async fn force(l1: &MemoryL1, account: Address, post: &BatchPost) {
+    send(l1, account, post.request(INBOX).unwrap()).await;
+}
+
+async fn send(l1: &MemoryL1, account: Address, request: rota_l1::TxRequest) {
     let sender = l1.sender(account);
     let fees = Fees { max_fee: 10_000_000_000, tip: 5, blob_fee: 10 };
     let nonce = sender.observe(&[]).await.unwrap().next_nonce;
-    let request = post.request(INBOX).unwrap();
     let signed = sender.sign(&UnsignedTx { request, nonce, fees }).await.unwrap();
     sender.broadcast(&signed).await.unwrap();
     l1.mine();

@@ -4,6 +4,7 @@ use super::{domain, network, origin, set};
 use alloy_primitives::{B256, keccak256};
 use rota_consensus::{Identity as Signing, Observe};
 use rota_node::{
+    chain::ForcedBook,
     sequencer::{Sequencer, Setup},
     sets::Sets,
     settle::L1News,
@@ -89,7 +90,11 @@ impl Town {
             premium_bps: 5,
         };
         let running = Sequencer::start(setup).await?;
-        running.origin()(L1News::Origin(origin(&network())));
+        let origin = origin(&network());
+        // As the reader of L1 does it: what is forced in first, then the block.
+        ForcedBook::new(running.store.clone()).extend(origin.l1_number, &[])?;
+        running.origin()(L1News::Read(origin.l1_number));
+        running.origin()(L1News::Origin(origin));
         Ok(running)
     }
 
@@ -145,6 +150,16 @@ fn intents(path: &Path, skip: usize) -> Vec<Intent> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_database_and_logs_is_safe() {
+    comes_back_without(&["db", "wal"]).await;
+}
+
+/// The frame log goes back to a base that is gone, and L1 was not read yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_the_database_alone_is_safe() {
+    comes_back_without(&["db"]).await;
+}
+
+async fn comes_back_without(gone: &[&str]) {
     let town = Town::new();
     let mut nodes = Vec::new();
     for i in 0..NODES {
@@ -157,7 +172,7 @@ async fn deleting_database_and_logs_is_safe() {
     let (path, before) = town.guard_of(NODES - 1);
     let signed = before.marks.newest().expect("it took part");
     let records = AppendLog::read(&path).unwrap().unwrap().len();
-    for gone in ["db", "wal"] {
+    for gone in gone {
         fs::remove_dir_all(town.dir(NODES - 1).join(gone)).unwrap();
     }
     // The others go on meanwhile.

@@ -31,7 +31,8 @@ impl Checker {
         let faulty = self.faulty.contains(&named.init.leader);
         let who = (init.init.epoch, init.init.leader);
         let fits = self.fits(init.init.height, init.init.epoch);
-        if faulty && !(fits && self.genuine_seq(true, who, |k, d| init.verify(k, d).is_ok())) {
+        // Anyone can put a name to one: only what its leader signed counts.
+        if (faulty && !fits) || !self.genuine_seq(true, who, |k, d| init.verify(k, d).is_ok()) {
             return;
         }
         if !faulty {
