@@ -6,6 +6,7 @@
 //! above what is known has no epoch yet, so it can only delay and never be judged with a wrong set.
 
 use crate::Schedule;
+use alloy_primitives::keccak256;
 use rota_types::ValidatorSet;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,7 +24,9 @@ impl Epoch {
     /// number of heights that a leader has in a row.
     #[must_use]
     pub fn new(start: u64, set: Arc<ValidatorSet>, window: u16) -> Self {
-        let schedule = Schedule::new(&set, set.hash(), window);
+        // Another order in every epoch: in short ones a set that stays would leave the same members out again and again.
+        let seed = keccak256([set.hash().as_slice(), &set.epoch().to_be_bytes()].concat());
+        let schedule = Schedule::new(&set, seed, window);
         let total = set.total();
         Self { start, set, schedule, total }
     }
