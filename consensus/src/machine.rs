@@ -90,6 +90,8 @@ pub(crate) struct Machine {
     domain: Arc<Domain>,
     key: Option<Arc<dyn Signer>>,
     replaying: bool,
+    /// What the guard held when a replay began.
+    earlier: Option<Watermarks>,
 }
 
 /// What a machine is made of.
@@ -122,6 +124,7 @@ impl Machine {
             domain: setup.domain,
             key: setup.key,
             replaying: false,
+            earlier: None,
         }
     }
 
@@ -246,6 +249,7 @@ impl Machine {
             replaying: self.replaying,
             made: Vec::new(),
             guard,
+            earlier: self.earlier.as_ref(),
             out,
             refused: &mut refused,
             unsigned: None,

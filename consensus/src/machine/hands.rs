@@ -10,12 +10,17 @@ use crate::{
     convert, wal,
 };
 use alloy_primitives::B256;
-use malachite_core::{ConsensusMsg, Effect, LivenessMsg, Resumable, Resume, SignedConsensusMsg};
+use malachite_core::{
+    ConsensusMsg, Effect, Input, LivenessMsg, Resumable, Resume, SignedConsensusMsg,
+};
 use malachite_types::{self as mal, CertificateError, SignedMessage};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
     Domain, SignError, Signer, ValidatorSet, VoteMessage, recover_vote, wire::Message,
 };
+
+/// Stands for a signature that was not made. No verification accepts it, and nothing with it leaves or is logged.
+const BLANK: Sig = Sig([0; 65]);
 
 /// Answers the core's effects. Signing and verifying happen here, everything else is passed on.
 pub(super) struct Hands<'a> {
@@ -28,6 +33,8 @@ pub(super) struct Hands<'a> {
     /// Signatures made in this step.
     pub(super) made: Vec<Sig>,
     pub(super) guard: &'a mut Watermarks,
+    /// What the guard held when this height was taken up again after a restart.
+    pub(super) earlier: Option<&'a Watermarks>,
     pub(super) out: &'a mut Vec<Act>,
     pub(super) refused: &'a mut Option<rota_store::Refused>,
     /// Why the signer gave no signature.
@@ -46,9 +53,15 @@ impl Hands<'_> {
             Effect::PublishConsensusMsg(SignedConsensusMsg::Vote(v), r)
             | Effect::RepublishVote(v, r)
             | Effect::PublishLivenessMsg(LivenessMsg::Vote(v), r) => {
+                if v.signature == BLANK {
+                    return r.resume_with(());
+                }
                 self.pass(Act::Say(Message::Vote(convert::vote_out(&v, self.epoch))), r)
             }
             Effect::PublishConsensusMsg(SignedConsensusMsg::Proposal(p), r) => {
+                if p.signature == BLANK {
+                    return r.resume_with(());
+                }
                 let out = convert::proposal_out(&p, self.epoch, self.init_hash(&p.message));
                 self.pass(Act::Say(Message::Proposal(Box::new(out))), r)
             }
@@ -108,7 +121,10 @@ impl Hands<'_> {
             }
             Effect::VerifyRoundCertificate(c, _, _, r) => r.resume_with(self.verify_round(&c)),
             Effect::WalAppend(height, input, r) => {
+                // Who follows has nothing to go on with: its log would pass for that of a voter after a restart.
                 if !self.replaying
+                    && self.key.is_some()
+                    && !unsigned(&input)
                     && let Some(bytes) = wal::encode(height.0, &input, self.epoch, self.domain)
                 {
                     self.out.push(Act::Wal(bytes));
@@ -163,14 +179,20 @@ impl Hands<'_> {
                     }
                     Err(error) => {
                         self.unsigned.get_or_insert(error);
-                        Sig([0; 65])
+                        BLANK
                     }
                 }
             }
-            (Ok(_), None) => Sig([0; 65]),
+            (Ok(_), None) => BLANK,
+            // The run before crashed between guard and log: what it signed there had not left. This place stays empty.
+            (Err(_), _)
+                if self.earlier.is_some_and(|e| e.clone().check_and_record(&intent).is_err()) =>
+            {
+                BLANK
+            }
             (Err(refused), _) => {
                 self.refused.get_or_insert(refused);
-                Sig([0; 65])
+                BLANK
             }
         }
     }
@@ -207,6 +229,14 @@ impl Hands<'_> {
             Skip => u128::from(weight).saturating_mul(3) > u128::from(self.set.total()),
         };
         if enough { Ok(()) } else { Err(CertificateError::VerificationError(None)) }
+    }
+}
+
+fn unsigned(input: &Input<Ctx>) -> bool {
+    match input {
+        Input::Vote(v) => v.signature == BLANK,
+        Input::Proposal(p) => p.signature == BLANK,
+        _ => false,
     }
 }
 

@@ -37,6 +37,7 @@ impl Machine {
         }
         self.state.index_wal_entries(inputs.iter());
         self.replaying = true;
+        self.earlier = Some(guard.clone());
         let policy = VoteExtensionPolicy::Disabled;
         self.step(Input::StartHeight(H(height), members, true, None, policy), guard, out)?;
         // All of them first: the core may sign something newer before it comes to an older entry.

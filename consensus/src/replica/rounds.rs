@@ -364,7 +364,7 @@ impl Replica {
 
     /// Keeps what was accepted, for those who ask and for a restart.
     pub(super) fn keep(&mut self, what: Justification, reference: B256, out: &mut Vec<Output>) {
-        if self.open.logged.known.insert(reference) {
+        if self.open.logged.known.insert(reference) && !self.observing {
             out.push(Output::Wal(wal::accepted(self.height, &what)));
         }
         let mut archive = std::mem::take(&mut self.open.archive);
