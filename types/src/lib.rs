@@ -20,6 +20,7 @@ mod header;
 mod insurance;
 mod justification;
 mod keys;
+mod lag;
 #[cfg(feature = "memo")]
 mod memo;
 mod merkle;
@@ -27,6 +28,7 @@ mod mmr;
 mod params;
 mod proposal;
 mod receipt;
+mod rewards;
 mod secp;
 mod set;
 mod signed;
@@ -64,6 +66,7 @@ pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header};
 pub use insurance::{KAPPA_BPS, RELEASE_BLOCKS, drained, leader_cap, premium, set_cap};
 pub use justification::Justification;
 pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};
+pub use lag::{EXEC_LAG, LAG_LEN, LagPoint};
 #[cfg(feature = "memo")]
 pub use memo::remember_signatures;
 pub use merkle::{MerkleProof, hash_list_root, tx_leaf, tx_proof, tx_root, verify_tx};
@@ -74,6 +77,7 @@ pub use receipt::{
     AckProof, DecidedProof, PostedRef, RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptMember,
     ReceiptSet,
 };
+pub use rewards::{HeightFees, LEADER_BPS, RewardsBook, reward_leaf};
 pub use set::{Validator, ValidatorSet};
 pub use signed::Signed;
 pub use signer::{LocalSigner, SeqMessage, SignError, Signer, VoteMessage};

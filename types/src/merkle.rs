@@ -62,7 +62,11 @@ pub fn hash_list_root(hashes: &[B256]) -> B256 {
 /// The proof for the transaction at `index`.
 #[must_use]
 pub fn tx_proof(hashes: &[B256], insured: &[u128], index: u32) -> Option<MerkleProof> {
-    let mut level = leaves(hashes, insured);
+    prove(leaves(hashes, insured), index)
+}
+
+/// The proof for the leaf at `index` of these.
+pub(crate) fn prove(mut level: Vec<B256>, index: u32) -> Option<MerkleProof> {
     let count = u32::try_from(level.len()).ok()?;
     let mut at = usize::try_from(index).ok().filter(|i| *i < level.len())?;
     let mut siblings = Vec::new();
@@ -79,12 +83,17 @@ pub fn tx_proof(hashes: &[B256], insured: &[u128], index: u32) -> Option<MerkleP
 /// Whether `tx_hash` with `insured` stands at the proof's index under `root`.
 #[must_use]
 pub fn verify_tx(root: &B256, tx_hash: &B256, insured: u128, proof: &MerkleProof) -> bool {
+    proven(root, tx_leaf(proof.index, tx_hash, insured), proof)
+}
+
+/// Whether this leaf stands at the proof's index under `root`.
+pub(crate) fn proven(root: &B256, leaf: B256, proof: &MerkleProof) -> bool {
     if proof.index >= proof.count {
         return false;
     }
     let mut siblings = proof.siblings.iter();
     let (mut at, mut width) = (proof.index, proof.count);
-    let mut hash = tx_leaf(proof.index, tx_hash, insured);
+    let mut hash = leaf;
     while width > 1 {
         if at ^ 1 < width {
             let Some(sibling) = siblings.next() else { return false };
@@ -106,7 +115,8 @@ fn leaves(hashes: &[B256], insured: &[u128]) -> Vec<B256> {
         .collect()
 }
 
-fn root(mut level: Vec<B256>) -> B256 {
+/// Root over leaves; zero for none.
+pub(crate) fn root(mut level: Vec<B256>) -> B256 {
     let count = u32::try_from(level.len()).unwrap_or(u32::MAX);
     while level.len() > 1 {
         level = up(&level);
