@@ -16,6 +16,7 @@ const CONTRACTS = [
   'ForcedQueue',
   'Inbox',
   'Registry',
+  'Rewards',
   'Slasher',
 ];
 

@@ -22,4 +22,9 @@ library HeaderFields {
         f.epoch = uint64(bytes8(header[112:120]));
         f.height = uint64(bytes8(header[120:128]));
     }
+
+    /// @notice The height whose execution the header names, and the digest that it names it by; zeros for none.
+    function checkpoint(bytes calldata header) internal pure returns (uint64 height, bytes32 digest) {
+        return (uint64(bytes8(header[296:304])), bytes32(header[304:336]));
+    }
 }
