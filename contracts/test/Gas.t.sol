@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Batch, IInboxEvents} from "../src/InboxTypes.sol";
 import {Registration} from "../src/RegistryTypes.sol";
 import {Fixture} from "./Fixture.sol";
+import {RewardsFixture} from "./RewardsFixture.sol";
 
 /// @dev The main operations, for `.gas-snapshot`. Each figure holds some constant work of the test itself; what counts is that it
 /// does not move. The goals (a whole transaction) are held by the l1 crate's test against a real chain.
@@ -180,5 +181,26 @@ contract GasEd25519Test is GasFixture {
         Registration memory r = registration(0);
         bytes32 digest = registry.possessionDigest(owner(0), r.voteKey, r.seqKey, r.feeRecipient, r.peer);
         check(ed.verify(r.seqKey, r.seqR, r.seqS, digest), "proof of possession");
+    }
+}
+
+/// @dev A claim in a tree of 64 accounts, by a certificate of three signers of four.
+contract GasRewardsTest is RewardsFixture {
+    Claim private _c;
+
+    function setUp() public {
+        deployRewards();
+        post(1, 2 * BEHIND);
+        rewards.fund{value: 10 ether}();
+        address[] memory accounts = new address[](64);
+        uint128[] memory amounts = new uint128[](64);
+        for (uint256 i; i < 64; i++) {
+            (accounts[i], amounts[i]) = (address(uint160(0xd000 + i)), 1 gwei);
+        }
+        _c = claimOf(BEHIND, accounts, amounts, 33, 7);
+    }
+
+    function test_claimRewards() public {
+        send(_c);
     }
 }
