@@ -13,7 +13,7 @@ use malachite_core::{Input, ProposedValue};
 use malachite_types::{Timeout, TimeoutKind, Validity, ValueOrigin};
 use rota_types::{
     Decode, DecodeError, Domain, Encode, Header, Justification, PolkaCertificate, Reader,
-    SignedProposal, SignedStatus, SignedVote, Writer,
+    SignedFrame, SignedProposal, SignedStatus, SignedVote, Writer,
 };
 use std::sync::Arc;
 
@@ -26,6 +26,10 @@ pub(crate) enum Entry {
     Accepted(Justification),
     /// The own report on entering a round.
     Reported(SignedStatus),
+    /// A justification that an accepted opening rests on.
+    Held(Justification),
+    /// A frame that an accepted opening rests on, and that was not accepted itself.
+    HeldFrame(SignedFrame),
 }
 
 /// The entry of an acceptance.
@@ -39,6 +43,20 @@ pub(crate) fn accepted(height: u64, justification: &Justification) -> Vec<u8> {
 pub(crate) fn reported(status: &SignedStatus) -> Vec<u8> {
     let mut w = Writer::default();
     status.encode_to(w.u64(status.status.height).u8(7));
+    w.finish()
+}
+
+/// The entry of what an accepted opening rests on.
+pub(crate) fn held(height: u64, justification: &Justification) -> Vec<u8> {
+    let mut w = Writer::default();
+    justification.encode_to(w.u64(height).u8(8));
+    w.finish()
+}
+
+/// The entry of a frame that an accepted opening rests on.
+pub(crate) fn held_frame(height: u64, frame: &SignedFrame) -> Vec<u8> {
+    let mut w = Writer::default();
+    frame.encode_to(w.u64(height).u8(9));
     w.finish()
 }
 
@@ -119,6 +137,8 @@ pub(crate) fn decode(bytes: &[u8], domain: &Domain) -> Result<(u64, Entry), Deco
         5 => Input::PolkaCertificate(convert::polka_in(&PolkaCertificate::decode_from(&mut r)?)),
         6 => return own(height, r, |r| Justification::decode_from(r).map(Entry::Accepted)),
         7 => return own(height, r, |r| SignedStatus::decode_from(r).map(Entry::Reported)),
+        8 => return own(height, r, |r| Justification::decode_from(r).map(Entry::Held)),
+        9 => return own(height, r, |r| SignedFrame::decode_from(r).map(Entry::HeldFrame)),
         _ => return Err(DecodeError::Invalid("unknown wal entry")),
     });
     r.end()?;

@@ -6,7 +6,7 @@
 //! Invariant (I-12): a judgement depends on the content of the report, of what it rests on and of the
 //! frames, and on nothing else; what is missing is named, and never counts as wrong.
 
-use crate::{BadFrame, BadInit, Chain, FramePool, Rules, Select, Stream, carry, select};
+use crate::{BadFrame, BadInit, Chain, Frame, FramePool, Rules, Select, Stream, carry, select};
 use alloy_primitives::B256;
 use rota_types::{
     Header, Justification, PolkaCertificate, SignedProposal, SignedStatus, SignedTermInit, Status,
@@ -109,6 +109,32 @@ impl Archive {
     #[must_use]
     pub fn get(&self, reference: &B256) -> Option<&Arc<Justification>> {
         self.kept.get(reference)
+    }
+
+    /// What the judgement of an opening rested on: frames, and the openings and re-proposals that its reports name.
+    #[must_use]
+    pub fn foundation(
+        &self,
+        init: &SignedTermInit,
+        view: &InitView<'_>,
+    ) -> (Vec<Arc<Frame>>, Vec<Arc<Justification>>) {
+        let (mut frames, mut named) = (BTreeMap::new(), BTreeMap::new());
+        let mut inits = vec![init.clone()];
+        while let Some(init) = inits.pop() {
+            let newest = init.reports.iter().map(|r| r.status.best_round).max().unwrap_or(0);
+            for report in init.reports.iter().map(|r| &r.status).filter(|s| s.best_round == newest)
+            {
+                let path = view.pool.path(&view.chain.base().base.hash, &report.best_hash);
+                frames.extend(path.unwrap_or_default().into_iter().map(|f| ((f.g(), f.hash), f)));
+                let Some(kept) = self.kept.get(&report.best_ref) else { continue };
+                if named.insert(report.best_ref, Arc::clone(kept)).is_none()
+                    && let Justification::Init(below) = kept.as_ref()
+                {
+                    inits.push(below.clone());
+                }
+            }
+        }
+        (frames.into_values().collect(), named.into_values().collect())
     }
 
     /// Whether a report (its signature is checked already) tells of a chain that may have been accepted.

@@ -5,12 +5,12 @@
 //! accepted in the round, its polka is known and its frames are here.
 
 use super::{Output, PeerNo, Replica, Retract};
-use crate::machine::Fatal;
+use crate::{machine::Fatal, wal};
 use alloy_primitives::B256;
 use rota_preconf::{Mutation, Need, gives};
 use rota_store::Intent;
 use rota_types::{
-    Header, Justification, Millis, SignedProposal,
+    Header, Justification, Millis, SignedProposal, SignedTermInit,
     wire::{Message, Request, Response},
 };
 use std::{
@@ -32,6 +32,8 @@ pub(super) struct Logged {
     pub(super) lost: BTreeSet<B256>,
     /// Frames of the frame log.
     pub(super) frames: BTreeSet<B256>,
+    /// Frames in the log that were not accepted: what an accepted opening was judged with.
+    pub(super) held: BTreeSet<B256>,
 }
 
 impl Replica {
@@ -192,6 +194,40 @@ impl Replica {
             // The frames are lost: what would be reported is less than what was accepted.
             tracing::warn!(height = self.height, round, "accepted frames are missing: no reports");
             self.open.mute = true;
+        }
+    }
+
+    /// Keeps what was accepted, for those who ask and for a restart.
+    pub(super) fn keep(&mut self, what: Justification, reference: B256, out: &mut Vec<Output>) {
+        if self.open.logged.known.insert(reference) && !self.observing {
+            out.push(Output::Wal(wal::accepted(self.height, &what)));
+            if let Justification::Init(init) = &what {
+                self.keep_foundation(init, out);
+            }
+        }
+        let mut archive = std::mem::take(&mut self.open.archive);
+        if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
+            tracing::warn!(%error, "what was accepted cannot be kept for others");
+        }
+        self.open.archive = archive;
+    }
+
+    /// What an accepted opening was judged with must outlive a crash as well: whoever reported it may be the only
+    /// other one who has it, and may lie.
+    fn keep_foundation(&mut self, init: &SignedTermInit, out: &mut Vec<Output>) {
+        let (frames, justifications) = self.open.archive.foundation(init, &self.view());
+        for frame in frames {
+            if !self.chain.contains(frame.g(), &frame.hash)
+                && self.open.logged.held.insert(frame.hash)
+            {
+                self.pool.pin(frame.hash);
+                out.push(Output::Wal(wal::held_frame(self.height, &frame.signed)));
+            }
+        }
+        for what in justifications {
+            if self.open.logged.known.insert(what.reference(&self.rules.domain)) {
+                out.push(Output::Wal(wal::held(self.height, &what)));
+            }
         }
     }
 

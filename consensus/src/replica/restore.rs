@@ -7,11 +7,13 @@ use crate::wal::{self, Entry};
 use malachite_core::Input;
 use rota_preconf::{Frame, FramePool};
 use rota_store::{Intent, Watermarks};
+use rota_types::SignedFrame;
 use std::sync::Arc;
 
 impl Replica {
     /// Takes from the logs what was accepted and reported at this height.
     pub(super) fn recall(mut self, wal: &[Vec<u8>], frames: &[Arc<Frame>]) -> Self {
+        let mut kept = Vec::new();
         for bytes in wal {
             match wal::decode(bytes, &self.rules.domain) {
                 Ok((height, Entry::Accepted(what))) if height == self.height => {
@@ -26,10 +28,22 @@ impl Replica {
                 {
                     self.open.logged.lost.insert(v.value.id);
                 }
+                Ok((height, Entry::Held(what))) if height == self.height => kept.push(what),
+                Ok((height, Entry::HeldFrame(frame))) if height == self.height => {
+                    self.take_held(frame);
+                }
                 // An entry that does not decode ends the start, in `Machine::replay`.
                 _ => {}
             }
         }
+        let mut archive = std::mem::take(&mut self.open.archive);
+        for what in kept {
+            self.open.logged.known.insert(what.reference(&self.rules.domain));
+            if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
+                tracing::warn!(%error, "a logged justification is not kept");
+            }
+        }
+        self.open.archive = archive;
         // In the order of the log: of two branches, the one that was accepted in round 0.
         for frame in frames {
             self.open.logged.frames.insert(frame.hash);
@@ -39,6 +53,18 @@ impl Replica {
             }
         }
         self
+    }
+
+    /// Takes a frame that was held and not accepted.
+    fn take_held(&mut self, frame: SignedFrame) {
+        match Frame::verify(frame, self.epoch.set(), &self.rules.domain, |_| None) {
+            Ok(frame) => {
+                self.open.logged.held.insert(frame.hash);
+                self.pool.pin(frame.hash);
+                self.pool.insert(Arc::new(frame));
+            }
+            Err(error) => tracing::warn!(%error, "a logged frame is not held"),
+        }
     }
 
     /// Takes from the guard what binds this height although the process that did it is gone.

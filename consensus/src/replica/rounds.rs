@@ -361,19 +361,6 @@ impl Replica {
         self.timers.heard(now);
         self.extend(now, out);
     }
-
-    /// Keeps what was accepted, for those who ask and for a restart.
-    pub(super) fn keep(&mut self, what: Justification, reference: B256, out: &mut Vec<Output>) {
-        if self.open.logged.known.insert(reference) && !self.observing {
-            out.push(Output::Wal(wal::accepted(self.height, &what)));
-        }
-        let mut archive = std::mem::take(&mut self.open.archive);
-        if let Err(error) = archive.insert(Arc::new(what), &self.view()) {
-            tracing::warn!(%error, "what was accepted cannot be kept for others");
-        }
-        self.open.archive = archive;
-    }
-
     pub(super) fn view(&self) -> InitView<'_> {
         InitView { chain: &self.chain, pool: &self.pool, rules: &self.rules }
     }

@@ -127,16 +127,28 @@ pub struct World {
     dice: Dice,
     cast: Cast,
     known: BTreeMap<B256, Arc<Tx>>,
+    /// A lying leader led when it was last looked at.
+    ignored: bool,
 }
+
+/// How long a correct leader that follows a lying one has for those who were left out.
+const PATIENCE_US: u64 = 2_000_000;
+/// Most time that lying leaders may take after the end of the plan, each its window of idle heights.
+const LONGEST_MS: u64 = 30_000;
 
 impl World {
     /// Runs a plan to its end.
     pub fn run(plan: Plan) -> Result<Report, Violation> {
         let mut world = Self::new(plan);
         world.start();
+        let mut end = world.plan.length_ms * 1000;
         while let Some(at) = world.next() {
-            if at > world.plan.length_ms * 1000 {
-                break;
+            if at > end {
+                if !world.is_ignored() {
+                    break;
+                }
+                end += PATIENCE_US;
+                continue;
             }
             world.now_us = at;
             world.advance();
@@ -144,6 +156,21 @@ impl World {
             world.detect.verdict()?;
         }
         world.finish()
+    }
+
+    /// Whether users wait because of a leader that lies: for its window it may leave out whom it likes, and those who
+    /// were left out are in the log soon after.
+    fn is_ignored(&mut self) -> bool {
+        if self.plan.byzantine.is_empty() || self.now_us > (self.plan.length_ms + LONGEST_MS) * 1000 {
+            return false;
+        }
+        let correct = self.nodes.iter().filter(|n| !self.cast.has(n.index));
+        let leads = correct.filter_map(|n| n.replica.as_ref()).any(|replica| {
+            let leader = self.sets.node(replica.epoch().number(), replica.leader());
+            leader.is_some_and(|node| self.cast.has(node))
+        });
+        let waited = std::mem::replace(&mut self.ignored, leads);
+        (leads || waited) && !self.checker.undecided(&self.txs).is_empty()
     }
 
     fn new(plan: Plan) -> Self {
@@ -207,6 +234,7 @@ impl World {
             dice,
             cast,
             known: BTreeMap::new(),
+            ignored: false,
         }
     }
 
