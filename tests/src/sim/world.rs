@@ -127,12 +127,14 @@ pub struct World {
     dice: Dice,
     cast: Cast,
     known: BTreeMap<B256, Arc<Tx>>,
-    /// A lying leader led when it was last looked at.
-    ignored: bool,
+    /// Looks in a row, after the end of the plan, at which a correct leader led.
+    correct_for: u32,
 }
 
-/// How long a correct leader that follows a lying one has for those who were left out.
-const PATIENCE_US: u64 = 2_000_000;
+/// How often it is looked who leads when users still wait at the end of a plan.
+const LOOK_US: u64 = 500_000;
+/// So many looks in a row, a correct leader has for those whom a lying one left out.
+const LOOKS: u32 = 5;
 /// Most time that lying leaders may take after the end of the plan, each its window of idle heights.
 const LONGEST_MS: u64 = 30_000;
 
@@ -147,7 +149,7 @@ impl World {
                 if !world.is_ignored() {
                     break;
                 }
-                end += PATIENCE_US;
+                end += LOOK_US;
                 continue;
             }
             world.now_us = at;
@@ -169,8 +171,8 @@ impl World {
             let leader = self.sets.node(replica.epoch().number(), replica.leader());
             leader.is_some_and(|node| self.cast.has(node))
         });
-        let waited = std::mem::replace(&mut self.ignored, leads);
-        (leads || waited) && !self.checker.undecided(&self.txs).is_empty()
+        self.correct_for = if leads { 0 } else { self.correct_for + 1 };
+        self.correct_for <= LOOKS && !self.checker.undecided(&self.txs).is_empty()
     }
 
     fn new(plan: Plan) -> Self {
@@ -234,7 +236,7 @@ impl World {
             dice,
             cast,
             known: BTreeMap::new(),
-            ignored: false,
+            correct_for: 0,
         }
     }
 
