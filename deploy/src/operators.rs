@@ -198,6 +198,9 @@ async fn join(net: &Net<'_>, name: &str) -> Result<OperatorOnL1, Failure> {
         url,
         "--l1.beacon",
         url,
+        // As the other nodes' keys here: what they are worth is known to everyone.
+        "--work",
+        "10",
     ])
     .await?;
     net.teller.say("keys", format_args!("of {name} made by rota init, in {datadir}"));
@@ -282,7 +285,7 @@ pub(crate) async fn leave(
         net.teller.say("gone", format_args!("{:?}, stake {}", gone.standing, eth(left)));
         if let Value::Object(told) = &mut told {
             told.insert("unlocksAt".into(), unlocks.into());
-            told.insert("state".into(), format!("{:?}", gone.standing).into());
+            told.insert("state".into(), json!(gone.standing));
             let withdrawn = operator.stake.saturating_sub(left).to_string();
             told.insert("withdrawnWei".into(), withdrawn.into());
         }

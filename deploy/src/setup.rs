@@ -24,6 +24,8 @@ use std::{fs, time::Duration};
 
 /// What each operator puts up, ETH.
 pub(crate) const STAKE: u64 = 32;
+/// What operators can be paid from at first, ETH.
+const REWARDS: u64 = 10;
 /// What the slasher gets for gas, ETH.
 const GAS_MONEY: u64 = 1;
 /// What each poster gets to pay for batches, ETH.
@@ -61,7 +63,9 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
     let rules = l1_rules();
     let network =
         NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators, rules };
-    let (network, _) = setup::deploy(&urls, &account(0)?, network).await?;
+    let (network, contracts) = setup::deploy(&urls, &account(0)?, network).await?;
+    let fund = rota_l1::fund_rewards_request(contracts.rewards, eth(REWARDS));
+    OnL1::connect(&network, &urls).await?.call(&account(0)?, fund).await?;
     network.save(&plan.layout.network())?;
     let path = plan.layout.registry();
     fs::write(&path, format!("{}\n", network.registry)).map_err(|e| {

@@ -54,6 +54,13 @@ sol!(
 sol!(
     #[sol(rpc)]
     #[derive(Debug, PartialEq, Eq)]
+    Rewards,
+    "../contracts/abi/Rewards.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
     Slasher,
     "../contracts/abi/Slasher.json"
 );

@@ -5,7 +5,7 @@
 
 use crate::bindings::{
     ClaimsChecker, EcdsaCertificateVerifier, Ed25519Verifier, EvidenceChecker, ForcedQueue, Inbox,
-    Registry, Slasher,
+    Registry, Rewards, Slasher,
 };
 use crate::{L1Error, L1Rules};
 use alloy::providers::Provider;
@@ -48,6 +48,8 @@ pub struct Contracts {
     pub claims_checker: Address,
     /// Takes stakes and pays claims.
     pub slasher: Address,
+    /// Pays operators what fees earned them.
+    pub rewards: Address,
     /// L1 block to read events from: none of the contracts is older.
     pub block: u64,
 }
@@ -95,14 +97,16 @@ pub async fn deploy<P: Provider>(
         evidence_checker: Address::ZERO,
         claims_checker: Address::ZERO,
         slasher: Address::ZERO,
+        rewards: Address::ZERO,
         block,
     };
     let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
-    if (contracts.inbox, contracts.slasher) == (predicted.inbox, predicted.slasher) {
-        Ok(contracts)
-    } else {
-        Err(L1Error::Build("the deployer's account sent something else meanwhile".into()))
+    if (contracts.inbox, contracts.slasher) != (predicted.inbox, predicted.slasher) {
+        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
+    // Last: no other contract knows it.
+    let rewards = Rewards::deploy(provider, inbox).await.map_err(|e| failed("Rewards", &e))?;
+    Ok(Contracts { rewards: *rewards.address(), ..contracts })
 }
 
 /// The queue of forced transactions, whose fees go to the slasher's insurance pool, and the inbox.

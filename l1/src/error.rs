@@ -5,6 +5,7 @@
 use crate::bindings::ForcedQueue::ForcedQueueErrors;
 use crate::bindings::Inbox::InboxErrors;
 use crate::bindings::Registry::RegistryErrors;
+use crate::bindings::Rewards::RewardsErrors;
 use alloy_primitives::B256;
 use alloy_sol_types::SolInterface;
 
@@ -134,6 +135,9 @@ pub enum Refusal {
     /// An error of the queue of forced transactions, by name.
     #[error("{0}()")]
     Forced(&'static str),
+    /// An error of the rewards contract, by name.
+    #[error("{0}()")]
+    Rewards(&'static str),
 }
 
 impl Refusal {
@@ -148,8 +152,12 @@ impl Refusal {
             let e = ForcedQueueErrors::abi_decode(data).ok()?;
             ForcedQueueErrors::name_by_selector(e.selector()).map(Self::Forced)
         };
+        let rewards = || {
+            let e = RewardsErrors::abi_decode(data).ok()?;
+            RewardsErrors::name_by_selector(e.selector()).map(Self::Rewards)
+        };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
-        inbox.or_else(registry).or_else(forced)
+        inbox.or_else(registry).or_else(forced).or_else(rewards)
     }
 }
 
@@ -186,7 +194,7 @@ impl From<InboxErrors> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::{ForcedQueue, Inbox, Registry};
+    use crate::bindings::{ForcedQueue, Inbox, Registry, Rewards};
     use alloy_primitives::U256;
     use alloy_sol_types::SolError;
 
@@ -202,6 +210,8 @@ mod tests {
         assert_eq!(Refusal::decode(&open), Some(Refusal::Inbox("Inbox_RollCallOpen")));
         let full = ForcedQueue::Forced_BlockFull { left: U256::from(9) }.abi_encode();
         assert_eq!(Refusal::decode(&full), Some(Refusal::Forced("Forced_BlockFull")));
+        let older = Rewards::Rewards_Older { height: 64 }.abi_encode();
+        assert_eq!(Refusal::decode(&older), Some(Refusal::Rewards("Rewards_Older")));
         assert_eq!(Refusal::decode(b"????"), None);
     }
 }

@@ -6,7 +6,7 @@
 use crate::bindings::{ForcedQueue, Inbox};
 use crate::register::request;
 use crate::{L1Block, L1Error, MAX_PAYLOAD, PostedBatch, TxRequest};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use rota_types::{Bitmap, CommitCertificate, Decode, Encode, ForcedTx, Header};
 
@@ -38,6 +38,12 @@ pub struct Enqueued {
 }
 
 impl Enqueued {
+    /// Hash of the transaction that was put in.
+    #[must_use]
+    pub fn forced_hash(&self) -> B256 {
+        keccak256(&self.tx)
+    }
+
     /// As the rules take it.
     #[must_use]
     pub fn forced(&self) -> ForcedTx {

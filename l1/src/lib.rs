@@ -20,6 +20,7 @@ mod forced;
 mod memory;
 mod post;
 mod register;
+mod rewards;
 mod rpc;
 mod rules;
 mod sender;
@@ -43,6 +44,7 @@ pub use register::{
     OperatorKeys, exit_request, freeze_request, nominate_request, register_request, registration,
     rejoin_request, rotate_request, top_up_request, update_request, withdraw_request,
 };
+pub use rewards::{RewardClaim, claim_rewards_request, fund_rewards_request};
 pub use rpc::{RpcConfig, RpcL1};
 pub use rules::L1Rules;
 pub use sender::RpcSender;

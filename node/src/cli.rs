@@ -4,11 +4,13 @@
 //! the code of [`crate::exit::Exit`]. Not for: anything that a library caller needs; that is in [`crate::setup`].
 
 mod args;
+mod call;
 mod claim;
 mod client;
 mod confirm;
 mod devnet;
 mod doctor;
+mod force;
 mod guard;
 mod init;
 mod key;
@@ -17,7 +19,10 @@ mod node;
 mod out;
 mod owner;
 mod preconf;
+mod rewards;
 mod rotate;
+mod rules;
+mod schedule;
 mod set;
 mod signer;
 mod slash;
@@ -72,12 +77,14 @@ fn dispatch(cli: &Cli) -> Done {
         Command::L1(L1Command::Deploy(args)) => block_on(l1::deploy(args, json)),
         Command::Status(args) => block_on(status::status(args, json)),
         Command::Tx(TxCommand::Send(args)) => block_on(tx::send(args, json)),
+        Command::Tx(TxCommand::Force(args)) => block_on(force::force(args, json)),
         Command::Tx(TxCommand::Status(args)) => block_on(tx::status(args, json)),
         Command::Tx(TxCommand::Watch(args)) => block_on(tx::watch(args, json)),
         Command::Preconf(PreconfCommand::Get(args)) => block_on(preconf::get(args, json)),
         Command::Preconf(PreconfCommand::Verify(args)) => block_on(preconf::verify(args, json)),
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
+        Command::Rewards(command) => block_on(rewards::run(command, json)),
         Command::Slash(command) => block_on(slash::run(command, json)),
         Command::Devnet { args } => devnet::exec(args),
         Command::Completions { shell } => completions(*shell),

@@ -53,6 +53,9 @@ pub struct Network {
     pub registry: Address,
     /// The Inbox contract.
     pub inbox: Address,
+    /// The Rewards contract, if there is one: the others do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Address>,
     /// No contract of the rollup is older than this L1 block.
     pub l1_deploy_block: u64,
     /// The first block, in the format that stock Ethereum clients read.
@@ -168,6 +171,7 @@ mod tests {
             l2_chain_id: 70_700,
             registry: Address::repeat_byte(1),
             inbox: Address::repeat_byte(2),
+            rewards: Some(Address::repeat_byte(3)),
             l1_deploy_block: 5,
             genesis: rota_execution::prague_genesis(70_700, 1_700_000_000, params.gas_limit, alloc),
             params,

@@ -3,9 +3,11 @@
 //! Not for: running nodes. The command line and the devnet both come through here, so that a devnet's operators join
 //! exactly as anyone else's. Invariant: before anything is sent, the endpoint is on the chain that the network names.
 
+mod contracts;
 mod owner;
 mod sets;
 
+pub use contracts::{ForcedEntry, ForcedTerms, RewardsOnL1};
 pub use owner::{Calendar, OperatorOnL1, Standing};
 
 use crate::network::{NETWORK_VERSION, Network, NetworkError};
@@ -159,6 +161,7 @@ pub async fn deploy(
         // Filled in below; two addresses, so that the rest can be checked before anything is paid for.
         registry: Address::repeat_byte(1),
         inbox: Address::repeat_byte(2),
+        rewards: None,
         l1_deploy_block: 0,
         genesis: plan.genesis,
         params: plan.params,
@@ -174,6 +177,7 @@ pub async fn deploy(
     let contracts = rota_l1::deploy(&provider, deployer.address(), &params).await?;
     network.registry = contracts.registry;
     network.inbox = contracts.inbox;
+    network.rewards = Some(contracts.rewards);
     network.l1_deploy_block = contracts.block;
     network.validate()?;
     Ok((network, contracts))

@@ -49,6 +49,12 @@ impl Schedule {
         self.window
     }
 
+    /// Index of the leader of each slot, in order.
+    #[must_use]
+    pub fn slots(&self) -> &[u16] {
+        &self.slots
+    }
+
     /// The cursor of the first height of an epoch.
     #[must_use]
     pub const fn start(&self) -> Cursor {

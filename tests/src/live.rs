@@ -10,12 +10,16 @@
 //! | `wallet` | users who send, are promised things, and go to another node when theirs is down |
 //! | `tape` | subscribers who write down every frame, ack and retraction |
 //! | `lan` | network namespaces that can be cut off |
+//! | `flow` | users who send all the time and remember what was confirmed |
+//! | `l1` | the L1, moved block by block |
 //! | `chaos` | what happens to nodes, and waiting until they are well again |
 //! | `audit` | what the disks say afterwards, against what was promised |
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
 mod audit;
 mod chaos;
+mod flow;
+mod l1;
 mod lan;
 mod rpc;
 mod tape;
@@ -25,6 +29,8 @@ mod ws;
 
 pub use audit::{Audit, LostFrame};
 pub use chaos::LONG;
+pub use flow::Flow;
+pub use l1::{FRONT_RUNNER, L1, Pending, SlasherAt};
 pub use lan::Lan;
 pub use rpc::{Asker, Rpc, ask, get, quantity};
 pub use tape::{FrameSeen, Heard, Tape, Tapes, What};

@@ -79,7 +79,7 @@ impl World {
 
 #[test]
 fn leaders_die_and_nothing_that_was_acked_is_lost() {
-    let mut world = World::new(Devnet::up(45_000, &[]));
+    let mut world = World::new(Devnet::up(22_000, &[]));
     world.traffic("promises before anything happens");
     leaders_killed(&mut world, 3);
     rolled_through(&world);
@@ -89,7 +89,7 @@ fn leaders_die_and_nothing_that_was_acked_is_lost() {
 
 #[test]
 fn paused_wiped_and_all_dead_at_once() {
-    let mut world = World::new(Devnet::up(45_500, &[]));
+    let mut world = World::new(Devnet::up(22_500, &[]));
     world.traffic("promises before anything happens");
     leader_paused(&world);
     disk_lost(&mut world);
@@ -100,14 +100,14 @@ fn paused_wiped_and_all_dead_at_once() {
 
 #[test]
 fn partitions_halt_or_go_on_and_never_split() {
-    let lan = match Lan::new(47_000, 4) {
+    let lan = match Lan::new(23_000, 4) {
         Ok(lan) => lan,
         Err(why) => {
             println!("SKIPPED: no network namespaces on this machine: {why}");
             return;
         }
     };
-    let world = World::new(Devnet::up_on(lan, 47_000, &[]));
+    let world = World::new(Devnet::up_on(lan, 23_000, &[]));
     world.traffic("promises before anything happens");
     two_and_two(&world);
     three_and_one(&world);

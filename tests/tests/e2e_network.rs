@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
-    let net = Devnet::up(41_000, &[]);
+    let net = Devnet::up(21_000, &[]);
     stock_clients(&net);
     bad_input(&net);
     the_ladder(&net);

@@ -4,40 +4,40 @@
 //! Judged by the contracts and by what the nodes serve. What each step waits for is an event; times are printed, not judged.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
-use alloy_primitives::{Address, Bytes, U256, keccak256};
-use rota_tests::live::{Devnet, LONG, Rpc, account, ask, quantity, text, transfer, until};
+use alloy_primitives::{Address, B256, U256};
+use rota_tests::live::{Devnet, FRONT_RUNNER, Flow, L1, LONG, ask, quantity, text, until};
 use serde_json::{Value, json};
 use std::{
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-/// Copies what others reveal; an account that the L1 signs for.
-const FRONT_RUNNER: &str = "0x976ea74026e726554db657fa54763abd0c3a0aa9";
-/// Two epochs and everyone's turn to lead.
-const EPOCHS: Duration = Duration::from_secs(400);
+/// Blocks that are compared between nodes.
+const COMPARED: u64 = 100;
+/// Where a transaction that was confirmed may be asked for.
+const ASKED_LATER: Duration = Duration::from_secs(60);
 
 #[test]
 fn stake_is_lost_put_up_and_taken_out() {
+    let begun = Instant::now();
     // Below the ports that the system gives to clients: the fifth node's must still be free when it starts.
     let net = Devnet::up(26_000, &["--block-time", "1"]);
-    let flow = Flow::start(&net);
+    let flow = Flow::start(&net, 3, &["n1", "n3", "n4"]);
     flow.more("transactions before anything happens");
+    println!("up and confirming after {:?}", begun.elapsed());
     signs_twice(&net);
     flow.more("transactions after an operator was slashed");
     joins(&net);
+    flow.also_at(rpc_of(&net, "n5"));
     flow.more("transactions with another operator");
     a_copied_reveal_earns_nothing(&net);
     flow.more("transactions after the second slash");
     leaves(&net);
     flow.more("transactions after an operator left");
+    let confirmed = flow.end();
     agree(&net);
-    println!("{} transactions confirmed", flow.end());
+    nothing_lost(&net, &confirmed);
+    println!("{} transactions confirmed, none lost; {:?} in all", confirmed.len(), begun.elapsed());
 }
 
 /// A contradiction costs the stake within a few L1 blocks, and the operator's own process refuses to go on.
@@ -119,15 +119,34 @@ fn leaves(net: &Devnet) {
 /// Those who are left and the follower have the same blocks.
 fn agree(net: &Devnet) {
     let head = quantity(&net.rpc("n1").call("eth_blockNumber", json!([])).unwrap());
-    let block = |addr: &str| {
-        until(LONG, &format!("block {head} at {addr}"), || {
-            let block = ask(addr, "eth_getBlockByNumber", json!([format!("{head:#x}"), false]))?;
-            Some(block["hash"].clone())
+    let hash = |addr: &str, number: u64| {
+        until(LONG, &format!("block {number} at {addr}"), || {
+            let asked = json!([format!("{number:#x}"), false]);
+            Some(ask(addr, "eth_getBlockByNumber", asked)?["hash"].clone())
+                .filter(|h| h.is_string())
         })
     };
-    let first = block(&net.rpc_addr("n1"));
     for name in ["n5", "follower"] {
-        assert_eq!(block(&rpc_of(net, name)), first, "block {head} of {name}");
+        // The newest first: who has it has those before it.
+        for number in (head.saturating_sub(COMPARED)..=head).rev() {
+            let (other, own) =
+                (hash(&rpc_of(net, name), number), hash(&net.rpc_addr("n1"), number));
+            assert_eq!(other, own, "block {number} of {name}");
+        }
+    }
+}
+
+/// What was confirmed to a user is in a block, also at the new member and at the follower.
+fn nothing_lost(net: &Devnet, confirmed: &[B256]) {
+    assert!(confirmed.len() > 100, "{} transactions", confirmed.len());
+    for name in ["n1", "n5", "follower"] {
+        let addr = rpc_of(net, name);
+        for hash in confirmed {
+            until(ASKED_LATER, &format!("{name} to have {hash}"), || {
+                let receipt = ask(&addr, "eth_getTransactionReceipt", json!([hash]));
+                receipt.filter(|r| r["status"] == "0x1" && r["blockNumber"].is_string())
+            });
+        }
     }
 }
 
@@ -171,150 +190,4 @@ fn seq_key(net: &Devnet, name: &str) -> Value {
     let key = &shown["seqKey"];
     assert!(key.is_string(), "{shown}");
     key.clone()
-}
-
-/// The slasher's contract and account.
-struct Slasher {
-    contract: Address,
-    reporter: Address,
-}
-
-/// A transaction that is not mined.
-struct Pending {
-    hash: String,
-    to: String,
-    input: String,
-}
-
-/// The L1, asked and moved by hand.
-struct L1 {
-    rpc: Rpc,
-    registry: Address,
-}
-
-impl L1 {
-    fn of(net: &Devnet) -> Self {
-        let state = net.state();
-        let url = state["l1_url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        let registry = serde_json::from_value(state["registry"].clone()).unwrap();
-        Self { rpc: Rpc::connect(&url).unwrap(), registry }
-    }
-
-    fn call(&mut self, method: &str, params: Value) -> Value {
-        self.rpc.call(method, params).unwrap_or_else(|e| panic!("{method}: {e}"))
-    }
-
-    /// Calls a view of one address, or of nothing.
-    fn view(&mut self, contract: Address, signature: &str, of: &str) -> String {
-        let word = format!("{:0>64}", of.trim_start_matches("0x"));
-        let data = format!("{}{word}", selector(signature));
-        let answer = self.call("eth_call", json!([{ "to": contract, "data": data }, "latest"]));
-        answer.as_str().unwrap().to_owned()
-    }
-
-    fn slasher(&mut self, net: &Devnet) -> Slasher {
-        let registry = self.registry;
-        let contract = self.view(registry, "slasher()", "");
-        let key = std::fs::read_to_string(net.file("slasher/account.key")).unwrap();
-        let secret: [u8; 32] =
-            alloy_primitives::hex::decode(key.trim()).unwrap().try_into().unwrap();
-        let reporter = rota_types::VoteKey::from_secret(&secret).unwrap().address();
-        Slasher { contract: contract[26..].parse().unwrap(), reporter }
-    }
-
-    /// Waits until the slasher's call of this function is in the pool.
-    fn pending(&mut self, slasher: &Slasher, signature: &str) -> Pending {
-        let wanted = selector(signature);
-        until(LONG, &format!("the slasher to send {signature}"), || {
-            let content = self.call("txpool_content", json!([]));
-            let senders = content["pending"].as_object()?;
-            let own = |a: &&String| a.parse::<Address>().ok() == Some(slasher.reporter);
-            let txs = senders.get(senders.keys().find(own)?)?.as_object()?;
-            let tx = txs
-                .values()
-                .find(|t| t["input"].as_str().is_some_and(|i| i.starts_with(&wanted)))?;
-            let field = |name: &str| tx[name].as_str().map(str::to_owned);
-            Some(Pending { hash: field("hash")?, to: field("to")?, input: field("input")? })
-        })
-    }
-
-    /// Sends the same call from another account, for a higher fee.
-    fn copy(&mut self, tx: &Pending) -> String {
-        let fee = format!("{:#x}", 500_000_000_000u64);
-        let copy = json!({
-            "from": FRONT_RUNNER, "to": tx.to, "data": tx.input, "gas": "0x200000",
-            "maxFeePerGas": fee, "maxPriorityFeePerGas": fee
-        });
-        self.call("eth_sendTransaction", json!([copy])).as_str().unwrap().to_owned()
-    }
-
-    /// Mines a block and gives the receipt of a transaction in it.
-    fn mine_with(&mut self, hash: &str) -> Value {
-        self.call("evm_mine", json!([]));
-        self.receipt(hash)
-    }
-
-    fn receipt(&mut self, hash: &str) -> Value {
-        until(LONG, "a receipt on L1", || {
-            Some(self.call("eth_getTransactionReceipt", json!([hash]))).filter(|r| !r.is_null())
-        })
-    }
-}
-
-fn selector(signature: &str) -> String {
-    let hash = keccak256(signature);
-    Bytes::copy_from_slice(&hash[..4]).to_string()
-}
-
-/// A user who sends one transfer after the other, to whatever node takes it.
-struct Flow {
-    stop: Arc<AtomicBool>,
-    confirmed: Arc<AtomicU64>,
-    worker: JoinHandle<()>,
-}
-
-impl Flow {
-    fn start(net: &Devnet) -> Self {
-        let (stop, confirmed) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let nodes = ["n1", "n3", "n4"].map(|n| net.rpc_addr(n));
-        let chain_id = net.chain_id;
-        let (ended, count) = (Arc::clone(&stop), Arc::clone(&confirmed));
-        let worker = std::thread::spawn(move || {
-            let key = account();
-            let from = key.address().to_string();
-            let first = until(LONG, "a nonce", || {
-                ask(&nodes[0], "eth_getTransactionCount", json!([from, "pending"]))
-            });
-            let mut nonce = quantity(&first);
-            let mut at = nodes.iter().cycle();
-            while !ended.load(Ordering::Relaxed) {
-                let raw = transfer(&key, chain_id, nonce);
-                let Some(addr) = at.next() else { return };
-                let sent = ask(addr, "eth_sendRawTransactionSync", json!([raw, 2_000]));
-                let known = || {
-                    let receipt = ask(addr, "eth_getTransactionReceipt", json!([keccak256(&raw)]))?;
-                    Some(receipt["status"].clone())
-                };
-                // What one node does not answer in time, another may have confirmed.
-                if sent.map(|r| r["status"].clone()).or_else(known) == Some(json!("0x1")) {
-                    nonce += 1;
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        Self { stop, confirmed, worker }
-    }
-
-    /// Waits for some more of them.
-    fn more(&self, what: &str) {
-        let target = self.confirmed.load(Ordering::Relaxed) + 5;
-        let seen = || (self.confirmed.load(Ordering::Relaxed) >= target).then_some(());
-        until(EPOCHS, what, seen);
-    }
-
-    fn end(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.worker.join().unwrap();
-        self.confirmed.load(Ordering::Relaxed)
-    }
 }

@@ -65,6 +65,9 @@ pub enum Command {
     /// Preconfirmations as files.
     #[command(subcommand)]
     Preconf(PreconfCommand),
+    /// What fees earned an account, and paying it out on L1.
+    #[command(subcommand)]
+    Rewards(super::rewards::RewardsCommand),
     /// Find contradictions and take them to L1.
     #[command(subcommand, visible_alias = "evidence")]
     Slash(SlashCommand),
@@ -208,6 +211,9 @@ pub struct DeployArgs {
     /// Least size of the first set.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub min_operators: u64,
+    /// Times, limits and prices on L1.
+    #[command(flatten)]
+    pub rules: super::rules::RulesArgs,
     /// Where to write the network file.
     #[arg(short, long, default_value = "network.json", value_name = "FILE")]
     pub output: PathBuf,
@@ -226,6 +232,8 @@ pub struct RpcArgs {
 pub enum TxCommand {
     /// Sign, send and follow a transaction.
     Send(SendArgs),
+    /// Force a signed transaction in through L1: no sequencer can leave it out.
+    Force(super::force::ForceArgs),
     /// How far a transaction is.
     Status(TxArgs),
     /// Follow a transaction, one line per stage.

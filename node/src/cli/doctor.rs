@@ -85,9 +85,7 @@ pub(super) async fn doctor(at: &Where, json: bool) -> Done {
             }
         }
     }
-    if let Some(found) = stake::on_l1(&config, &network).await {
-        findings.push(found);
-    }
+    findings.extend(stake::on_l1(&config, &network).await);
     findings.push(ports(&config, &root));
     findings.push(syncs(&root));
     findings.push(space(&root));

@@ -6,7 +6,6 @@ use crate::{
     setup::{self, Plan},
 };
 use alloy_genesis::Genesis;
-use rota_l1::L1Rules;
 use rota_types::ChainParams;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -29,7 +28,7 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
         params,
         min_stake,
         min_operators: args.min_operators,
-        rules: L1Rules::default(),
+        rules: args.rules.rules()?,
     };
     let urls = [args.l1_rpc.clone()];
     let (network, contracts) = setup::deploy(&urls, &deployer, plan).await?;
@@ -41,6 +40,9 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     out::line(format_args!("inbox                 {}", contracts.inbox))?;
     out::line(format_args!("certificate verifier  {}", contracts.certificate_verifier))?;
     out::line(format_args!("ed25519 verifier      {}", contracts.ed25519_verifier))?;
+    out::line(format_args!("slasher               {}", contracts.slasher))?;
+    out::line(format_args!("forced queue          {}", contracts.forced_queue))?;
+    out::line(format_args!("rewards               {}", contracts.rewards))?;
     out::line(format_args!("network file          {}", args.output.display()))?;
     eprintln!("next: give the network file to the operators; each runs: rota init, rota set join");
     Ok(())

@@ -3,7 +3,13 @@
 //! Invariant: every call is tried on L1 before it is sent, can be tried alone (`--dry-run`), and can be made by a wallet that
 //! is somewhere else (`--print-tx`), so that the owner's key need not be on the node.
 
-use super::{Done, args::Where, node::settings_on_l1, out, set};
+use super::{
+    Done,
+    args::Where,
+    call::{Call, CallArgs, finish, owner_key},
+    node::settings_on_l1,
+    out, set,
+};
 use crate::{
     config::Config,
     exit::{Exit, Failure},
@@ -11,32 +17,12 @@ use crate::{
     network::Network,
     setup::{OnL1, OperatorOnL1},
 };
-use alloy_primitives::{Address, B256, Bytes, hex};
+use alloy_primitives::{Address, B256, Bytes};
 use clap::Args;
 use rota_l1::{OperatorKeys, TxRequest, bindings::Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-
-/// How a call is made.
-#[derive(Debug, Args)]
-pub struct CallArgs {
-    /// Where the settings are.
-    #[command(flatten)]
-    pub at: Where,
-    /// File with the key of the cold account that owns the stake (encrypted, or 32 bytes in hex with mode 0600).
-    #[arg(long, value_name = "FILE")]
-    pub owner_key_file: Option<PathBuf>,
-    /// File with the password of that key file, if it is encrypted.
-    #[arg(long, value_name = "FILE")]
-    pub key_password_file: Option<PathBuf>,
-    /// Ask L1 what would happen, and send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the transaction for a Safe or a hardware wallet, and send nothing.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub print_tx: bool,
-}
 
 /// A call for an operator that is registered.
 #[derive(Debug, Args)]
@@ -140,13 +126,6 @@ struct ProofFile {
     seq_r: B256,
     seq_s: B256,
     vote_sig: Bytes,
-}
-
-/// A call: who sends it, what, and in words.
-pub(super) struct Call {
-    pub(super) from: Address,
-    pub(super) request: TxRequest,
-    pub(super) words: String,
 }
 
 pub(super) fn prove(args: &ProveArgs, json: bool) -> Done {
@@ -349,42 +328,4 @@ impl OperatorArgs {
     pub(super) fn which(&self) -> Result<(Option<u64>, Option<Address>), Failure> {
         Ok((self.operator, owner_key(&self.call)?.map(|k| k.address())))
     }
-}
-
-fn owner_key(args: &CallArgs) -> Result<Option<alloy::signers::local::PrivateKeySigner>, Failure> {
-    let file = args.owner_key_file.as_deref();
-    file.map(|f| set::account(f, args.key_password_file.as_deref())).transpose()
-}
-
-/// Prints, tries or sends a call.
-pub(super) async fn finish(args: &CallArgs, l1: &OnL1<'_>, call: Call, json: bool) -> Done {
-    let Call { from, request, words } = call;
-    let tx = json!({
-        "v": 1, "what": words, "chainId": l1.chain_id(), "from": from, "to": request.to,
-        "value": request.value.to_string(), "data": hex::encode_prefixed(&request.input),
-        "gas": request.gas_limit
-    });
-    if args.print_tx {
-        if let Err(e) = l1.attempt(from, &request).await {
-            eprintln!("warning: as things are, L1 would refuse it: {e}");
-        }
-        eprintln!("{words}");
-        return out::json(&tx);
-    }
-    if args.dry_run {
-        l1.attempt(from, &request).await?;
-        return if json { out::json(&tx) } else { out::line(format_args!("would {words}")) };
-    }
-    let owner = owner_key(args)?.ok_or_else(|| {
-        Failure::new(Exit::Usage, "the owner's key is needed to send it").hint(
-            "give --owner-key-file FILE, or take --print-tx to a wallet, or --dry-run to see what would happen",
-        )
-    })?;
-    if owner.address() != from {
-        let message = format!("the key is of {}, and the owner is {from}", owner.address());
-        return Err(Failure::new(Exit::Key, message).hint("give the key file of the owner"));
-    }
-    eprintln!("{words}");
-    let outcome = l1.call(&owner, request).await?;
-    set::sent("done", &outcome, json)
 }

@@ -8,10 +8,11 @@
 
 use super::{
     Done,
+    call::{Call, finish},
     key::keep,
     node::settings_on_l1,
     out,
-    owner::{Call, OperatorArgs, find, finish},
+    owner::{OperatorArgs, find},
 };
 use crate::{
     config::Config,

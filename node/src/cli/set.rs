@@ -9,6 +9,7 @@ use super::{
     node::settings_on_l1,
     out,
     owner::{self, JoinArgs, OperatorArgs, TopUpArgs, UpdateArgs, WithdrawArgs},
+    schedule,
 };
 use crate::{
     config::Config,
@@ -42,6 +43,8 @@ pub enum SetCommand {
     Show(ShowArgs),
     /// Terms of the registry, and the epoch now.
     Params(Where),
+    /// Epochs: which set signs, in whose slots, which is next and when it starts.
+    Schedule(Where),
     /// Freeze a set; anyone may. Sequencers freeze the later ones by themselves.
     Freeze(FreezeArgs),
 }
@@ -98,6 +101,7 @@ pub(super) async fn run(command: &SetCommand, json: bool) -> Done {
         SetCommand::List(args) => list(args, json).await,
         SetCommand::Show(args) => show(args, json).await,
         SetCommand::Params(at) => params(at, json).await,
+        SetCommand::Schedule(at) => schedule::schedule(at, json).await,
         SetCommand::Freeze(args) => freeze(args, json).await,
     }
 }

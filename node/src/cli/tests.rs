@@ -89,6 +89,7 @@ fn a_sequencer_without_keys_is_told_how_to_make_them() {
         l2_chain_id: 70_700,
         registry: alloy_primitives::Address::repeat_byte(1),
         inbox: alloy_primitives::Address::repeat_byte(2),
+        rewards: None,
         l1_deploy_block: 0,
         genesis,
         params,

@@ -173,7 +173,7 @@ impl Follow {
     }
 }
 
-fn reached(status: &Value, until: rota_types::Stage) -> bool {
+pub(super) fn reached(status: &Value, until: rota_types::Stage) -> bool {
     let stage = status.get("stage").and_then(Value::as_str);
     stage.and_then(|s| s.parse::<rota_types::Stage>().ok()).is_some_and(|s| s >= until)
 }
@@ -201,11 +201,11 @@ fn problem(status: &Value) -> Option<Failure> {
 
 /// How many stages were shown.
 #[derive(Default)]
-struct Shown(usize);
+pub(super) struct Shown(usize);
 
 impl Shown {
     /// Lines for the stages that are new.
-    fn lines(&mut self, status: &Value) -> Vec<String> {
+    pub(super) fn lines(&mut self, status: &Value) -> Vec<String> {
         let stages = status.get("stages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         // Fewer than before: a tail was lost with its leader, and the ladder is climbed again.
         let from = self.0.min(stages.len());
@@ -230,6 +230,7 @@ fn stage_line(stage: &Value, status: &Value) -> String {
                 stake.unwrap_or_else(|| "stake unknown".into())
             )
         }
+        "forced" => "put in by L1; no sequencer can leave it out".to_owned(),
         "acked" => format!("stored by {} gwei of stake", text("power").unwrap_or("?")),
         "decided" => format!(
             "height {} round {}, block {}",

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 /// A frame older than this means that preconfirmations have stopped, ms.
 const STALL_MS: u64 = 3_000;
+/// In the place of `preconfirmed`, of what L1 forced in: the rules put it there, whoever leads.
+const FORCED: &str = "forced";
 /// Latencies are counted anew after this, ms.
 const STATS_MS: u64 = 1_000;
 
@@ -72,6 +74,9 @@ pub struct StatusJson {
     pub transaction_index: Option<U64>,
     /// Its frame.
     pub frame: Option<LedFrameJson>,
+    /// True if L1 forced it in: it is in no frame. Missing otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// Each stage reached, with what stands behind it.
     pub stages: Vec<StageJson>,
     /// What is insured, or asked to be, wei; missing if nothing is.
@@ -207,6 +212,7 @@ impl Context {
                 leader: f.leader,
                 moniker: self.info.moniker(&f.leader),
             }),
+            forced: view.forced,
             stages: self.stages(&view),
             insured_wei: insured_wei(&view),
             next: stage.and_then(|s| self.next(s)),
@@ -245,6 +251,12 @@ impl Context {
         let mut out = Vec::new();
         if progress.received_ms.is_some() {
             out.push(at(Stage::Received, progress.received_ms));
+        }
+        if view.forced {
+            out.push(StageJson {
+                stage: FORCED,
+                ..at(Stage::Preconfirmed, progress.preconfirmed_ms)
+            });
         }
         if let Some((frame, _)) = &view.frame {
             let header = &frame.frame.header;

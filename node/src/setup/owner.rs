@@ -104,6 +104,14 @@ pub struct Calendar {
     pub block_ms: u64,
 }
 
+impl OperatorOnL1 {
+    /// Whether a vote key is its own, in force or waiting for its epoch.
+    #[must_use]
+    pub fn has(&self, vote_key: Address) -> bool {
+        self.vote_key == vote_key || self.rotating.is_some_and(|(next, ..)| next == vote_key)
+    }
+}
+
 impl Calendar {
     /// First L1 block of an epoch.
     #[must_use]

@@ -60,6 +60,8 @@ pub struct TxView {
     pub block: Option<InBlock>,
     /// Its frame and its place there; missing for what was restored, archived or forced through L1.
     pub frame: Option<(Arc<FrameRecord>, u32)>,
+    /// Whether L1 forced it in, as far as that is in memory.
+    pub forced: bool,
     /// Its stages.
     pub progress: Progress,
     /// What went wrong, if it is in no block.
@@ -204,6 +206,7 @@ impl View {
                 result,
             }),
             frame: None,
+            forced: false,
             progress: Progress { stage: Some(stage), ..Progress::default() },
             problem: None,
         })
@@ -313,6 +316,7 @@ impl Inner {
             Some(InBlock { number: place.number, hash, timestamp_s, base_fee, sealed, result })
         });
         let frame = record.place.as_ref().and_then(|p| p.frame.clone());
+        let forced = frame.as_ref().is_some_and(|(_, at)| *at == FORCED);
         let frame = frame.filter(|(_, at)| *at != FORCED).map(|(f, at)| {
             let slot = usize::try_from(at).unwrap_or(usize::MAX);
             let position = f.txs.get(slot).map_or(0, |t| t.position);
@@ -322,6 +326,7 @@ impl Inner {
             tx: record.tx.clone(),
             block,
             frame,
+            forced,
             progress: self.progress(record),
             problem: record.problem.clone(),
         }

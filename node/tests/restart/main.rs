@@ -40,6 +40,7 @@ fn network() -> Network {
         l2_chain_id: genesis.config.chain_id,
         registry: Address::repeat_byte(1),
         inbox: Address::repeat_byte(2),
+        rewards: None,
         l1_deploy_block: 0,
         genesis,
         params,

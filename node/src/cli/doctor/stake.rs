@@ -2,33 +2,40 @@
 
 use super::{Finding, L1_PATIENCE, fail, ok, warn};
 use crate::{
-    cli::{out, set},
+    cli::{out, schedule, set},
     config::Config,
     keys::PublicKeys,
     network::Network,
     setup::{Calendar, OnL1, OperatorOnL1, SetupError, Standing},
 };
 
-/// The operator of these keys as L1 has it now.
-pub(super) async fn on_l1(config: &Config, network: &Network) -> Option<Finding> {
+/// The operator of these keys as L1 has it now, and whether the next set includes it.
+pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
     const ID: &str = "stake";
-    let (seq, vote) = PublicKeys::signing(&config.data_root()).ok()?;
+    let Ok((seq, vote)) = PublicKeys::signing(&config.data_root()) else { return Vec::new() };
     if config.l1.rpc.is_empty() {
-        return None;
+        return Vec::new();
     }
     let asked = async {
         let l1 = OnL1::connect(network, &config.l1.rpc).await?;
-        Ok::<_, SetupError>((l1.calendar().await?, l1.operators().await?))
+        Ok::<_, SetupError>((l1.calendar().await?, l1.operators().await?, l1.set(None).await?))
     };
-    let Ok(Ok((c, all))) = tokio::time::timeout(L1_PATIENCE, asked).await else {
-        return Some(warn(ID, "not looked at: L1 does not answer", "check l1.rpc"));
+    let Ok(Ok((c, all, newest))) = tokio::time::timeout(L1_PATIENCE, asked).await else {
+        return vec![warn(ID, "not looked at: L1 does not answer", "check l1.rpc")];
     };
-    let next = |o: &&OperatorOnL1| o.rotating.is_some_and(|(v, ..)| v == vote);
-    let found = all.iter().find(|o| o.vote_key == vote).or_else(|| all.iter().find(next));
+    let found =
+        all.iter().find(|o| o.vote_key == vote).or_else(|| all.iter().find(|o| o.has(vote)));
     let Some(o) = found else {
-        return Some(warn(ID, "these keys are not registered on L1", "rota set join"));
+        return vec![warn(ID, "these keys are not registered on L1", "rota set join")];
     };
-    Some(judge_stake(o, &c, seq))
+    let next = schedule::foresight(o, &c, newest.as_ref()).map(|(inside, text)| {
+        if inside {
+            ok("next set", text)
+        } else {
+            warn("next set", text, "rota set schedule shows who is in and who waits")
+        }
+    });
+    std::iter::once(judge_stake(o, &c, seq)).chain(next).collect()
 }
 
 fn judge_stake(o: &OperatorOnL1, c: &Calendar, seq: [u8; 32]) -> Finding {
