@@ -12,6 +12,7 @@
 //! | [`OpenBlock`], [`Run`], [`Outcome`] | a block fed frame by frame: apply, snapshot, checkpoint, restore |
 //! | [`ExecutedBlock`], [`Head`], [`StateDiff`] | a sealed block, what to build on, what to write down |
 //! | [`execute_block`] | the same in one call, for followers and provers |
+//! | [`Fees`], [`base_fee_return`] | what transactions paid, and how the base fee comes back |
 //! | [`State`], [`AccountProof`] | reading, roots and proofs on any snapshot |
 //! | [`call()`], [`estimate_gas`], [`list_accesses`] | runs that are never in a block |
 //! | [`Trie`] | the persistent Merkle-Patricia trie underneath |
@@ -22,6 +23,7 @@
 mod block;
 mod call;
 mod error;
+mod fees;
 mod genesis;
 mod state;
 mod trie;
@@ -35,6 +37,7 @@ pub use call::{
     list_accesses,
 };
 pub use error::ExecutionError;
+pub use fees::{Fees, base_fee_return};
 pub use genesis::{genesis, prague_genesis, system_contracts};
 pub use state::{Account, AccountChange, AccountProof, SlotProof, State, StateDiff};
 pub use trie::Trie;

@@ -10,6 +10,7 @@
 
 mod blocks;
 mod calls;
+mod fees;
 mod histories;
 mod support;
 mod vectors;

@@ -6,6 +6,7 @@
 use alloy_primitives::B256;
 use rota_execution::{
     BlockEnv, Checkpoint, ExecutedBlock, ExecutionError, Head, OpenBlock, Outcome, Skip, State,
+    base_fee_return,
 };
 use rota_preconf::Frame;
 use rota_types::{Env, Flags, Tx};
@@ -194,7 +195,7 @@ impl Stack {
             fee_recipient: env.fee_vault,
             prev_randao: env.prev_randao,
             parent_beacon_block_root: env.l1_hash,
-            withdrawals: Vec::new(),
+            withdrawals: base_fee_return(&parent.header, env.fee_vault).into_iter().collect(),
         };
         let open = OpenBlock::open(&parent, block_env, self.chain_id)?;
         let (env, frames) = (env.clone(), Vec::new());

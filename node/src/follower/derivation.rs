@@ -12,7 +12,7 @@ use alloy_primitives::{B256, Bytes};
 use rota_derive::{
     AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline, Start,
 };
-use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block};
+use rota_execution::{BlockEnv, ExecutedBlock, Head, base_fee_return, execute_block};
 use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
 use rota_store::{BlockBatch, Blocks, Tree};
 use rota_types::{Domain, Millis};
@@ -307,7 +307,9 @@ impl Derivation {
             fee_recipient: block.env.fee_vault,
             prev_randao: block.env.prev_randao,
             parent_beacon_block_root: block.env.l1_hash,
-            withdrawals: Vec::new(),
+            withdrawals: base_fee_return(&self.head.header, block.env.fee_vault)
+                .into_iter()
+                .collect(),
         };
         let txs = block.txs.iter().map(|t| (&t.envelope, t.sender));
         let chain_id = self.chain.domain.l2_chain_id;

@@ -5,7 +5,9 @@ use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
-use rota_execution::{BlockEnv, ExecutedBlock, Head, execute_block, genesis, prague_genesis};
+use rota_execution::{
+    BlockEnv, ExecutedBlock, Head, base_fee_return, execute_block, genesis, prague_genesis,
+};
 use rota_l1::{BatchPost, MemoryL1, MemoryParams};
 use rota_store::{BlockBatch, Blocks, MemKv};
 use rota_types::{
@@ -257,7 +259,7 @@ impl Chain {
                 fee_recipient: env.fee_vault,
                 prev_randao: env.prev_randao,
                 parent_beacon_block_root: env.l1_hash,
-                withdrawals: Vec::new(),
+                withdrawals: base_fee_return(&head.header, env.fee_vault).into_iter().collect(),
             };
             let last = heights.last().unwrap().header.value_id(&self.domain);
             let txs = txs.iter().map(|t| (&t.envelope, t.sender));

@@ -10,7 +10,9 @@ pub(crate) use users::{CLIENT_KEY, hash_of, plain, sign, transfer, user};
 
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
-use rota_execution::{BlockEnv, Checkpoint, Head, OpenBlock, genesis, prague_genesis};
+use rota_execution::{
+    BlockEnv, Checkpoint, Head, OpenBlock, base_fee_return, genesis, prague_genesis,
+};
 use rota_node::{
     rpc::{Backend, RpcConfig, methods},
     submit::Submitter,
@@ -208,7 +210,7 @@ impl Leader {
             fee_recipient: env.fee_vault,
             prev_randao: env.prev_randao,
             parent_beacon_block_root: env.l1_hash,
-            withdrawals: Vec::new(),
+            withdrawals: base_fee_return(&self.head.header, env.fee_vault).into_iter().collect(),
         };
         OpenBlock::open(&self.head, env, CHAIN).unwrap()
     }

@@ -14,7 +14,7 @@ use rota_derive::{
     AcceptedBatch, BlockParams, DerivedBlock, Grouping, L1Origin, L1Ref, Outcome, Pipeline, Span,
     Start, spans,
 };
-use rota_execution::{BlockEnv, Head, execute_block, genesis, prague_genesis};
+use rota_execution::{BlockEnv, Head, base_fee_return, execute_block, genesis, prague_genesis};
 use rota_l1::{
     At, BatchPost, Enqueued, L1, L1Block, MemoryJournal, MemoryL1, MemoryParams, Policy, TxManager,
 };
@@ -149,7 +149,8 @@ fn compare(
             .flat_map(|d| d.frames.iter().flat_map(|f| f.txs.iter().map(|t| (**t).clone())));
         let senders: Vec<Address> = first.iter().map(|t| t.sender).collect();
         let txs: Vec<Tx> = first.into_iter().chain(framed).collect();
-        let done = execute(&mut ours, env(span), &txs, span.last_id);
+        let next = env(span, &ours);
+        let done = execute(&mut ours, next, &txs, span.last_id);
         forced += done.iter().filter(|sender| senders.contains(sender)).count();
         let derived = Span {
             number: block.number,
@@ -159,7 +160,8 @@ fn compare(
             last_id: block.extra_data,
             previous_origin: block.previous_origin,
         };
-        execute(&mut theirs, env(&derived), &block.txs, block.extra_data);
+        let next = env(&derived, &theirs);
+        execute(&mut theirs, next, &block.txs, block.extra_data);
         if ours.hash != theirs.hash {
             return Err(violated(format!("block {} differs", span.number)));
         }
@@ -178,7 +180,7 @@ fn execute(head: &mut Head, env: BlockEnv, txs: &[Tx], extra_data: B256) -> Vec<
     block.included.iter().map(|i| i.sender).collect()
 }
 
-fn env(span: &Span) -> BlockEnv {
+fn env(span: &Span, parent: &Head) -> BlockEnv {
     let Env { timestamp_s, l1_hash, gas_limit, prev_randao, fee_vault, .. } = span.env.clone();
     BlockEnv {
         number: span.number,
@@ -187,7 +189,7 @@ fn env(span: &Span) -> BlockEnv {
         fee_recipient: fee_vault,
         prev_randao,
         parent_beacon_block_root: l1_hash,
-        withdrawals: Vec::new(),
+        withdrawals: base_fee_return(&parent.header, fee_vault).into_iter().collect(),
     }
 }
 
