@@ -3,7 +3,7 @@
 use crate::Skip;
 use alloy_primitives::{Address, B256, Bytes};
 use rota_types::{
-    CommitCertificate, Decode, DecodeError, Encode, Env, Header, Mmr, Reader, Tx, Writer,
+    CommitCertificate, Decode, DecodeError, Encode, Env, Header, LedBy, Mmr, Reader, Tx, Writer,
 };
 use std::sync::Arc;
 
@@ -146,6 +146,15 @@ pub struct DerivedHeight {
     pub txs: Arc<Vec<Bytes>>,
 }
 
+/// Transactions of an execution block whose fees are shared together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// By whose set, and who led.
+    pub led: LedBy,
+    /// How many.
+    pub txs: usize,
+}
+
 /// An execution block, ready to be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DerivedBlock {
@@ -161,6 +170,8 @@ pub struct DerivedBlock {
     pub txs: Vec<Tx>,
     /// How many of them L1 forces in.
     pub forced: usize,
+    /// All of `txs` in order: what L1 forces in, then each height.
+    pub parts: Vec<Part>,
     /// Transactions left out because they can never be valid here.
     pub invalid: usize,
     /// First height.

@@ -16,7 +16,7 @@ pub use error::{DeriveError, Skip};
 pub use grouping::{Grouping, Span, spans};
 pub use item::{
     AcceptedBatch, BlockParams, Derived, DerivedBlock, DerivedHeight, Head, L1Origin, L1Ref, Mode,
-    Outcome, Start,
+    Outcome, Part, Start,
 };
 pub use pipeline::Pipeline;
 pub use rules::{Fault, follows};

@@ -12,7 +12,7 @@ use crate::{
 };
 use alloy_primitives::{B256, Bytes};
 use queue::Queue;
-use rota_types::{Batch, BatchHeight, Decode, Domain, Header, ValidatorSet};
+use rota_types::{Batch, BatchHeight, Decode, Domain, Header, LedBy, ValidatorSet};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Most L1 blocks with checkpoints; older ones cannot be undone. Ethereum finalises after 64 to 96.
@@ -29,8 +29,8 @@ struct State {
     mode: Mode,
     head: Head,
     grouping: Grouping,
-    /// Transactions of the heights in the open block.
-    open_txs: Vec<Arc<Vec<Bytes>>>,
+    /// The heights in the open block with their transactions.
+    open_txs: Vec<(LedBy, Arc<Vec<Bytes>>)>,
     /// Where the newest height was posted.
     posted: Option<L1Ref>,
 }
@@ -85,6 +85,12 @@ impl Pipeline {
                 _ => drop(self.sets.pop_last()),
             }
         }
+    }
+
+    /// The set of an epoch, if it was given and is not forgotten.
+    #[must_use]
+    pub fn set(&self, epoch: u64) -> Option<&ValidatorSet> {
+        self.sets.get(&epoch)
     }
 
     /// Takes the next batch in L1 order, after `pass` for the blocks before its own.
@@ -201,7 +207,16 @@ impl Pipeline {
         if let Err(why) = certificate.verify(set, &self.state.domain) {
             return Ok(Err(why.into()));
         }
-        Ok(self.linked(batch).and_then(|heights| self.extend(heights, batch.l1)))
+        let heights = match self.linked(batch) {
+            Ok(heights) => heights,
+            Err(skip) => return Ok(Err(skip)),
+        };
+        // The fees of each height are shared by the set of its epoch.
+        let mut epochs = heights.iter().map(|h| h.header.close.epoch);
+        if let Some(unknown) = epochs.find(|epoch| !self.sets.contains_key(epoch)) {
+            return Err(DeriveError::NeedSet(unknown));
+        }
+        Ok(self.extend(heights, batch.l1))
     }
 
     /// The new heights of a batch, if they lead from the head to its value id.
@@ -282,7 +297,11 @@ impl Pipeline {
     ) -> Result<(), Fault> {
         let span = state.grouping.push(&height.header, height.value_id)?;
         self.complete(state, span, l1, derived);
-        state.open_txs.push(Arc::clone(&height.txs));
+        // In a fallback nobody certifies who led.
+        let leads = !matches!(state.mode, Mode::Fallback { .. });
+        let leader = leads.then_some(height.header.close.closer);
+        let led = LedBy { epoch: height.header.close.epoch, leader };
+        state.open_txs.push((led, Arc::clone(&height.txs)));
         state.posted = Some(l1);
         state.head.advance(&height.header, height.value_id);
         if let Mode::Resumed(_) = state.mode {

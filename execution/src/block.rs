@@ -16,7 +16,7 @@ pub use seal::ExecutedBlock;
 use alloy_consensus::TxEnvelope;
 use alloy_primitives::{Address, B256};
 
-use crate::ExecutionError;
+use crate::{ExecutionError, Fees};
 
 /// Executes a whole block at once: what a follower, a prover or a restarted node does.
 ///
@@ -33,11 +33,33 @@ pub fn execute_block<'a>(
     transactions: impl IntoIterator<Item = (&'a TxEnvelope, Address)>,
     extra_data: B256,
 ) -> Result<ExecutedBlock, ExecutionError> {
+    execute_parts(parent, env, chain_id, [transactions], extra_data).map(|(block, _)| block)
+}
+
+/// [`execute_block`] on transactions in several parts, with what those of each part that are in the block paid.
+///
+/// # Errors
+/// Those of [`execute_block`].
+pub fn execute_parts<'a, P: IntoIterator<Item = (&'a TxEnvelope, Address)>>(
+    parent: &Head,
+    env: BlockEnv,
+    chain_id: u64,
+    parts: impl IntoIterator<Item = P>,
+    extra_data: B256,
+) -> Result<(ExecutedBlock, Vec<Fees>), ExecutionError> {
     let mut block = OpenBlock::open(parent, env, chain_id)?;
+    let base_fee = block.context().base_fee;
     let mut run = block.run();
-    for (transaction, sender) in transactions {
-        run.apply(transaction, sender)?;
+    let mut paid = Vec::new();
+    for part in parts {
+        let mut fees = Fees::default();
+        for (transaction, sender) in part {
+            if let Outcome::Included(included) = run.apply(transaction, sender)? {
+                fees.add(&included, base_fee);
+            }
+        }
+        paid.push(fees);
     }
     drop(run);
-    block.seal(extra_data)
+    Ok((block.seal(extra_data)?, paid))
 }

@@ -11,7 +11,7 @@
 //! | [`genesis()`], [`prague_genesis`] | the first block and its file for stock clients |
 //! | [`OpenBlock`], [`Run`], [`Outcome`] | a block fed frame by frame: apply, snapshot, checkpoint, restore |
 //! | [`ExecutedBlock`], [`Head`], [`StateDiff`] | a sealed block, what to build on, what to write down |
-//! | [`execute_block`] | the same in one call, for followers and provers |
+//! | [`execute_block`], [`execute_parts`] | the same in one call, for followers and provers |
 //! | [`Fees`], [`base_fee_return`] | what transactions paid, and how the base fee comes back |
 //! | [`State`], [`AccountProof`] | reading, roots and proofs on any snapshot |
 //! | [`call()`], [`estimate_gas`], [`list_accesses`] | runs that are never in a block |
@@ -30,7 +30,7 @@ mod trie;
 
 pub use block::{
     BlockContext, BlockEnv, Checkpoint, ExecutedBlock, Head, Included, OpenBlock, Outcome, Run,
-    Skip, execute_block,
+    Skip, execute_block, execute_parts,
 };
 pub use call::{
     AccountOverride, CallRequest, CallResult, CallStatus, Estimate, call, estimate_gas,

@@ -6,6 +6,7 @@
 
 mod derivation;
 mod events;
+mod execute;
 mod info;
 #[cfg(test)]
 mod tests;

@@ -236,11 +236,13 @@ fn chain_thread(
     submitter: &Arc<Submitter>,
 ) -> ChainThread {
     let Verifier { sets, domain, .. } = &recovered.verifier;
+    let known = Arc::clone(sets);
     ChainThread {
         stack: Stack::new(
             domain.l2_chain_id,
-            (recovered.chain.head.clone(), recovered.chain.origin),
+            recovered.chain.ground.clone(),
             Arc::new(ForcedBook::new(recovered.store.clone())),
+            Arc::new(move |epoch| known.get(epoch).map(|e| Arc::clone(e.set()))),
         ),
         view: Arc::clone(view),
         submitter: Arc::clone(submitter),

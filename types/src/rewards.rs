@@ -20,12 +20,21 @@ const MAX_ACCOUNTS: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RewardsBook(BTreeMap<Address, u128>);
 
+/// By whose set the fees of a height are shared, and who led it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedBy {
+    /// Epoch of the height.
+    pub epoch: u64,
+    /// Index of who closed it; none for what L1 forces in and for heights that nobody certified.
+    pub leader: Option<u16>,
+}
+
 /// The fees of the transactions of one height, or of those that L1 forced in.
 #[derive(Debug, Clone, Copy)]
 pub struct HeightFees<'a> {
     /// The set of the height's epoch.
     pub set: &'a ValidatorSet,
-    /// Who closed the height; none (or an index outside of the set) if nobody led: then all goes to the members.
+    /// [`LedBy::leader`]; without one (or outside of the set) all goes to the members.
     pub leader: Option<u16>,
     /// Wei.
     pub wei: u128,

@@ -4,9 +4,9 @@
 //! origin and that of the block before, whoever made the block and however it was posted.
 
 use super::Pipeline;
-use crate::{DeriveError, DerivedBlock, L1Origin, L1Ref, Span};
+use crate::{DeriveError, DerivedBlock, L1Origin, L1Ref, Part, Span};
 use alloy_primitives::Bytes;
-use rota_types::{ForcedTx, Tx, forced_txs};
+use rota_types::{ForcedTx, LedBy, Tx, forced_txs};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Entries by L1 block, as far back as a rollback may need them.
@@ -55,17 +55,23 @@ impl Pipeline {
     pub(super) fn block(
         &self,
         span: Span,
-        txs: &[Arc<Vec<Bytes>>],
+        heights: &[(LedBy, Arc<Vec<Bytes>>)],
         (l1_block, completed_by): (L1Ref, u64),
     ) -> DerivedBlock {
         let chain_id = self.state.domain.l2_chain_id;
         let mut valid = self.queue.between(span.previous_origin, span.env.l1_number, chain_id);
         let (forced, mut invalid) = (valid.len(), 0usize);
-        for tx in txs.iter().flat_map(|t| t.iter()) {
-            match Tx::decode(tx, chain_id) {
-                Ok(tx) => valid.push(tx),
-                Err(_) => invalid = invalid.saturating_add(1),
+        let epoch = heights.first().map_or(0, |(led, _)| led.epoch);
+        let mut parts = vec![Part { led: LedBy { epoch, leader: None }, txs: forced }];
+        for (led, txs) in heights {
+            let before = valid.len();
+            for tx in txs.iter() {
+                match Tx::decode(tx, chain_id) {
+                    Ok(tx) => valid.push(tx),
+                    Err(_) => invalid = invalid.saturating_add(1),
+                }
             }
+            parts.push(Part { led: *led, txs: valid.len().saturating_sub(before) });
         }
         DerivedBlock {
             number: span.number,
@@ -74,6 +80,7 @@ impl Pipeline {
             extra_data: span.last_id,
             txs: valid,
             forced,
+            parts,
             invalid,
             first_height: span.first_height,
             last_height: span.last_height,

@@ -8,7 +8,7 @@ use rota_execution::Included;
 use rota_types::{Decode, DecodeError, Encode, Reader, Writer};
 use std::sync::Arc;
 
-use super::stack::Sealed;
+use super::building::Sealed;
 use crate::view::{BlockView, Span};
 
 const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;

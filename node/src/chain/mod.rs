@@ -5,17 +5,21 @@
 //! Invariant: the state shown is always the result of exactly the frames accepted so far; a draft is never
 //! shown, and is undone when the next frame is not the one it was made for.
 
+mod building;
 mod codec;
 mod forced;
 mod restore;
+mod rewards;
 mod stack;
 mod thread;
 
+pub use building::Sealed;
 pub use codec::{context_epoch, decode_block, decode_context, encode_block, encode_context};
 pub use forced::{ForcedBook, ForcedSource};
 pub use restore::{CONTEXT, Restored, SETTLED, load_context, restore, write_block, write_genesis};
-pub use stack::{Done, Draft, Executed, Sealed, Stack, StackError};
+pub use rewards::{SetSource, load_point, share};
+pub use stack::{Done, Draft, Executed, Ground, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

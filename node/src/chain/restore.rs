@@ -4,8 +4,9 @@
 //! anything else is a damaged database, which is re-derived and never patched.
 
 use super::{
+    building::Sealed,
     codec::{context_epoch, decode_block, decode_context, read_account},
-    stack::Sealed,
+    stack::Ground,
 };
 use crate::{inbound::Verifier, view::BlockView};
 use alloy_primitives::{Address, Bytes, U256};
@@ -22,10 +23,8 @@ const SHOWN: u64 = 256;
 /// The chain as it was written down.
 #[derive(Debug)]
 pub struct Restored {
-    /// Newest settled block with its state.
-    pub head: Head,
-    /// Its L1 origin; 0 for the genesis block.
-    pub origin: u64,
+    /// Newest settled block with its state; the L1 origin of the genesis block is 0.
+    pub ground: Ground,
     /// Newest blocks, oldest first; the last one with its state.
     pub blocks: Vec<Arc<BlockView>>,
     /// The height to decide next.
@@ -64,7 +63,8 @@ pub fn restore(store: &Blocks, genesis: &Head, verifier: &Verifier) -> eyre::Res
             heights.push((decided, frames));
         }
     }
-    Ok(Restored { head, origin, blocks, context, heights })
+    let ground = Ground { head, origin, rewards: Arc::new(super::rewards::load(store)?) };
+    Ok(Restored { ground, blocks, context, heights })
 }
 
 /// The height to decide next, as the store has it.
@@ -157,6 +157,7 @@ pub fn write_block(batch: &mut BlockBatch, sealed: &Sealed) {
         batch.put(Tree::Code, hash.as_slice(), code.to_vec());
     }
     batch.put(Tree::Meta, SETTLED, sealed.heights.1.to_be_bytes());
+    super::rewards::write(batch, sealed);
 }
 
 /// The genesis state, written with the first block.

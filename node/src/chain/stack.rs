@@ -5,14 +5,17 @@
 
 use alloy_primitives::B256;
 use rota_execution::{
-    BlockEnv, Checkpoint, ExecutedBlock, ExecutionError, Head, OpenBlock, Outcome, Skip, State,
-    base_fee_return,
+    BlockEnv, ExecutionError, Fees, Head, OpenBlock, Outcome, Skip, State, base_fee_return,
 };
 use rota_preconf::Frame;
-use rota_types::{Env, Flags, Tx};
+use rota_types::{Env, Flags, LagPoint, RewardsBook, Tx};
 use std::sync::Arc;
 
-use super::forced::ForcedSource;
+use super::{
+    building::{Building, Framed, Sealed, Tentative},
+    forced::ForcedSource,
+    rewards::{SetSource, paid, point},
+};
 
 /// Ours: the node must stop.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum StackError {
         /// Why.
         why: String,
     },
+    /// A frame was accepted whose set is not here.
+    #[error("the set of epoch {0} is not known")]
+    Set(u64),
     /// Frames arrived that cannot follow what is here.
     #[error("frame {g} does not follow: {what}")]
     Order {
@@ -60,34 +66,15 @@ pub struct Executed {
     pub block: OpenBlock,
 }
 
-/// A sealed block with its place in the log.
-#[derive(Debug)]
-pub struct Sealed {
+/// The settled block that a stack starts on.
+#[derive(Debug, Clone)]
+pub struct Ground {
     /// The block.
-    pub block: ExecutedBlock,
-    /// First and last log position.
-    pub g: (u64, u64),
-    /// First and last height.
-    pub heights: (u64, u64),
-    /// L1 origin.
+    pub head: Head,
+    /// Its L1 origin.
     pub origin: u64,
-}
-
-struct Building {
-    parent: Head,
-    env: Env,
-    /// What L1 forced in: executed before the first frame.
-    forced: Vec<Arc<Tx>>,
-    frames: Vec<(Arc<Frame>, Option<B256>)>,
-    open: OpenBlock,
-    sealed: Option<Arc<Sealed>>,
-}
-
-/// Transactions executed on top of the newest frame, not framed yet.
-struct Tentative {
-    before: Checkpoint,
-    state: State,
-    outcomes: Vec<(Arc<Tx>, Outcome)>,
+    /// Rewards as of it.
+    pub rewards: Arc<RewardsBook>,
 }
 
 /// What a draft gives back.
@@ -102,10 +89,9 @@ pub struct Draft {
 /// Blocks above the newest settled one.
 pub struct Stack {
     chain_id: u64,
-    settled: Head,
-    /// L1 origin of the settled block.
-    origin: u64,
+    settled: Ground,
     source: Arc<dyn ForcedSource>,
+    sets: SetSource,
     blocks: Vec<Building>,
     tentative: Option<Tentative>,
 }
@@ -117,20 +103,28 @@ impl std::fmt::Debug for Stack {
 }
 
 impl Stack {
-    /// A stack on top of a settled block, with its L1 origin.
+    /// A stack on top of a settled block.
     #[must_use]
     pub fn new(
         chain_id: u64,
-        (settled, origin): (Head, u64),
+        settled: Ground,
         source: Arc<dyn ForcedSource>,
+        sets: SetSource,
     ) -> Self {
-        Self { chain_id, settled, origin, source, blocks: Vec::new(), tentative: None }
+        Self { chain_id, settled, source, sets, blocks: Vec::new(), tentative: None }
     }
 
     /// The newest settled block.
     #[must_use]
     pub const fn settled(&self) -> &Head {
-        &self.settled
+        &self.settled.head
+    }
+
+    /// What execution gave for a checkpoint height whose frames are here.
+    #[must_use]
+    pub fn point(&self, height: u64) -> Option<LagPoint> {
+        let has = |b: &&Building| b.frames.iter().any(|f| f.frame.height() == height);
+        self.blocks.iter().find(has).map(|b| point(height, &b.parent, &b.rewards))
     }
 
     /// Executes an accepted frame. `closed` is the value id of the height that it closes.
@@ -147,15 +141,16 @@ impl Stack {
         let mut keep = None;
         let top = self.top(frame.g())?;
         let outcomes = top.run(frame, tentative, &mut keep)?;
-        top.frames.push((Arc::clone(frame), closed));
+        let fees = paid(&outcomes, top.open.context().base_fee);
+        top.frames.push(Framed { frame: Arc::clone(frame), closed, fees });
         let state = keep.as_ref().map_or_else(|| top.open.snapshot(), |t| t.state.clone());
         let block = top.open.clone();
         self.tentative = keep;
         done.push(Done::Executed(Box::new(Executed { forced, outcomes, state, block })));
         if frame.signed.header.flags.has(Flags::SEAL) {
             self.undo_draft()?;
-            let top = self.top(frame.g())?;
-            done.push(Done::Sealed(top.seal()?));
+            let sets = Arc::clone(&self.sets);
+            done.push(Done::Sealed(self.top(frame.g())?.seal(&sets)?));
         }
         Ok(done)
     }
@@ -173,20 +168,20 @@ impl Stack {
             return Ok(Vec::new());
         }
         // First of all: if it is not known yet, nothing has changed and the frame can be given again.
-        let after = self.blocks.last().map_or(self.origin, |b| b.env.l1_number);
+        let after = self.blocks.last().map_or(self.settled.origin, |b| b.env.l1_number);
         let forced = self.source.between(after, env.l1_number, self.chain_id)?;
-        let parent = match self.blocks.last_mut() {
+        let (parent, rewards) = match self.blocks.last_mut() {
             Some(top) => {
                 if top.sealed.is_none() {
                     if let Some(t) = self.tentative.take() {
                         top.open.restore(&t.before)?;
                     }
-                    done.push(Done::Sealed(top.seal()?));
+                    done.push(Done::Sealed(top.seal(&self.sets)?));
                 }
                 let sealed = top.sealed.as_ref().ok_or_else(|| order("the block is not sealed"))?;
-                sealed.block.head.clone()
+                (sealed.block.head.clone(), Arc::clone(&sealed.rewards))
             }
-            None => self.settled.clone(),
+            None => (self.settled.head.clone(), Arc::clone(&self.settled.rewards)),
         };
         let block_env = BlockEnv {
             number: parent.header.number.saturating_add(1),
@@ -198,8 +193,16 @@ impl Stack {
             withdrawals: base_fee_return(&parent.header, env.fee_vault).into_iter().collect(),
         };
         let open = OpenBlock::open(&parent, block_env, self.chain_id)?;
-        let (env, frames) = (env.clone(), Vec::new());
-        let mut building = Building { parent, env, forced, frames, open, sealed: None };
+        let mut building = Building {
+            parent,
+            rewards,
+            env: env.clone(),
+            forced,
+            forced_fees: Fees::default(),
+            frames: Vec::new(),
+            open,
+            sealed: None,
+        };
         let outcomes = building.force()?;
         self.blocks.push(building);
         Ok(outcomes)
@@ -216,7 +219,7 @@ impl Stack {
     pub fn rewind(&mut self, g: u64) -> Result<(), StackError> {
         self.undo_draft()?;
         while let Some(top) = self.blocks.last_mut() {
-            let keep = top.frames.iter().take_while(|(f, _)| f.g() <= g).count();
+            let keep = top.frames.iter().take_while(|f| f.frame.g() <= g).count();
             if keep == top.frames.len() && keep > 0 {
                 return Ok(());
             }
@@ -230,9 +233,9 @@ impl Stack {
             let env = top.open.env().clone();
             top.open = OpenBlock::open(&top.parent, env, self.chain_id)?;
             top.force()?;
-            for (frame, closed) in frames {
-                top.run(&frame, None, &mut None)?;
-                top.frames.push((frame, closed));
+            for framed in frames {
+                top.run(&framed.frame, None, &mut None)?;
+                top.frames.push(framed);
             }
             return Ok(());
         }
@@ -246,8 +249,11 @@ impl Stack {
             if sealed.heights.1 > height {
                 break;
             }
-            self.settled = sealed.block.head.clone();
-            self.origin = sealed.origin;
+            self.settled = Ground {
+                head: sealed.block.head.clone(),
+                origin: sealed.origin,
+                rewards: Arc::clone(&sealed.rewards),
+            };
             self.blocks.remove(0);
             out.push(sealed);
         }
@@ -285,62 +291,5 @@ impl Stack {
             top.open.restore(&t.before)?;
         }
         Ok(())
-    }
-}
-
-impl Building {
-    /// Executes what L1 forces in, first of all. What cannot be included is skipped (I-15).
-    fn force(&mut self) -> Result<Vec<(Arc<Tx>, Outcome)>, StackError> {
-        let mut run = self.open.run();
-        let mut outcomes = Vec::with_capacity(self.forced.len());
-        for tx in &self.forced {
-            outcomes.push((Arc::clone(tx), run.apply(&tx.envelope, tx.sender)?));
-        }
-        Ok(outcomes)
-    }
-
-    /// Executes a frame's transactions, or takes the results of the draft that it was made from. A draft
-    /// that this frame leaves alone stays for the next one.
-    fn run(
-        &mut self,
-        frame: &Frame,
-        tentative: Option<Tentative>,
-        keep: &mut Option<Tentative>,
-    ) -> Result<Vec<(Arc<Tx>, Outcome)>, StackError> {
-        if let Some(t) = tentative {
-            let same = t.outcomes.len() == frame.txs.len()
-                && t.outcomes.iter().zip(&frame.txs).all(|((a, _), b)| a.hash == b.hash);
-            if frame.txs.is_empty() {
-                *keep = Some(t);
-                return Ok(Vec::new());
-            }
-            if same {
-                return Ok(t.outcomes);
-            }
-            self.open.restore(&t.before)?;
-        }
-        let mut run = self.open.run();
-        let mut outcomes = Vec::with_capacity(frame.txs.len());
-        for tx in &frame.txs {
-            let outcome = run.apply(&tx.envelope, tx.sender)?;
-            outcomes.push((Arc::clone(tx), outcome));
-        }
-        Ok(outcomes)
-    }
-
-    fn seal(&mut self) -> Result<Arc<Sealed>, StackError> {
-        let (Some((first, _)), Some((last, _))) = (self.frames.first(), self.frames.last()) else {
-            return Err(StackError::Order { g: 0, what: "a block without frames" });
-        };
-        let id = self.frames.iter().rev().find_map(|(_, closed)| *closed);
-        let id = id.ok_or(StackError::Order { g: last.g(), what: "a block without a height" })?;
-        let sealed = Arc::new(Sealed {
-            g: (first.g(), last.g()),
-            heights: (first.height(), last.height()),
-            origin: self.env.l1_number,
-            block: self.open.clone().seal(id)?,
-        });
-        self.sealed = Some(Arc::clone(&sealed));
-        Ok(sealed)
     }
 }

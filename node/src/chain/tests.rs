@@ -1,12 +1,12 @@
 //! The stack of a sequencer against blocks executed at once.
 
-use super::{Done, ForcedBook, ForcedSource, Stack, StackError};
+use super::{Done, ForcedBook, ForcedSource, Ground, Stack, StackError};
 use crate::settle::testing::{CHAIN, Chain, forced};
 use alloy_primitives::B256;
 use rota_execution::ExecutedBlock;
 use rota_preconf::Frame;
 use rota_store::{Blocks, MemKv};
-use rota_types::{ForcedTx, Tx};
+use rota_types::{ForcedTx, RewardsBook, Tx};
 use std::sync::Arc;
 
 fn chain() -> Chain {
@@ -18,14 +18,14 @@ fn chain() -> Chain {
     chain.grow(16)
 }
 
-fn book(chain: &Chain, upto: u64) -> ForcedBook {
+pub(crate) fn book(chain: &Chain, upto: u64) -> ForcedBook {
     let book = ForcedBook::new(Blocks::open(Arc::new(MemKv::default())).unwrap());
     book.extend(upto, &chain.forced).unwrap();
     book
 }
 
 /// The frames of the chain, one for each height, with the value ids that they close.
-fn frames(chain: &Chain) -> Vec<(Arc<Frame>, Option<B256>)> {
+pub(crate) fn frames(chain: &Chain) -> Vec<(Arc<Frame>, Option<B256>)> {
     let frame = |d: &rota_types::wire::DecidedHeight| {
         let signed = d.frames[0].clone();
         let txs = signed.body.txs.iter().map(|t| Arc::new(Tx::decode(t, CHAIN).unwrap())).collect();
@@ -44,8 +44,10 @@ fn sealed(done: Vec<Done>) -> Vec<B256> {
     done.into_iter().filter_map(hash).collect()
 }
 
-fn stack(chain: &Chain, source: impl ForcedSource + 'static) -> Stack {
-    Stack::new(CHAIN, (chain.genesis.clone(), 0), Arc::new(source))
+pub(crate) fn stack(chain: &Chain, source: impl ForcedSource + 'static) -> Stack {
+    let ground = Ground { head: chain.genesis.clone(), origin: 0, rewards: Arc::default() };
+    let set = Arc::new(chain.set());
+    Stack::new(CHAIN, ground, Arc::new(source), Arc::new(move |_| Some(Arc::clone(&set))))
 }
 
 #[test]
@@ -70,11 +72,47 @@ fn forced_transactions_are_executed_first_and_shown_with_the_opening_frame() {
     assert_eq!(settled.iter().map(|s| s.origin).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
 }
 
+/// The rewards as of each settled block.
+pub(crate) fn rewards(chain: &Chain, upto: u64) -> Vec<Arc<RewardsBook>> {
+    let mut stack = stack(chain, book(chain, upto));
+    for (frame, closed) in frames(chain) {
+        stack.accept(&frame, closed).unwrap();
+    }
+    stack.settle(chain.last()).iter().map(|s| Arc::clone(&s.rewards)).collect()
+}
+
+#[test]
+fn fees_go_to_who_closed_and_to_the_set_and_none_is_lost() {
+    let chain = chain();
+    let (blocks, rewards) = (chain.blocks(), rewards(&chain, 9));
+    let vault = blocks[0].head.header.beneficiary;
+    let owners: Vec<_> = chain.validators().iter().map(|v| v.owner).collect();
+    let mut before = RewardsBook::default();
+    for (after, (block, next)) in rewards.iter().zip(blocks.iter().zip(&blocks[1..])) {
+        // What the vault has once the base fee is back, to the wei but for what is below a gwei in each height.
+        let burned = next.withdrawals.iter().map(|w| w.amount_wei().to::<u128>()).sum::<u128>();
+        let vault = block.head.state.balance(&vault).to::<u128>() + burned;
+        assert!(after.total() <= vault && vault - after.total() < 3_000_000_000 * 8);
+        // Two heights of one transfer each: who closed earns four fifths of it besides what all earn.
+        let second = block.head.header.timestamp;
+        let fee = u128::from(block.head.header.base_fee_per_gas.unwrap()) * 21_000;
+        let grown = |i: usize| after.get(&owners[i]) - before.get(&owners[i]);
+        for height in chain.decided.iter().filter(|d| d.header.env.timestamp_s == second) {
+            let closer = usize::from(height.header.close.closer);
+            let others = (0..4).filter(|i| *i != closer).map(grown).min().unwrap();
+            assert!(grown(closer) > others + fee * 7 / 10 && others > 0);
+        }
+        before = (**after).clone();
+    }
+    assert_eq!(rewards.len(), 7);
+}
+
 #[test]
 fn going_back_and_on_again_gives_the_same_blocks() {
     let chain = chain();
     let expected: Vec<B256> = chain.blocks().iter().map(ExecutedBlock::hash).collect();
     let all = frames(&chain);
+    let root = rewards(&chain, 9).last().unwrap().root();
     for back in 0..all.len() {
         let mut stack = stack(&chain, book(&chain, 9));
         for (frame, closed) in &all {
@@ -86,6 +124,7 @@ fn going_back_and_on_again_gives_the_same_blocks() {
         for (frame, closed) in all.iter().filter(|(f, _)| f.g() > to) {
             hashes.extend(sealed(stack.accept(frame, *closed).unwrap()));
         }
+        assert_eq!(stack.settle(14).last().map(|s| s.rewards.root()), Some(root), "back to {to}");
         // A block that the last frame kept had completed stays sealed.
         assert_eq!(hashes, expected[usize::try_from(to / 2).unwrap().min(7)..7], "back to {to}");
     }

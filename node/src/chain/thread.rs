@@ -2,7 +2,10 @@
 //!
 //! Queue: `chain`, bounded, policy wait: the replica's thread waits rather than lose a frame.
 
-use super::stack::{Done, Executed, Sealed, Stack, StackError};
+use super::{
+    building::Sealed,
+    stack::{Done, Executed, Stack, StackError},
+};
 use crate::{
     sets::Sets,
     submit::Submitter,

@@ -3,7 +3,10 @@
 //! Invariant: the blocks shown are what the batches on the L1 chain read so far give; what a reorganisation
 //! takes away is rolled back before anything new is taken.
 
-use super::events::{Event, accepted, origin, place, uncertified};
+use super::{
+    events::{Event, accepted, origin, place, uncertified},
+    execute::run,
+};
 use crate::{
     settle::Walker,
     view::{BlockView, Posting, Span, View},
@@ -12,10 +15,10 @@ use alloy_primitives::{B256, Bytes};
 use rota_derive::{
     AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline, Start,
 };
-use rota_execution::{BlockEnv, ExecutedBlock, Head, base_fee_return, execute_block};
+use rota_execution::{ExecutedBlock, Head};
 use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
 use rota_store::{BlockBatch, Blocks, Tree};
-use rota_types::{Domain, Millis};
+use rota_types::{Domain, Millis, RewardsBook};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -46,8 +49,8 @@ struct Done {
     l1_number: u64,
     /// Last height.
     height: u64,
-    /// State before it.
-    parent: Head,
+    /// State and rewards before it.
+    parent: (Head, Arc<RewardsBook>),
 }
 
 /// The derivation with its position.
@@ -58,6 +61,8 @@ pub struct Derivation {
     walker: Walker,
     pipeline: Pipeline,
     head: Head,
+    /// As of the head.
+    rewards: Arc<RewardsBook>,
     done: VecDeque<Done>,
     queue: VecDeque<Event>,
     /// First and last log position of heights whose block may still be taken back.
@@ -88,6 +93,7 @@ impl Derivation {
             walker,
             pipeline,
             head,
+            rewards: Arc::default(),
             done: VecDeque::new(),
             queue: VecDeque::new(),
             positions: BTreeMap::new(),
@@ -102,6 +108,11 @@ impl Derivation {
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+    /// Who has earned what as of this block.
+    #[must_use]
+    pub const fn rewards(&self) -> &Arc<RewardsBook> {
+        &self.rewards
     }
     /// Last derived height.
     #[must_use]
@@ -177,6 +188,8 @@ impl Derivation {
                     return self.accept(l1, &uncertified(&batch, data, &domain), now).await;
                 }
                 TurnKind::Fallback { generation } => {
+                    // What it forces in is shared by the newest set, also if nothing was derived before.
+                    self.know_set(l1, self.pipeline.head().epoch, block.number).await?;
                     tracing::warn!(
                         generation,
                         l1_block = block.number,
@@ -258,15 +271,20 @@ impl Derivation {
                     self.skip(batch, &skip);
                     return Ok(());
                 }
-                Err(DeriveError::NeedSet(epoch)) => {
-                    let set = l1.validator_set(epoch, l1_block).await?;
-                    let set = set.ok_or_else(|| eyre::eyre!("L1 has no set of epoch {epoch}"))?;
-                    self.view.validators(Arc::new(set.clone()));
-                    self.pipeline.insert_set(set);
-                }
+                Err(DeriveError::NeedSet(epoch)) => self.know_set(l1, epoch, l1_block).await?,
                 Err(why) => return self.lost(why),
             }
         }
+    }
+
+    async fn know_set(&mut self, l1: &dyn L1, epoch: u64, l1_block: u64) -> eyre::Result<()> {
+        if self.pipeline.set(epoch).is_none() {
+            let set = l1.validator_set(epoch, l1_block).await?;
+            let set = set.ok_or_else(|| eyre::eyre!("L1 has no set of epoch {epoch}"))?;
+            self.view.validators(Arc::new(set.clone()));
+            self.pipeline.insert_set(set);
+        }
+        Ok(())
     }
 
     fn skip(&mut self, batch: &AcceptedBatch, why: &rota_derive::Skip) {
@@ -290,30 +308,17 @@ impl Derivation {
             self.positions.insert(header.height(), (header.first_g, header.last_g));
         }
         for block in derived.blocks {
-            let executed = self.run(&block)?;
+            let before = (&self.head, self.rewards.as_ref());
+            let (executed, rewards) = run(&block, before, &self.pipeline)?;
             self.show(&block, &executed, now);
-            let parent = std::mem::replace(&mut self.head, executed.head);
+            let parent = (
+                std::mem::replace(&mut self.head, executed.head),
+                std::mem::replace(&mut self.rewards, Arc::new(rewards)),
+            );
             let l1_number = block.completed_by;
             self.done.push_back(Done { l1_number, height: block.last_height, parent });
         }
         Ok(())
-    }
-
-    fn run(&self, block: &DerivedBlock) -> eyre::Result<ExecutedBlock> {
-        let env = BlockEnv {
-            number: block.number,
-            timestamp_s: block.timestamp_s,
-            gas_limit: block.env.gas_limit,
-            fee_recipient: block.env.fee_vault,
-            prev_randao: block.env.prev_randao,
-            parent_beacon_block_root: block.env.l1_hash,
-            withdrawals: base_fee_return(&self.head.header, block.env.fee_vault)
-                .into_iter()
-                .collect(),
-        };
-        let txs = block.txs.iter().map(|t| (&t.envelope, t.sender));
-        let chain_id = self.chain.domain.l2_chain_id;
-        Ok(execute_block(&self.head, env, chain_id, txs, block.extra_data)?)
     }
 
     fn show(&mut self, block: &DerivedBlock, executed: &ExecutedBlock, now: Millis) {
@@ -355,7 +360,7 @@ impl Derivation {
         }
         while self.done.back().is_some_and(|d| d.l1_number > to) {
             if let Some(done) = self.done.pop_back() {
-                self.head = done.parent;
+                (self.head, self.rewards) = done.parent;
             }
         }
         let number = self.head.header.number;

@@ -12,8 +12,8 @@ use rota_l1::{BatchPost, MemoryL1, MemoryParams};
 use rota_store::{BlockBatch, Blocks, MemKv};
 use rota_types::{
     Batch, BatchHeight, Bitmap, Close, CommitCertificate, Domain, Env, Flags, ForcedTx, FrameBody,
-    FrameHeader, Header, Mmr, SignedFrame, SignedVote, Term, Tx, Validator, Vote, VoteKey,
-    VoteKind, forced_txs, tx_root, wire::DecidedHeight,
+    FrameHeader, Header, Mmr, SignedFrame, SignedVote, Term, Tx, Validator, ValidatorSet, Vote,
+    VoteKey, VoteKind, forced_txs, tx_root, wire::DecidedHeight,
 };
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ impl Chain {
             height,
             parent_id: self.parent,
             term: Term { height, round: 0 },
-            closer: 0,
+            closer: u16::try_from(height / 2 % 4).unwrap(),
             cursor: height,
             window_left: 1,
             jailed_bitmap_hash: B256::ZERO,
@@ -187,6 +187,10 @@ impl Chain {
             peer: String::new(),
         };
         self.keys.iter().map(validator).collect()
+    }
+
+    pub(crate) fn set(&self) -> ValidatorSet {
+        ValidatorSet::new(0, self.validators())
     }
 
     pub(crate) fn l1(&self, finality_depth: u64) -> MemoryL1 {

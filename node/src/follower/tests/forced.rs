@@ -42,10 +42,18 @@ async fn what_l1_forces_in_comes_first_in_the_followers_blocks_too() {
     assert_eq!((place.number, place.result.index), (4, 0));
     assert_eq!(found.progress.stage, Some(Stage::Posted));
     let included: usize = chain.blocks().iter().map(|b| b.included.len()).sum();
+    // Of the same fees everyone has earned the same.
+    let rewards = crate::chain::tests::rewards(&chain, 20);
+    assert_eq!(follower.derivation.rewards(), &rewards[10]);
+    assert!(rewards[10].total() > rewards[9].total());
     assert_eq!(included, 24 + 3, "three of the queue are below origin 11, one for each height");
     // A reorganisation takes batches and queue back.
     l1.reorg(20);
     follower.read(&l1).await;
+    let height = follower.derivation.height();
+    let left = usize::try_from(height / 2).unwrap();
+    let want = left.checked_sub(1).map_or_else(Arc::default, |i| Arc::clone(&rewards[i]));
+    assert_eq!(follower.derivation.rewards(), &want);
     assert!(follower.view.tx(&hash).is_none());
 }
 

@@ -1,0 +1,33 @@
+//! The checkpoints of execution: what the own one gave, and what certified headers say.
+//!
+//! Not for: what a CLOSE must name (`preconf`). Invariant: nothing is learned of a header without more than two thirds
+//! of its set; an execution that the set did not certify stops this replica, and never another one.
+
+use super::{Input, Replica};
+use crate::machine::Fatal;
+use rota_types::{CommitCertificate, Header};
+
+impl Replica {
+    /// Execution has come past a checkpoint: a CLOSE that names it can be made and judged from this step on, also by
+    /// a replica that only listens yet.
+    pub(super) fn note_lag(&mut self, input: &Input) -> Result<(), Fatal> {
+        if let Input::Lag { height, root } = input {
+            self.rules.lags.executed(*height, *root)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what a decided height of a peer names. Execution here may be far behind.
+    pub(super) fn learn_lag(
+        &mut self,
+        header: &Header,
+        certificate: &CommitCertificate,
+    ) -> Result<(), Fatal> {
+        let named = self.rules.lags.named_by(header.height()).is_some();
+        // A bad certificate is its sender's fault, and is found to be bad by the machine.
+        if named && certificate.verify(self.epoch.set(), &self.rules.domain).is_ok() {
+            self.rules.lags.certified(header)?;
+        }
+        Ok(())
+    }
+}
