@@ -125,6 +125,33 @@ impl<'a> Net<'a> {
         .await
     }
 
+    /// Waits until the rollup's own set is without an operator, at a node that is left, and everything before that is posted:
+    /// the rollup's origin is behind L1, and until then the set that decides has the operator in it. Gives the height.
+    async fn out(&self, operator: &OperatorOnL1) -> Result<u64, Failure> {
+        let (asker, owner) = (Asker::new(), json!(operator.owner));
+        let ask = async |method: &str| {
+            for node in self.sequencers().filter(|n| n.state == State::Running) {
+                if let Some(answer) = asker.ask(&http(node.rpc), method, json!([])).await {
+                    return Some(answer);
+                }
+            }
+            None
+        };
+        let height = until(EPOCHS, "the set without the operator to decide", async || {
+            let set = ask("seq_validators").await?;
+            let inside = set.as_array()?.iter().any(|v| v.get("address") == Some(&owner));
+            let status = ask("seq_status").await?;
+            number(status.get("height")).filter(|_| !inside)
+        })
+        .await?;
+        until(EPOCHS, "the heights of the set before to be posted", async || {
+            let status = ask("seq_status").await?;
+            number(status.pointer("/heads/posted/height")).filter(|posted| *posted >= height)
+        })
+        .await?;
+        Ok(height)
+    }
+
     async fn reach(&self, block: u64, what: &str) -> Result<u64, Failure> {
         let l1 = self.l1().await?;
         until(EPOCHS, what, async || l1.head().await.ok().filter(|head| *head >= block)).await
@@ -264,11 +291,15 @@ pub(crate) async fn leave(
         format_args!("the set of epoch {epoch} is without it, from L1 block {start} on"),
     );
     net.reach(start, "the epoch to begin").await?;
+    let height = net.out(&operator).await?;
     let out_ms = net.teller.ms();
-    net.teller
-        .say("out", format_args!("epoch {epoch} has begun on L1; {name} signs nothing any more"));
+    net.teller.say(
+        "out",
+        format_args!("from height {height} on, which is posted; {name} signs nothing any more"),
+    );
     let mut told = json!({
-        "v": 1, "node": name, "operator": operator.id, "askedAt": asked, "epoch": epoch, "start": start, "outMs": out_ms
+        "v": 1, "node": name, "operator": operator.id, "askedAt": asked, "epoch": epoch, "start": start,
+        "height": height, "outMs": out_ms
     });
     if withdraw {
         if running {

@@ -266,7 +266,7 @@ pub(super) async fn update(args: &UpdateArgs, json: bool) -> Done {
 pub(super) async fn leave(args: &OperatorArgs, json: bool) -> Done {
     call(args, json, |network, o| {
         let words = format!(
-            "operator {} asks to leave; keep the node running until rota set show says that it is out",
+            "operator {} asks to leave; keep the node running until rota status says that it only follows",
             o.id
         );
         (rota_l1::exit_request(network.registry, o.id), words)
@@ -308,9 +308,8 @@ pub(super) async fn find(
             all.into_iter().filter(|o| o.owner == owner && !o.stake.is_zero()).collect()
         }
         (None, None) => {
-            let (_, vote) = PublicKeys::signing(&config.data_root())?;
-            let next = |o: &OperatorOnL1| o.rotating.is_some_and(|(next, ..)| next == vote);
-            all.into_iter().filter(|o| o.vote_key == vote || next(o)).collect()
+            let own = signing_pairs(&config.data_root())?;
+            all.into_iter().filter(|o| own.iter().any(|(_, vote)| o.has(*vote))).collect()
         }
     };
     if found.len() > 1 {
@@ -321,6 +320,13 @@ pub(super) async fn find(
         Failure::new(Exit::Failed, "there is no such operator on L1")
             .hint("rota set list shows all of them; name one with --operator N")
     })
+}
+
+/// Sequencer and vote keys of a node: those in force, and those that wait in `next` to be switched to. L1 names the new ones
+/// from the freeze on.
+pub(super) fn signing_pairs(root: &Path) -> Result<Vec<([u8; 32], Address)>, Failure> {
+    let here = PublicKeys::signing(root)?;
+    Ok(std::iter::once(here).chain(PublicKeys::signing(&Keys::next_dir(root))).collect())
 }
 
 impl OperatorArgs {

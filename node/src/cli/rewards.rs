@@ -9,11 +9,12 @@ use super::{
     call::{Call, CallArgs, make},
     client::Node,
     node::settings_on_l1,
-    out, set,
+    out,
+    owner::signing_pairs,
+    set,
 };
 use crate::{
     exit::{Exit, Failure},
-    keys::PublicKeys,
     network::Network,
     setup::{OnL1, RewardsOnL1},
 };
@@ -199,9 +200,8 @@ async fn account(
     if let Some(account) = whose.account {
         return Ok(account);
     }
-    let (_, vote) = PublicKeys::signing(root)?;
-    let all = l1.operators().await?;
-    let own = all.into_iter().find(|o| o.has(vote)).map(|o| o.owner);
+    let (own, all) = (signing_pairs(root)?, l1.operators().await?);
+    let own = all.into_iter().find(|o| own.iter().any(|(_, vote)| o.has(*vote))).map(|o| o.owner);
     own.ok_or_else(|| {
         Failure::new(Exit::Usage, "whose rewards? the keys here are not registered on L1")
             .hint("name an account with --account 0x<owner>")

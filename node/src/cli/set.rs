@@ -237,7 +237,16 @@ pub(super) fn standing(o: &OperatorOnL1, c: &Calendar) -> String {
             format!("exiting: still in the set; can be out from epoch {} on, {when}", o.until_epoch)
         }
         (Standing::Exiting, Some(block)) => {
-            format!("exiting: out of the set; withdrawable {}", out::at_block(c, block))
+            let free = out::at_block(c, block);
+            let out = block.saturating_sub(c.unbond_epochs.saturating_mul(c.epoch_blocks));
+            if c.block < out {
+                let when = out::at_block(c, out);
+                format!("exiting: still in force; in no set {when}; withdrawable {free}")
+            } else {
+                format!(
+                    "exiting: in no set since L1 block {out}, which the rollup reaches a little later; withdrawable {free}"
+                )
+            }
         }
         (Standing::Withdrawable, _) => "withdrawable: rota set withdraw".into(),
         (Standing::Gone, _) => "gone: paid out".into(),

@@ -2,17 +2,17 @@
 
 use super::{Finding, L1_PATIENCE, fail, ok, warn};
 use crate::{
-    cli::{out, schedule, set},
+    cli::{out, owner::signing_pairs, schedule, set},
     config::Config,
-    keys::PublicKeys,
     network::Network,
     setup::{Calendar, OnL1, OperatorOnL1, SetupError, Standing},
 };
+use alloy_primitives::{Address, B256};
 
 /// The operator of these keys as L1 has it now, and whether the next set includes it.
 pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
     const ID: &str = "stake";
-    let Ok((seq, vote)) = PublicKeys::signing(&config.data_root()) else { return Vec::new() };
+    let Ok(pairs) = signing_pairs(&config.data_root()) else { return Vec::new() };
     if config.l1.rpc.is_empty() {
         return Vec::new();
     }
@@ -23,9 +23,7 @@ pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
     let Ok(Ok((c, all, newest))) = tokio::time::timeout(L1_PATIENCE, asked).await else {
         return vec![warn(ID, "not looked at: L1 does not answer", "check l1.rpc")];
     };
-    let found =
-        all.iter().find(|o| o.vote_key == vote).or_else(|| all.iter().find(|o| o.has(vote)));
-    let Some(o) = found else {
+    let Some(o) = all.iter().find(|o| pairs.iter().any(|(_, vote)| o.has(*vote))) else {
         return vec![warn(ID, "these keys are not registered on L1", "rota set join")];
     };
     let next = schedule::foresight(o, &c, newest.as_ref()).map(|(inside, text)| {
@@ -35,13 +33,13 @@ pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
             warn("next set", text, "rota set schedule shows who is in and who waits")
         }
     });
-    std::iter::once(judge_stake(o, &c, seq)).chain(next).collect()
+    std::iter::once(judge_stake(o, &c, &pairs)).chain(next).collect()
 }
 
-fn judge_stake(o: &OperatorOnL1, c: &Calendar, seq: [u8; 32]) -> Finding {
+fn judge_stake(o: &OperatorOnL1, c: &Calendar, pairs: &[([u8; 32], Address)]) -> Finding {
     const ID: &str = "stake";
-    let waits = o.rotating.is_some_and(|(_, key, _)| key.0 == seq);
-    if o.seq_key.0 != seq && !waits {
+    let has = |key: B256| pairs.iter().any(|(seq, _)| key.0 == *seq);
+    if !has(o.seq_key) && !o.rotating.is_some_and(|(_, key, _)| has(key)) {
         let text = format!("operator {} registered another sequencer key than the one here", o.id);
         return fail(ID, text, "copy the seq and vote files of one operator");
     }
