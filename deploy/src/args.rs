@@ -141,7 +141,7 @@ pub struct UpArgs {
     /// Seconds between two L1 blocks.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=12))]
     pub block_time: u16,
-    /// Count all ports from this one, instead of the usual ones.
+    /// Count all ports from this one, instead of the usual ones. Below 32000: clients get the ports above.
     #[arg(long, value_name = "PORT")]
     pub base_port: Option<u16>,
     /// Log directives of the nodes.

@@ -26,7 +26,8 @@ impl fmt::Display for Taken {
     }
 }
 
-/// Whether an address can be listened on with TCP.
+/// Whether an address can be listened on with TCP, as a node does it: connections to an earlier listener that are over do not
+/// matter; one that a client made from this port does, for a minute. Below 32768 systems give clients no ports.
 ///
 /// # Errors
 /// [`Taken`], with the process where the system tells. Other troubles with the address are left to whoever listens.
@@ -45,7 +46,8 @@ pub fn check_udp(addr: SocketAddr, what: &str) -> Result<(), Taken> {
 fn taken<T>(bound: io::Result<T>, (port, what, protocol): (u16, &str, &str)) -> Result<(), Taken> {
     match bound {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            Err(Taken { port, what: what.to_owned(), by: owner(port, protocol) })
+            let by = owner(port, protocol).or_else(|| lingering(port, protocol));
+            Err(Taken { port, what: what.to_owned(), by })
         }
         _ => Ok(()),
     }
@@ -74,6 +76,22 @@ fn owner(port: u16, protocol: &str) -> Option<String> {
     Some(format!("pid {pid} ({})", name.trim()))
 }
 
+/// A connection from the port that has ended and is still remembered, from Linux's table.
+fn lingering(port: u16, protocol: &str) -> Option<String> {
+    let table = fs::read_to_string(format!("/proc/net/{protocol}")).ok()?;
+    let waits = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let local = fields.get(1).and_then(|at| at.rsplit(':').next());
+        let same = local.and_then(|at| u16::from_str_radix(at, 16).ok()) == Some(port);
+        same && fields.get(3) == Some(&"06")
+    };
+    let found = protocol == "tcp" && table.lines().any(waits);
+    found.then(|| {
+        "a connection that ended less than a minute ago; ports below 32768 are safe from that"
+            .into()
+    })
+}
+
 /// The inode of a line of `/proc/net/*` that is a socket bound to the port (and listening, for TCP).
 fn inode(line: &str, port: u16, protocol: &str) -> Option<String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
@@ -99,6 +117,17 @@ mod tests {
         }
         drop(held);
         check_tcp(addr, "rpc.addr").unwrap();
+    }
+
+    #[test]
+    fn a_listener_whose_connections_are_over_leaves_its_port_free() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = held.local_addr().unwrap();
+        let client = std::net::TcpStream::connect(addr).unwrap();
+        // The server's side ends first: it is the one that is remembered.
+        drop(held.accept().unwrap());
+        drop((client, held));
+        check_tcp(addr, "x").unwrap();
     }
 
     #[test]

@@ -1,17 +1,26 @@
-//! Stake that can be lost, with real processes: an operator signs twice and a stranger's slasher takes its stake; another
+//! Stake that can be lost, with real processes: a transaction is forced in through L1; an operator signs twice and a stranger's slasher takes its stake; another
 //! joins and leads; a third leaves and takes its stake along. Transactions flow all the time.
 //!
 //! Judged by the contracts and by what the nodes serve. What each step waits for is an event; times are printed, not judged.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
-use alloy_primitives::{Address, B256, U256};
-use rota_tests::live::{Devnet, FRONT_RUNNER, Flow, L1, LONG, ask, quantity, text, until};
+use alloy_primitives::{Address, B256, U256, hex};
+use rota_tests::live::{
+    ACCOUNT, Devnet, FRONT_RUNNER, Flow, L1, LONG, ask, quantity, text, transfer, until,
+};
+use rota_types::VoteKey;
 use serde_json::{Value, json};
 use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
+/// Key of the last test account: nobody else uses it here.
+const USER: &str = "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
 /// Blocks that are compared between nodes.
 const COMPARED: u64 = 100;
 /// Where a transaction that was confirmed may be asked for.
@@ -25,6 +34,7 @@ fn stake_is_lost_put_up_and_taken_out() {
     let flow = Flow::start(&net, 3, &["n1", "n3", "n4"]);
     flow.more("transactions before anything happens");
     println!("up and confirming after {:?}", begun.elapsed());
+    is_forced_in(&net);
     signs_twice(&net);
     flow.more("transactions after an operator was slashed");
     joins(&net);
@@ -38,6 +48,49 @@ fn stake_is_lost_put_up_and_taken_out() {
     agree(&net);
     nothing_lost(&net, &confirmed);
     println!("{} transactions confirmed, none lost; {:?} in all", confirmed.len(), begun.elapsed());
+}
+
+/// A transaction that no node is shown: put into the queue on L1, executed first in a block, the same for the follower.
+fn is_forced_in(net: &Devnet) {
+    let begun = Instant::now();
+    let key = net.file("payer.key");
+    private(&key, ACCOUNT);
+    let secret: [u8; 32] = hex::decode(USER).unwrap().try_into().unwrap();
+    let raw = transfer(&VoteKey::from_secret(&secret).unwrap(), net.chain_id, 0).to_string();
+    let (datadir, url) = (net.datadir("n1"), format!("http://{}", net.rpc_addr("n1")));
+    let mut command = net.rota();
+    command.args(["tx", "force", &raw, "--json", "--rpc-url", &url, "--until", "posted"]);
+    command.arg("--datadir").arg(datadir).arg("--key-file").arg(key);
+    let told = told_by(command);
+    let status = &told["status"];
+    assert_eq!(
+        (&status["forced"], &status["execution"]),
+        (&json!(true), &json!("success")),
+        "{told}"
+    );
+    let stages: Vec<&str> =
+        status["stages"].as_array().unwrap().iter().map(|s| s["stage"].as_str().unwrap()).collect();
+    assert!(stages.starts_with(&["forced"]) && stages.contains(&"decided"), "{stages:?}");
+    let at = |name: &str| {
+        until(LONG, &format!("{name} to have what was forced in"), || {
+            let asked = json!([told["transactionHash"]]);
+            let receipt = ask(&rpc_of(net, name), "eth_getTransactionReceipt", asked)?;
+            Some((receipt["blockHash"].clone(), quantity(&receipt["transactionIndex"])))
+        })
+    };
+    let (block, index) = at("n3");
+    assert_eq!((block.clone(), index), at("follower"));
+    assert_eq!(index, 0, "forced transactions are the first in a block");
+    let asked = json!([block, false]);
+    let block = net.rpc("n3").call("eth_getBlockByHash", asked).unwrap();
+    assert!(quantity(&block["timestamp"]) <= told["latest"].as_u64().unwrap(), "{told}");
+    println!("forced in: posted {:?} after the command began", begun.elapsed());
+}
+
+/// Writes a file that only its owner can read.
+fn private(path: &Path, text: &str) {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    writeln!(file.unwrap(), "{text}").unwrap();
 }
 
 /// A contradiction costs the stake within a few L1 blocks, and the operator's own process refuses to go on.
