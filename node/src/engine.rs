@@ -21,7 +21,7 @@ use rota_consensus::{Fatal, Input, Observe, Output, PeerNo, Replica, Synced};
 use rota_p2p::{Handle, PeerFault};
 use rota_preconf::{Cursor, Epoch, Frame};
 use rota_types::{
-    Env, Justification, Millis, Tx,
+    Env, Evidence, Justification, Millis, Tx,
     wire::{Head, Message, Request, Response},
 };
 use std::{
@@ -63,6 +63,8 @@ pub enum ReplicaInput {
     Synced(PeerNo, Vec<Synced>),
     /// What a Status rests on, as it was asked for.
     Justification(PeerNo, Box<Justification>),
+    /// Evidence that this node found, or was shown.
+    Evidence(Box<Evidence>),
     /// A set that is frozen, with its peers by index.
     Set(Arc<Epoch>, Vec<PeerNo>),
     /// Answer a peer's question about the undecided height.
@@ -159,6 +161,7 @@ impl Engine {
         let mut out = Vec::new();
         let now = (self.now)();
         self.enter(self.replica.epoch());
+        *self.outlets.facts.cursor.write() = Some(self.replica.chain().base().cursor);
         self.replica.start(now, wal, &mut out)?;
         self.carry(&mut out, now);
         loop {
@@ -207,6 +210,7 @@ impl Engine {
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
             ReplicaInput::Justification(from, what) => Input::Justification { from, what },
+            ReplicaInput::Evidence(evidence) => Input::Evidence(evidence),
             ReplicaInput::Set(epoch, peers) => Input::Set { epoch, peers },
             ReplicaInput::Asked { request, reply } => {
                 if let Some(answer) = self.replica.answer(&request)

@@ -12,7 +12,7 @@ use alloy_primitives::{Address, B256, U64, U256};
 use parking_lot::RwLock;
 use rota_consensus::PeerNo;
 use rota_p2p::Handle;
-use rota_preconf::{Cursor, Epoch};
+use rota_preconf::{Epoch, is_jailed};
 use rota_types::{Millis, Validator};
 use std::sync::{Arc, atomic::Ordering};
 
@@ -82,6 +82,11 @@ impl SequencerInfo {
         let own = now.set().iter().find(|(_, v)| self.voters.contains(&v.vote_key));
         own.map_or_else(|| Turn::last(members), |(i, _)| Turn::new(u64::from(i), members))
     }
+    /// Members of the set in force that lead no more in its epoch, by index.
+    #[must_use]
+    pub fn jailed(&self) -> u64 {
+        self.facts.cursor.read().map_or(0, |cursor| cursor.jailed)
+    }
     /// Milliseconds since the newest height was decided.
     #[must_use]
     pub fn head_age(&self) -> Option<Millis> {
@@ -121,7 +126,15 @@ impl NodeInfo for SequencerInfo {
         let (connected, total) = self.power();
         let leader = facts.leader.load(Ordering::Relaxed);
         let observe = *facts.observe.read();
-        let state = if facts.leading.load(Ordering::Relaxed) {
+        let jailed = self.jailed();
+        let is_own = |v: &Validator| self.voters.contains(&v.vote_key);
+        let own = self
+            .sets
+            .now()
+            .and_then(|now| now.set().iter().find(|(_, v)| is_own(v)).map(|(index, _)| index));
+        let state = if own.is_some_and(|index| is_jailed(jailed, index)) {
+            "jailed"
+        } else if facts.leading.load(Ordering::Relaxed) {
             "leading"
         } else if observe.is_some() {
             "observing"
@@ -150,6 +163,7 @@ impl NodeInfo for SequencerInfo {
     fn validators(&self, _height: Option<u64>) -> Option<Vec<ValidatorInfo>> {
         let now = self.sets.now()?;
         let peers = self.sets.peers(now.number());
+        let jailed = self.jailed();
         let infos = now.set().iter().zip(peers).map(|((i, v), peer)| ValidatorInfo {
             index: U64::from(i),
             address: v.owner,
@@ -158,7 +172,7 @@ impl NodeInfo for SequencerInfo {
             stake: v.stake.to_string(),
             moniker: None,
             connected: self.is_connected(peer),
-            jailed: false,
+            jailed: is_jailed(jailed, i),
         });
         Some(infos.collect())
     }
@@ -172,13 +186,13 @@ impl NodeInfo for SequencerInfo {
         let mut start = height;
         for ahead in 0..count.min(256) {
             let length = if ahead == 0 { u64::from(now.window_left) } else { window };
-            let cursor = Cursor { cursor: now.cursor.wrapping_add(ahead), window_left: 0 };
+            let round = u32::try_from(ahead).unwrap_or(u32::MAX);
             let end = start.saturating_add(length.max(1)).saturating_sub(1);
             if from.is_none_or(|f| end >= f) {
                 out.push(LeaderSlot {
                     from_height: U64::from(start),
                     to_height: U64::from(end),
-                    leader: self.owner(schedule.leader(cursor, 0)),
+                    leader: self.owner(schedule.leader(now, round)),
                     moniker: None,
                 });
             }

@@ -4,11 +4,11 @@
 //! Invariant: a builder signs the frames of one term that this process opened, each place once; it is
 //! dropped at the term's end and never restored from disk.
 
-use crate::{Chain, Frame, Rules};
+use crate::{Chain, Conviction, Frame, Rules};
 use alloy_primitives::B256;
 use rota_types::{
-    Env, Flags, FrameBody, FrameHeader, MAX_ORIGIN_STEP, Millis, SeqKey, SeqSignature, SignError,
-    SignedFrame, Term, Tx,
+    Close, Env, Flags, FrameBody, FrameHeader, MAX_ORIGIN_STEP, Millis, SeqKey, SeqSignature,
+    SignError, SignedFrame, Term, Tx,
 };
 use std::sync::Arc;
 
@@ -133,14 +133,23 @@ impl FrameBuilder {
         let env = opens.then(|| environment(chain, cut.origin, timestamp_ms));
         let Some(running) = env.as_ref().or(chain.open_env()) else { return Ok(None) };
         let Some(insured_cum) = insured_cum(chain, cut, running) else { return Ok(None) };
-        let close = match context.close(stream, running, insured_cum, rules) {
+        let mut close = match context.close(stream, running, insured_cum, rules) {
             Some(close) => cut.close.then_some(close),
             None => return Ok(None),
+        };
+        let mut jailed = context.cursor.jailed;
+        let convict = |close: &mut Close| context.convict(close, cut.evidence);
+        let convictions = match close.as_mut().and_then(convict) {
+            Some(after) => {
+                jailed = after;
+                cut.evidence
+            }
+            None => &[],
         };
         let mut flags = if opens { Flags::OPEN } else { Flags::default() };
         if let Some(close) = &close {
             flags = flags.with(Flags::CLOSE);
-            if context.ends_term(close) {
+            if context.ends_term(close, jailed) {
                 flags = flags.with(Flags::TERM_END);
             }
             if timestamp_ms / 1000 > running.timestamp_s {
@@ -154,6 +163,7 @@ impl FrameBuilder {
             insured: amounts.collect(),
             env,
             close,
+            evidence: convictions.iter().map(|c| c.bytes().clone()).collect(),
         };
         let Some(header) = self.header(chain, cut, timestamp_ms, flags, &body) else {
             return Ok(None);
@@ -162,7 +172,8 @@ impl FrameBuilder {
         let signed = SignedFrame { header, signature, body };
         let hash = signed.header.hash(&rules.domain);
         self.pacing.cut(cut.now, cut.txs.len(), cut.close);
-        Ok(Some(Frame::own(signed, hash, cut.txs.to_vec())))
+        let convictions = convictions.to_vec();
+        Ok(Some(Frame { convictions, ..Frame::own(signed, hash, cut.txs.to_vec()) }))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what one frame header is made of")]
@@ -222,6 +233,8 @@ pub struct FrameCut<'a> {
     /// L1 origin, gas limit and fee vault for a height that opens: at most [`MAX_ORIGIN_STEP`] above the
     /// one before, or it is not used.
     pub origin: &'a Env,
+    /// What a CLOSE takes in; left out where the rules do not allow it.
+    pub evidence: &'a [Conviction],
 }
 
 /// The environment of a height that opens at `timestamp_ms`: the running execution block's if the

@@ -8,7 +8,7 @@
 
 mod insured;
 
-use crate::{Frame, HeightContext, Link, Rules, Stream};
+use crate::{Frame, HeightContext, Link, Rules, Stream, context::Closing};
 use alloy_primitives::B256;
 use rota_types::{
     Close, Env, Flags, FrameHeader, Header, MAX_ORIGIN_STEP, hash_list_root, tx_root,
@@ -174,8 +174,8 @@ impl Chain {
         self.tip = Link { g: h.g, hash: frame.hash, timestamp_ms: h.timestamp_ms };
         self.stream.next_seq = h.seq.saturating_add(1);
         self.frames.push(Arc::clone(frame));
-        let Some(close) = close else { return Ok(None) };
-        self.close_height(close, h, rules).map(Some)
+        let Some((close, jailed)) = close else { return Ok(None) };
+        self.close_height(close, Closing { frame: h, jailed }, rules).map(Some)
     }
 
     /// Cuts back to the frame `hash` (or the base), and returns the frames that fell off.
@@ -304,7 +304,8 @@ impl Chain {
         Ok(())
     }
 
-    fn check_close(&self, frame: &Frame, rules: &Rules) -> Result<Option<Close>, BadFrame> {
+    /// The close body, and who is jailed after it.
+    fn check_close(&self, frame: &Frame, rules: &Rules) -> Result<Option<(Close, u64)>, BadFrame> {
         let flags = frame.signed.header.flags;
         let Some(close) = &frame.signed.body.close else {
             if flags.has(Flags::TERM_END) || flags.has(Flags::SEAL) {
@@ -317,21 +318,25 @@ impl Chain {
         let env = env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?;
         let insured_cum = frame.signed.header.insured_cum;
         let own = context.close(&self.stream, env, insured_cum, rules);
-        if *close != own.ok_or(BadFrame::Origin(env.l1_number))? {
+        let mut own = own.ok_or(BadFrame::Origin(env.l1_number))?;
+        let jailed = context.convict(&mut own, &frame.convictions).ok_or(BadFrame::Rule(
+            "evidence on the last height of an epoch, out of order, or against who is jailed",
+        ))?;
+        if *close != own {
             return Err(BadFrame::Rule("close body is not what the chain gives"));
         }
-        if flags.has(Flags::TERM_END) != context.ends_term(close) {
+        if flags.has(Flags::TERM_END) != context.ends_term(close, jailed) {
             return Err(BadFrame::Rule(
                 "TERM_END must be on the last CLOSE of a window or an epoch",
             ));
         }
-        Ok(Some(close.clone()))
+        Ok(Some((close.clone(), jailed)))
     }
 
     fn close_height(
         &mut self,
         close: Close,
-        h: &FrameHeader,
+        closing: Closing<'_>,
         rules: &Rules,
     ) -> Result<(Header, B256), BadFrame> {
         let open = std::mem::take(&mut self.open);
@@ -339,14 +344,14 @@ impl Chain {
             env: open.env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?,
             close,
             first_g: open.first_g,
-            last_g: h.g,
+            last_g: closing.frame.g,
             txs_root: tx_root(&open.txs, &[]),
             frames_root: hash_list_root(&open.frames),
             last_frame_hash: self.tip.hash,
         };
         let value_id = header.value_id(&rules.domain);
         let unknown = BadFrame::Origin(header.env.l1_number);
-        let mut next = self.context().after(&header, value_id, h, rules).ok_or(unknown)?;
+        let mut next = self.context().after(&header, value_id, closing, rules).ok_or(unknown)?;
         if next.epoch.number() == self.context().epoch.number() {
             next.insured.least_gwei = open.least_gwei.unwrap_or(u64::MAX);
         }

@@ -4,9 +4,14 @@
 //! Invariant (I-9): the context of a height is a pure function of the context before, the header and its
 //! CLOSE frame.
 
-use crate::{Cursor, Epoch, Epochs, Insured, Mutation};
+use crate::{
+    Conviction, Cursor, Epoch, Epochs, Insured, Mutation,
+    jail::{evidence_root, sentence},
+};
 use alloy_primitives::B256;
-use rota_types::{ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term};
+use rota_types::{
+    ChainParams, Close, Domain, Env, Flags, FrameHeader, Header, Mmr, Term, jailed_hash,
+};
 use std::sync::Arc;
 
 /// What is the same for every height.
@@ -84,6 +89,15 @@ impl Stream {
     }
 }
 
+/// What ends a height, besides its header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing<'a> {
+    /// The CLOSE frame.
+    pub(crate) frame: &'a FrameHeader,
+    /// Who is jailed from the next height on.
+    pub(crate) jailed: u64,
+}
+
 /// Everything that a height inherits from the frames before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeightContext {
@@ -136,13 +150,13 @@ impl HeightContext {
         &self,
         header: &Header,
         value_id: B256,
-        close: &FrameHeader,
+        Closing { frame: close, jailed }: Closing<'_>,
         rules: &Rules,
     ) -> Option<Self> {
         let height = self.height.saturating_add(1);
         let epoch = Arc::clone(self.next_epoch(&header.env, rules)?);
         let (cursor, stream) = if epoch.number() == self.epoch.number() {
-            self.go_on(header, close)
+            self.go_on(header, close, jailed)
         } else {
             // A set begins at the start of its schedule, with a term of its own, when all before is decided.
             let cursor = epoch.schedule().start();
@@ -171,10 +185,10 @@ impl HeightContext {
     }
 
     /// Cursor and stream of the next height in the same epoch.
-    fn go_on(&self, header: &Header, close: &FrameHeader) -> (Cursor, Stream) {
+    fn go_on(&self, header: &Header, close: &FrameHeader, jailed: u64) -> (Cursor, Stream) {
         let height = self.height.saturating_add(1);
         let schedule = self.epoch.schedule();
-        let cursor = schedule.next(&header.close);
+        let cursor = schedule.next(&header.close, self.cursor.jailed, jailed);
         let term = schedule.active(height, cursor, header.close.term);
         if term != header.close.term {
             return (cursor, Stream::scheduled(&self.epoch, cursor, height));
@@ -237,16 +251,33 @@ impl HeightContext {
             cursor: self.cursor.cursor,
             window_left: self.cursor.window_left,
             insured_total: self.insured_at(env).saturating_add(insured_cum),
+            jailed_bitmap_hash: if last { B256::ZERO } else { jailed_hash(self.cursor.jailed) },
             next_set_hash: if last { next.set().hash() } else { B256::ZERO },
             history_root: self.history.root(),
             ..Close::default()
         })
     }
 
-    /// Whether a term that closes this height with `close` ends there: with its window, or with its epoch.
+    /// Puts evidence into the close body of this height, and says who is jailed from the next height on; `None` if the
+    /// rules do not allow it: the last height of an epoch has none.
     #[must_use]
-    pub fn ends_term(&self, close: &Close) -> bool {
+    pub fn convict(&self, close: &mut Close, convictions: &[Conviction]) -> Option<u64> {
+        let last = !close.next_set_hash.is_zero();
+        let jailed = sentence(convictions, self.cursor.jailed)?;
+        if convictions.is_empty() || last {
+            return convictions.is_empty().then_some(jailed);
+        }
+        close.evidence_root = evidence_root(convictions);
+        close.jailed_bitmap_hash = jailed_hash(jailed);
+        Some(jailed)
+    }
+
+    /// Whether a term that closes this height with `close` ends there: with its window, or with its epoch. `jailed` are those
+    /// of the next height.
+    #[must_use]
+    pub fn ends_term(&self, close: &Close, jailed: u64) -> bool {
         let schedule = self.epoch.schedule();
-        !close.next_set_hash.is_zero() || schedule.next(close).window_left == schedule.window()
+        let next = schedule.next(close, self.cursor.jailed, jailed);
+        !close.next_set_hash.is_zero() || next.window_left == schedule.window()
     }
 }

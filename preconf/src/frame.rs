@@ -2,6 +2,7 @@
 //!
 //! Not for: its place in a chain (`Chain` decides that).
 
+use crate::{BadEvidence, Conviction};
 use alloy_primitives::B256;
 use rota_types::{Decode, DecodeError, Domain, KeyError, SignedFrame, Tx, TxError, ValidatorSet};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub struct Frame {
     pub hash: B256,
     /// Its transactions, senders recovered, with the amounts that the frame insures.
     pub txs: Vec<Arc<Tx>>,
+    /// Its evidence, judged by the set of its epoch.
+    pub convictions: Vec<Conviction>,
 }
 
 /// Why a frame does not verify by itself. Its sender is at fault.
@@ -45,6 +48,9 @@ pub enum InvalidFrame {
         /// What is wrong.
         error: TxError,
     },
+    /// Evidence that convicts nobody.
+    #[error("evidence: {0}")]
+    Evidence(#[from] BadEvidence),
 }
 
 impl Frame {
@@ -74,13 +80,15 @@ impl Frame {
             };
             txs.push(tx.insuring(signed.body.insured.get(index).copied().unwrap_or(0)));
         }
-        Ok(Self { signed: Arc::new(signed), hash, txs })
+        let judge = |bytes| Conviction::decode(bytes, set, domain);
+        let convictions = signed.body.evidence.iter().map(judge).collect::<Result<_, _>>()?;
+        Ok(Self { signed: Arc::new(signed), hash, txs, convictions })
     }
 
-    /// A frame that this node signed itself from transactions it holds.
+    /// A frame that this node signed itself from transactions it holds, without evidence.
     #[must_use]
     pub fn own(signed: SignedFrame, hash: B256, txs: Vec<Arc<Tx>>) -> Self {
-        Self { signed: Arc::new(signed), hash, txs }
+        Self { signed: Arc::new(signed), hash, txs, convictions: Vec::new() }
     }
 
     /// Decodes and verifies.

@@ -15,6 +15,7 @@ mod epochs;
 mod frame;
 mod insured;
 mod intake;
+mod jail;
 mod mutation;
 mod pool;
 mod schedule;
@@ -32,6 +33,7 @@ pub use insured::{Insured, Room};
 pub use intake::{
     Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,
 };
+pub use jail::{BadEvidence, Conviction, Docket, is_jailed};
 pub use mutation::Mutation;
 pub use pool::FramePool;
 pub use schedule::{Cursor, Schedule};

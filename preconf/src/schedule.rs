@@ -5,6 +5,7 @@
 //! Invariant (I-13): every correct node computes the same leader for every height and round, also when
 //! their commit certificates are of different rounds.
 
+use crate::is_jailed;
 use alloy_primitives::{B256, Keccak256};
 use rota_types::{Close, Term, ValidatorSet};
 
@@ -25,6 +26,8 @@ pub struct Cursor {
     pub cursor: u64,
     /// Heights left in the window, this one included.
     pub window_left: u16,
+    /// Who is jailed: bit i is index i of the set. Their slots are passed over.
+    pub jailed: u64,
 }
 
 impl Schedule {
@@ -58,32 +61,55 @@ impl Schedule {
     /// The cursor of the first height of an epoch.
     #[must_use]
     pub const fn start(&self) -> Cursor {
-        Cursor { cursor: 0, window_left: self.window }
+        Cursor { cursor: 0, window_left: self.window, jailed: 0 }
     }
 
     /// The proposer of a round at a height with this cursor.
     #[must_use]
     pub fn leader(&self, cursor: Cursor, round: u32) -> u16 {
-        let len = u64::try_from(self.slots.len()).unwrap_or(1).max(1);
-        let at = cursor.cursor.wrapping_add(u64::from(round)).checked_rem(len).unwrap_or(0);
+        self.holder(self.slot(cursor, round))
+    }
+
+    /// The cursor for the height after the one that `close` ends, which `before` were jailed at and `after` are from
+    /// the next one on. A CLOSE in a term opened in a round above 0 of this very height forfeits the window to the
+    /// closer; nothing else does. The window of a closer who is jailed ends.
+    #[must_use]
+    pub fn next(&self, close: &Close, before: u64, after: u64) -> Cursor {
+        let forfeited = close.term.height == close.height && close.term.round >= 1;
+        let (round, left) =
+            if forfeited { (close.term.round, self.window) } else { (0, close.window_left) };
+        let left = left.saturating_sub(1);
+        let at = Cursor { cursor: close.cursor, window_left: left, jailed: before };
+        let slot = self.slot(at, round);
+        if left > 0 && !is_jailed(after & !before, close.closer) {
+            return Cursor { cursor: slot, window_left: left, jailed: after };
+        }
+        let next = Cursor { cursor: slot.wrapping_add(1), window_left: self.window, jailed: after };
+        Cursor { cursor: self.slot(next, 0), ..next }
+    }
+
+    fn len(&self) -> u64 {
+        u64::try_from(self.slots.len()).unwrap_or(1).max(1)
+    }
+
+    /// Who has a slot.
+    fn holder(&self, slot: u64) -> u16 {
+        let at = slot.checked_rem(self.len()).unwrap_or(0);
         usize::try_from(at).ok().and_then(|i| self.slots.get(i)).copied().unwrap_or(0)
     }
 
-    /// The cursor for the height after the one that `close` ends. A CLOSE in a term opened in a round
-    /// above 0 of this very height forfeits the window to the closer; nothing else does.
-    #[must_use]
-    pub fn next(&self, close: &Close) -> Cursor {
-        let forfeited = close.term.height == close.height && close.term.round >= 1;
-        let (cursor, left) = if forfeited {
-            (close.cursor.wrapping_add(u64::from(close.term.round)), self.window.saturating_sub(1))
-        } else {
-            (close.cursor, close.window_left.saturating_sub(1))
+    /// The slot that leads a round: of those from the cursor on whose holder is not jailed, the one with this number.
+    /// If everyone who has a slot is jailed, nobody is passed over.
+    fn slot(&self, cursor: Cursor, round: u32) -> u64 {
+        let (from, round) = (cursor.cursor, u64::from(round));
+        let free = |slot: &u64| !is_jailed(cursor.jailed, self.holder(*slot));
+        let count = u64::try_from((0..self.len()).filter(free).count()).unwrap_or(0);
+        let (Some(turns), Some(rest)) = (round.checked_div(count), round.checked_rem(count)) else {
+            return from.wrapping_add(round);
         };
-        if left == 0 {
-            Cursor { cursor: cursor.wrapping_add(1), window_left: self.window }
-        } else {
-            Cursor { cursor, window_left: left }
-        }
+        let from = from.wrapping_add(turns.wrapping_mul(self.len()));
+        let slots = (0..self.len()).map(|i| from.wrapping_add(i)).filter(free);
+        slots.into_iter().nth(usize::try_from(rest).unwrap_or(0)).unwrap_or(from)
     }
 
     /// The term that is active in round 0 of `height`, given the term of the CLOSE before it.
@@ -238,10 +264,70 @@ mod tests {
             window_left,
             ..Close::default()
         };
-        let at = |t: (u64, u32), w| schedule.next(&close(Term { height: t.0, round: t.1 }, w));
-        assert_eq!(at((9, 0), 2), Cursor { cursor: 5, window_left: 1 });
-        assert_eq!(at((9, 0), 1), Cursor { cursor: 6, window_left: 3 });
-        assert_eq!(at((10, 2), 3), Cursor { cursor: 7, window_left: 2 });
-        assert_eq!(at((9, 2), 3), Cursor { cursor: 5, window_left: 2 });
+        let at = |t: (u64, u32), w| {
+            let next = schedule.next(&close(Term { height: t.0, round: t.1 }, w), 0, 0);
+            (next.cursor, next.window_left)
+        };
+        assert_eq!(at((9, 0), 2), (5, 1));
+        assert_eq!(at((9, 0), 1), (6, 3));
+        assert_eq!(at((10, 2), 3), (7, 2));
+        assert_eq!(at((9, 2), 3), (5, 2));
+    }
+
+    /// The slots in order, passed over by hand.
+    fn by_hand(schedule: &Schedule, from: u64, jailed: u64, round: u32) -> u64 {
+        let free = |slot: u64| jailed >> schedule.holder(slot) & 1 == 0;
+        let nobody = (0..schedule.len()).all(|slot| !free(slot));
+        let mut left = round;
+        (from..)
+            .find(|slot| {
+                (nobody || free(*slot))
+                    && (left == 0 || {
+                        left -= 1;
+                        false
+                    })
+            })
+            .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn jailed_members_are_passed_over_and_nobody_else(
+            n in 1usize..9, jailed in 0u64..256, from in 0u64..1000, round in 0u32..200, seed: [u8; 32],
+        ) {
+            let schedule = Schedule::new(&set(&vec![3; n]), seed.into(), 3);
+            let cursor = Cursor { cursor: from, window_left: 2, jailed };
+            let slot = by_hand(&schedule, from, jailed, round);
+            prop_assert_eq!(schedule.slot(cursor, round), slot);
+            let leader = schedule.leader(cursor, round);
+            prop_assert_eq!(leader, schedule.holder(slot));
+            let all = (0..n).all(|i| jailed >> i & 1 == 1);
+            prop_assert!(all || jailed >> leader & 1 == 0);
+            // Whoever closes in a later round goes on in the next height, from the slot that it was given.
+            let term = Term { height: 10, round: round + 1 };
+            let closer = schedule.leader(cursor, round + 1);
+            let close = Close { height: 10, term, closer, cursor: from, window_left: 2, ..Close::default() };
+            let next = schedule.next(&close, jailed, jailed);
+            prop_assert_eq!((schedule.leader(next, 0), next.window_left), (closer, 2));
+        }
+    }
+
+    #[test]
+    fn a_window_of_a_jailed_member_ends_and_those_of_others_go_on() {
+        let schedule = Schedule::new(&set(&[1, 1, 1, 1]), B256::repeat_byte(7), 3);
+        let start = schedule.start();
+        let (present, next) = (schedule.leader(start, 0), schedule.leader(start, 1));
+        let term = Term { height: 10, round: 0 };
+        let close = Close { height: 10, term, closer: present, window_left: 3, ..Close::default() };
+        let own = schedule.next(&close, 0, 1 << present);
+        assert_eq!((own.cursor, own.window_left), (1, 3), "the window of the next begins");
+        assert_eq!(schedule.leader(own, 0), next);
+        let others = schedule.next(&close, 0, 1 << next);
+        assert_eq!((others.cursor, others.window_left), (0, 2));
+        let last = Close { window_left: 1, ..close };
+        let after = schedule.next(&last, 1 << next, 1 << next);
+        assert!(after.cursor > 1 && schedule.leader(after, 0) != next, "its slot is passed over");
+        let again = Close { cursor: after.cursor, closer: schedule.leader(after, 0), ..last };
+        assert!(schedule.next(&again, 1 << next, 1 << next).cursor > after.cursor);
     }
 }

@@ -154,7 +154,13 @@ impl World {
         let stream = self.chain.stream();
         let mut builder = FrameBuilder::new(stream.term, stream.leader, self.now);
         let origin = self.origin();
-        let cut = FrameCut { now: self.now, txs: &txs, close: step.close, origin: &origin };
+        let cut = FrameCut {
+            now: self.now,
+            txs: &txs,
+            close: step.close,
+            origin: &origin,
+            evidence: &[],
+        };
         let epoch = self.chain.context().epoch.number();
         let key = key(epoch, usize::from(stream.leader));
         builder.build(&self.chain, &cut, &key, &self.rules).map(Arc::new)

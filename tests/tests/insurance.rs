@@ -138,7 +138,7 @@ fn append(
         prev_randao: B256::ZERO,
         fee_vault: rules.params.fee_vault,
     };
-    let cut = FrameCut { now, txs, close, origin: &origin };
+    let cut = FrameCut { now, txs, close, origin: &origin, evidence: &[] };
     let mut builder = FrameBuilder::new(stream.term, stream.leader, now);
     let frame = builder.build(chain, &cut, &make::keys(stream.leader).0, rules).unwrap();
     let frame = Arc::new(frame);

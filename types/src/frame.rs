@@ -5,8 +5,8 @@
 //! `env_hash` and `close_hash`.
 
 use crate::{
-    Close, Decode, DecodeError, Domain, Encode, Env, KeyError, Reader, SeqKey, SeqSignature, Tag,
-    Term, Writer, tx_root, verify_seq,
+    Close, Decode, DecodeError, Domain, Encode, Env, KeyError, MAX_EVIDENCE, Reader, SeqKey,
+    SeqSignature, Tag, Term, Writer, hash_list_root, tx_root, verify_seq,
 };
 use alloy_primitives::{B256, Bytes, keccak256};
 
@@ -18,6 +18,11 @@ pub const FRAME_VERSION: u16 = 1;
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Largest number of transactions in one frame.
 pub const MAX_FRAME_TXS: usize = 4096;
+
+/// Most pieces of evidence in one CLOSE frame.
+pub const MAX_FRAME_EVIDENCE: usize = 4;
+/// Largest sum of evidence bytes in one CLOSE frame.
+pub const MAX_EVIDENCE_BYTES: usize = 64 * 1024;
 
 /// What a frame begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
@@ -152,9 +157,17 @@ pub struct FrameBody {
     pub env: Option<Env>,
     /// The close body, on a CLOSE.
     pub close: Option<Close>,
+    /// Encoded `Evidence` against members of the set, only on a CLOSE; bound by its `evidence_root`.
+    pub evidence: Vec<Bytes>,
 }
 
 impl FrameBody {
+    /// `evidence_root` of this body: over the hashes of the pieces, zero if there are none.
+    #[must_use]
+    pub fn evidence_root(&self) -> B256 {
+        let hashes: Vec<B256> = self.evidence.iter().map(keccak256).collect();
+        hash_list_root(&hashes)
+    }
     /// `tx_root` of this body.
     #[must_use]
     pub fn root(&self) -> B256 {
@@ -172,7 +185,8 @@ impl Encode for FrameBody {
     fn encode_to(&self, w: &mut Writer) {
         let parts = u8::from(self.env.is_some())
             | (u8::from(self.close.is_some()) << 1)
-            | (u8::from(!self.insured.is_empty()) << 2);
+            | (u8::from(!self.insured.is_empty()) << 2)
+            | (u8::from(!self.evidence.is_empty()) << 3);
         w.u8(parts);
         w.u32(u32::try_from(self.txs.len()).unwrap_or(u32::MAX));
         for tx in &self.txs {
@@ -187,13 +201,19 @@ impl Encode for FrameBody {
         if let Some(close) = &self.close {
             close.encode_to(w);
         }
+        if !self.evidence.is_empty() {
+            w.u8(u8::try_from(self.evidence.len()).unwrap_or(u8::MAX));
+            for piece in &self.evidence {
+                w.bytes(piece);
+            }
+        }
     }
 }
 
 impl Decode for FrameBody {
     fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let parts = r.u8("body parts")?;
-        if parts & !7 != 0 {
+        if parts & !15 != 0 {
             return Err(DecodeError::Invalid("unknown body part"));
         }
         let count = r.count("frame transactions", MAX_FRAME_TXS)?;
@@ -215,8 +235,27 @@ impl Decode for FrameBody {
         }
         let env = if parts & 1 != 0 { Some(Env::decode_from(r)?) } else { None };
         let close = if parts & 2 != 0 { Some(Close::decode_from(r)?) } else { None };
-        Ok(Self { txs, insured, env, close })
+        let evidence = if parts & 8 != 0 { read_evidence(r, close.is_some())? } else { Vec::new() };
+        Ok(Self { txs, insured, env, close, evidence })
     }
+}
+
+fn read_evidence(r: &mut Reader<'_>, closes: bool) -> Result<Vec<Bytes>, DecodeError> {
+    let count = usize::from(r.u8("evidence in a frame")?);
+    if !closes || count == 0 {
+        return Err(DecodeError::Invalid("evidence without CLOSE, or none where some is said"));
+    }
+    if count > MAX_FRAME_EVIDENCE {
+        let (what, max) = ("evidence in a frame", MAX_FRAME_EVIDENCE);
+        return Err(DecodeError::Bound { what, max, got: count });
+    }
+    let (mut evidence, mut left) = (Vec::new(), MAX_EVIDENCE_BYTES);
+    for _ in 0..count {
+        let piece = r.bytes("evidence", left.min(MAX_EVIDENCE))?;
+        left = left.saturating_sub(piece.len());
+        evidence.push(piece);
+    }
+    Ok(evidence)
 }
 
 /// A frame with the leader's signature and its body.
@@ -258,6 +297,10 @@ impl SignedFrame {
         }
         if h.close_hash != close || self.body.close.is_some() != h.flags.has(Flags::CLOSE) {
             return Err(DecodeError::Invalid("close body does not match close_hash or CLOSE"));
+        }
+        let root = self.body.close.as_ref().map_or(B256::ZERO, |c| c.evidence_root);
+        if root != self.body.evidence_root() {
+            return Err(DecodeError::Invalid("evidence does not match evidence_root"));
         }
         Ok(())
     }

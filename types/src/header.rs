@@ -4,7 +4,7 @@
 //! id is its digest. 480 bytes, no optional field.
 
 use crate::{Decode, DecodeError, Domain, Encode, Reader, Tag, Term, Writer};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 
 /// Bytes of an encoded environment.
 pub const ENV_LEN: usize = 108;
@@ -70,9 +70,10 @@ pub struct Close {
     pub cursor: u64,
     /// Heights left in the window, this one included.
     pub window_left: u16,
-    /// Hash of the bitmap of jailed validators, zero for none.
+    /// [`jailed_hash`](crate::jailed_hash) of who is jailed from the next height on, what this frame brings included;
+    /// zero for nobody, and on the last height of an epoch.
     pub jailed_bitmap_hash: B256,
-    /// Root of the evidence included, zero for none.
+    /// Root of the evidence in this frame, zero for none.
     pub evidence_root: B256,
     /// Hash of the next set, on the last height of an epoch.
     pub next_set_hash: B256,
@@ -116,6 +117,12 @@ impl Decode for Close {
             history_root: r.hash("history_root")?,
         })
     }
+}
+
+/// Hash of a bitmap of jailed members (bit i: index i of the set): keccak of its eight bytes, zero for nobody.
+#[must_use]
+pub fn jailed_hash(jailed: u64) -> B256 {
+    if jailed == 0 { B256::ZERO } else { keccak256(jailed.to_be_bytes()) }
 }
 
 /// The header of a height.

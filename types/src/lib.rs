@@ -59,10 +59,10 @@ pub use evidence::{
 #[cfg(feature = "native")]
 pub use forced::{ForcedTx, MAX_FORCED_BYTES, MAX_FORCED_GAS, NotForced, forced_txs};
 pub use frame::{
-    FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_FRAME_TXS,
-    SignedFrame,
+    FRAME_LEN, FRAME_VERSION, Flags, FrameBody, FrameHeader, MAX_BODY_BYTES, MAX_EVIDENCE_BYTES,
+    MAX_FRAME_EVIDENCE, MAX_FRAME_TXS, SignedFrame,
 };
-pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header};
+pub use header::{CLOSE_LEN, Close, ENV_LEN, Env, HEADER_LEN, Header, jailed_hash};
 pub use insurance::{KAPPA_BPS, RELEASE_BLOCKS, drained, leader_cap, premium, set_cap};
 pub use justification::Justification;
 pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};

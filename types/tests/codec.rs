@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Gen;
+use common::{Gen, sample};
 use proptest::prelude::*;
 use rota_types::{wire::*, *};
 use std::fmt::Debug;
@@ -147,6 +147,52 @@ fn a_frame_body_above_its_bytes_is_refused() {
     let over =
         FrameBody { txs: vec![half.clone(), half, Bytes::from(vec![0])], ..FrameBody::default() };
     assert!(matches!(FrameBody::decode(&over.encode()), Err(DecodeError::Bound { .. })));
+}
+
+#[test]
+fn evidence_in_a_frame_is_bounded_bound_and_of_a_close_alone() {
+    let mut g = Gen(3);
+    let piece = |len: usize| Bytes::from(vec![7; len]);
+    let with = |evidence: Vec<Bytes>, close: Option<Close>| FrameBody {
+        close,
+        evidence,
+        ..FrameBody::default()
+    };
+    let close = || Some(sample::close());
+    let read = |body: &FrameBody| FrameBody::decode(&body.encode());
+    let full = with(vec![piece(MAX_EVIDENCE_BYTES / 4); 4], close());
+    assert_eq!(read(&full), Ok(full));
+    let bound = |body: FrameBody| matches!(read(&body), Err(DecodeError::Bound { .. }));
+    assert!(bound(with(vec![piece(1); 5], close())), "five pieces");
+    assert!(bound(with(vec![piece(MAX_EVIDENCE + 1)], close())), "one piece too long");
+    let half = piece(MAX_EVIDENCE_BYTES / 2);
+    assert!(bound(with(vec![half.clone(), half, piece(1)], close())), "too much together");
+    let refused = |body: &[u8]| matches!(FrameBody::decode(body), Err(DecodeError::Invalid(_)));
+    assert!(refused(&with(vec![piece(1)], None).encode()), "without CLOSE");
+    let mut none = with(Vec::new(), close()).encode();
+    none[0] |= 8;
+    none.push(0);
+    assert!(refused(&none), "none where some is said");
+
+    let sealed = |evidence: Vec<Bytes>, root: Vec<Bytes>| {
+        let evidence_root = with(root, None).evidence_root();
+        let body = with(evidence, Some(Close { evidence_root, ..sample::close() }));
+        let close_hash = keccak256(body.close.as_ref().unwrap().encode());
+        let header = FrameHeader {
+            flags: Flags::CLOSE,
+            tx_count: 0,
+            tx_root: B256::ZERO,
+            env_hash: B256::ZERO,
+            close_hash,
+            ..sample::frame()
+        };
+        SignedFrame { header, signature: [0; 64], body }.check_body()
+    };
+    let (a, b) = (g.bytes(40), g.bytes(50));
+    assert_eq!(sealed(vec![a.clone(), b.clone()], vec![a.clone(), b.clone()]), Ok(()));
+    for other in [vec![], vec![a.clone()], vec![b.clone(), a.clone()]] {
+        assert!(sealed(other, vec![a.clone(), b.clone()]).is_err(), "another list");
+    }
 }
 
 #[test]

@@ -212,6 +212,7 @@ impl Replica {
         self.sync.decided(now, base.height);
         out.push(Output::WalReset);
         let changed = self.change_set(out);
+        self.settle_docket(changed);
         let members = self.members();
         if !self.resume_voting(out) && changed {
             self.machine = self.new_machine(!self.observing);

@@ -1,11 +1,11 @@
-//! What others signed against the rules, as evidence that anyone can check.
+//! What others signed against the rules, as evidence that anyone can check, and its way into the next own CLOSE.
 //!
-//! Not for: deciding by it; what follows from two histories of a leader is in `frames`. Invariant: only what was
-//! verified here goes in, so what comes out verifies.
+//! Not for: deciding by it before it is in the chain; what follows from two histories of a leader is in `frames`. Invariants: only
+//! what was verified here goes in, so what comes out verifies; the docket is of the set in force and bounded.
 
 use super::{Output, Replica};
-use rota_preconf::Frame;
-use rota_types::{Signed, SignedAck, wire::Message};
+use rota_preconf::{Conviction, Frame};
+use rota_types::{Evidence, Signed, SignedAck, wire::Message};
 
 impl Replica {
     /// Frames come verified.
@@ -35,7 +35,33 @@ impl Replica {
 
     fn witness(&mut self, said: &Signed, out: &mut Vec<Output>) {
         self.witnessed.advance(self.height.saturating_sub(1));
-        let found = self.witnessed.observe(said);
-        out.extend(found.into_iter().map(|evidence| Output::Evidence(Box::new(evidence))));
+        for evidence in self.witnessed.observe(said) {
+            self.on_evidence(&evidence);
+            out.push(Output::Evidence(Box::new(evidence)));
+        }
+    }
+
+    /// Evidence against a member of the set in force waits for the next CLOSE of this replica. What is of another
+    /// set has no effect on who leads: L1 deals with it.
+    pub(super) fn on_evidence(&mut self, evidence: &Evidence) {
+        let jailed = self.chain.base().cursor.jailed;
+        let known = rota_preconf::is_jailed(jailed, evidence.accused);
+        if evidence.epoch != self.epoch.number() || known || !self.docket.wants(evidence.accused) {
+            return;
+        }
+        match Conviction::judge(evidence, self.epoch.set(), &self.rules.domain) {
+            Ok(conviction) => self.docket.insert(conviction),
+            Err(error) => tracing::warn!(%error, "evidence that shows nothing"),
+        }
+    }
+
+    /// Forgets what the decided heights have dealt with.
+    pub(super) fn settle_docket(&mut self, changed: bool) {
+        let jailed = self.chain.base().cursor.jailed;
+        if changed {
+            self.docket.clear();
+        } else {
+            self.docket.settle(jailed);
+        }
     }
 }

@@ -55,6 +55,8 @@ pub enum Input {
         /// The justification, not verified yet.
         what: Box<Justification>,
     },
+    /// Evidence against a member, found by this node or gossiped. It is judged again, and goes into the next own CLOSE.
+    Evidence(Box<Evidence>),
     /// Decided heights from a peer, in order.
     Synced {
         /// Who sent them.

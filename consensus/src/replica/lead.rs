@@ -217,7 +217,10 @@ impl Replica {
         }
         if may_frame && cut == Cut::Frame || cut == Cut::Close {
             let txs = fill(&mut self.lead.batch, self.chain.room(None).free(), out);
-            let frame_cut = FrameCut { now, txs: &txs, close: cut == Cut::Close, origin: &origin };
+            let close = cut == Cut::Close;
+            let evidence = if close { self.docket.next(&self.chain) } else { Vec::new() };
+            let evidence = evidence.as_slice();
+            let frame_cut = FrameCut { now, txs: &txs, close, origin: &origin, evidence };
             let domain = &self.rules.domain;
             let sign =
                 |h: &FrameHeader| keys.signer.sign_seq(&SeqMessage::Frame(h.clone()), domain);

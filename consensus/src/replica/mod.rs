@@ -32,8 +32,8 @@ pub use seats::{Identity, PeerNo};
 use crate::machine::{Fatal, Machine};
 use alloy_primitives::B256;
 use rota_preconf::{
-    AckTally, Chain, Epoch, FrameBuilder, FramePool, HeightContext, Rules, StatusBook, Watch,
-    WatchLimits,
+    AckTally, Chain, Docket, Epoch, FrameBuilder, FramePool, HeightContext, Rules, StatusBook,
+    Watch, WatchLimits,
 };
 use rota_store::Watermarks;
 use rota_types::{Millis, Term, Tx, wire::Message};
@@ -96,6 +96,8 @@ pub struct Replica {
     sync: sync::Sync,
     /// What others signed, for evidence.
     witnessed: Watch,
+    /// What of it waits for an own CLOSE.
+    docket: Docket,
     acked: (u64, u32, u64),
     acked_hash: B256,
     certified: u64,
@@ -168,6 +170,7 @@ impl Replica {
             lead: lead::Lead::default(),
             sync: sync::Sync::default(),
             witnessed,
+            docket: Docket::default(),
             acked: (0, 0, 0),
             acked_hash: B256::ZERO,
             certified: 0,
@@ -308,6 +311,7 @@ impl Replica {
             Input::Set { epoch, peers } => self.on_set(epoch, peers),
             Input::Durable(token) => self.on_durable(now, token, out),
             Input::Justification { from, what } => self.on_justification(from, *what, out),
+            Input::Evidence(evidence) => self.on_evidence(&evidence),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
             Input::Tick => {}
         }

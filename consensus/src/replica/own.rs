@@ -59,6 +59,7 @@ impl Replica {
             | Input::L1Read(_)
             | Input::Set { .. }
             | Input::Durable(_)
+            | Input::Evidence(_)
             | Input::Tick => {}
         }
         let mut out: Vec<Sighting> =

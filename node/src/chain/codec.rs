@@ -111,7 +111,8 @@ pub fn encode_context(c: &rota_preconf::HeightContext) -> Vec<u8> {
         .u64(c.height)
         .hash(&c.parent_id)
         .u64(c.cursor.cursor)
-        .u16(c.cursor.window_left);
+        .u16(c.cursor.window_left)
+        .u64(c.cursor.jailed);
     c.history.encode_to(&mut w);
     w.u8(u8::from(c.parent_env.is_some()));
     if let Some(env) = &c.parent_env {
@@ -141,7 +142,11 @@ pub fn decode_context(
         height: r.u64("height")?,
         epoch,
         parent_id: r.hash("parent_id")?,
-        cursor: Cursor { cursor: r.u64("cursor")?, window_left: r.u16("window_left")? },
+        cursor: Cursor {
+            cursor: r.u64("cursor")?,
+            window_left: r.u16("window_left")?,
+            jailed: r.u64("jailed")?,
+        },
         history: rota_types::Mmr::decode_from(&mut r)?,
         parent_env: match r.u8("env")? {
             1 => Some(rota_types::Env::decode_from(&mut r)?),

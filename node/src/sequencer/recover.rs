@@ -222,7 +222,7 @@ mod tests {
             height: 9,
             epoch: Arc::clone(&epoch),
             parent_id: Default::default(),
-            cursor: rota_preconf::Cursor { cursor: 3, window_left: 2 },
+            cursor: rota_preconf::Cursor { cursor: 3, window_left: 2, jailed: 5 },
             history: Default::default(),
             parent_env: None,
             sealed: true,

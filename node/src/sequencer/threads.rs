@@ -94,7 +94,7 @@ impl Threads {
         let verified = (queues.replica.clone(), Arc::clone(&queues.tape));
         self.frames(frames, verifier.clone(), verified, p2p.clone())?;
         let seen = (Arc::clone(&queues.tape), evidence, p2p.clone());
-        self.watch(&verifier, seen, watch)?;
+        self.watch(&verifier, queues, seen, watch)?;
         let sets = Arc::clone(&verifier.sets);
         self.start("bundles", move || {
             inbound::take_bundles(&bundles, &submitter, &verifier);
@@ -108,17 +108,21 @@ impl Threads {
         Ok((self.list, forward))
     }
 
-    /// Looks for contradictions in everything that this node sees.
+    /// Looks for contradictions in everything that this node sees, and shows them to the replica.
     fn watch(
         &mut self,
         verifier: &Verifier,
+        queues: &Queues,
         (tape, shown, p2p): (Arc<Tape>, Receiver<Shown>, Handle),
         (dir, own): (PathBuf, BTreeSet<Address>),
     ) -> eyre::Result<()> {
         let (sets, domain) = (Arc::clone(&verifier.sets), verifier.domain.clone());
         let known = move |epoch| sets.get(epoch).map(|e| Arc::clone(e.set()));
         let watcher = Watcher::new(domain.clone(), Box::new(known));
-        let found = Box::new(|_: &Found| true);
+        let replica = queues.replica.clone();
+        let found = Box::new(move |found: &Found| {
+            replica.send(ReplicaInput::Evidence(Box::new(found.evidence.clone()))).is_ok()
+        });
         let sentry = Sentry { tape, watcher, shown, p2p, dir, domain, own, found };
         self.start("watch", move || Ok(sentry.run()?))
     }

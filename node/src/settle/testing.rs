@@ -157,7 +157,8 @@ impl Chain {
             env_hash: B256::ZERO,
             close_hash: B256::ZERO,
         };
-        let body = FrameBody { txs, insured: Vec::new(), env: Some(env), close: Some(close) };
+        let (env, close) = (Some(env), Some(close));
+        let body = FrameBody { txs, env, close, ..FrameBody::default() };
         let frames = vec![SignedFrame { header: frame, signature: [0; 64], body }];
         DecidedHeight { header, certificate: self.certify(height, id), frames }
     }

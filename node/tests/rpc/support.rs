@@ -280,6 +280,7 @@ impl Leader {
             insured: if insured_cum > 0 { insured } else { Vec::new() },
             env: flags.has(Flags::OPEN).then(|| self.env()),
             close: flags.has(Flags::CLOSE).then(|| self.close_body()),
+            evidence: Vec::new(),
         };
         let digest = |bytes: Option<Vec<u8>>| bytes.map_or(B256::ZERO, keccak256);
         let header = FrameHeader {

@@ -76,7 +76,7 @@ impl Cast {
         let mut pool = FramePool::default();
         for i in 0..n {
             let now = NOW + 10 * i + if i == 0 { 0 } else { salt };
-            let cut = FrameCut { now, txs: &[], close: false, origin: &origin };
+            let cut = FrameCut { now, txs: &[], close: false, origin: &origin, evidence: &[] };
             let key = &self.keys[usize::from(leader)].0;
             let frame = Arc::new(builder.build(&chain, &cut, key, &self.rules).unwrap());
             chain.append(&frame, &self.rules).unwrap();
@@ -123,7 +123,7 @@ impl Cast {
     }
 
     fn signed(&self, header: FrameHeader, leader: u16) -> Frame {
-        let body = FrameBody { txs: Vec::new(), insured: Vec::new(), env: None, close: None };
+        let body = FrameBody::default();
         let key = &self.keys[usize::from(leader)].0;
         let signed = SignedFrame::sign(header, body, key, &self.rules.domain);
         let hash = signed.header.hash(&self.rules.domain);

@@ -65,7 +65,7 @@ impl Forest {
             fee_vault: self.rules.params.fee_vault,
         };
         let close = dice.one_in(4);
-        let cut = FrameCut { now, txs: &[], close, origin: &origin };
+        let cut = FrameCut { now, txs: &[], close, origin: &origin, evidence: &[] };
         let mut builder = FrameBuilder::new(term, leader, now);
         let frame = builder.build(&chain, &cut, &make::keys(leader).0, &self.rules).unwrap();
         let frame = Arc::new(frame);

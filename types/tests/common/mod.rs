@@ -197,7 +197,12 @@ impl Gen {
     pub(crate) fn body(&mut self) -> FrameBody {
         let txs = self.list(4, |g| g.bytes(40));
         let insured = if self.bool() { txs.iter().map(|_| self.u128()).collect() } else { vec![] };
-        FrameBody { txs, insured, env: self.option(Self::env), close: self.option(Self::close) }
+        let (env, close) = (self.option(Self::env), self.option(Self::close));
+        let evidence = match &close {
+            Some(_) => self.list(MAX_FRAME_EVIDENCE, |g| g.bytes(300)),
+            None => Vec::new(),
+        };
+        FrameBody { txs, insured, env, close, evidence }
     }
     pub(crate) fn frame(&mut self) -> SignedFrame {
         SignedFrame { header: self.frame_header(), signature: self.array(), body: self.body() }

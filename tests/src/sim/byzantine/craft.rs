@@ -50,8 +50,13 @@ impl Branch {
     /// Signs the next frame on it.
     pub(super) fn cut(&mut self, cx: &Cx<'_>, txs: &[Arc<Tx>], close: bool) -> Option<Arc<Frame>> {
         let tip = self.chain.tip().timestamp_ms;
-        let cut =
-            FrameCut { now: cx.scene.now_ms.max(tip) + 1, txs, close, origin: cx.scene.origin };
+        let cut = FrameCut {
+            now: cx.scene.now_ms.max(tip) + 1,
+            txs,
+            close,
+            origin: cx.scene.origin,
+            evidence: &[],
+        };
         let frame = self.builder.build(&self.chain, &cut, cx.seq, &cx.rules)?;
         let frame = Arc::new(frame);
         self.chain.append_carried(&frame, &cx.rules).ok()?;
