@@ -154,6 +154,7 @@ impl HeightContext {
         rules: &Rules,
     ) -> Option<Self> {
         let height = self.height.saturating_add(1);
+        let jailed = if rules.off(Mutation::JailedLead) { 0 } else { jailed };
         let epoch = Arc::clone(self.next_epoch(&header.env, rules)?);
         let (cursor, stream) = if epoch.number() == self.epoch.number() {
             self.go_on(header, close, jailed)

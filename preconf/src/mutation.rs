@@ -24,11 +24,13 @@ pub enum Mutation {
     RefuseUnlessExtends,
     /// A set stays in force one height longer than it is.
     OldSet,
+    /// Who is convicted in the chain keeps its windows.
+    JailedLead,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AckAgainstPrevote,
         Self::SpeculativeAck,
         Self::AnyReport,
@@ -37,5 +39,6 @@ impl Mutation {
         Self::AckThird,
         Self::RefuseUnlessExtends,
         Self::OldSet,
+        Self::JailedLead,
     ];
 }

@@ -114,6 +114,20 @@ fn a_leader_that_proposes_the_other_close() {
     convicted(&reports, &["FrameTwice"]);
 }
 
+/// I-39: from the CLOSE that brings the evidence on it has no window more, and nobody waits for it.
+#[test]
+fn who_forks_is_in_the_jail_at_once_and_the_others_go_on() {
+    for seed in 40..44 {
+        let mut plan = Plan::quiet(4, seed, 14_000);
+        plan.byzantine = vec![(2, Behaviour::ForkFrames)];
+        let report = World::run(plan).unwrap_or_else(|v| panic!("seed {seed}: {v}"));
+        let stats = &report.stats;
+        assert_eq!(stats.jailed, 1, "{report:?}");
+        assert!(stats.in_jail.0 >= 10, "{report:?}");
+        assert_eq!(stats.in_jail.1, 0, "somebody waited for who is in the jail: {report:?}");
+    }
+}
+
 #[test]
 fn a_term_opened_twice() {
     convicted(&lies(Behaviour::ForkInit, &["forked openings"]), &["InitTwice"]);
@@ -210,7 +224,7 @@ fn liars_that_work_together() {
     use Behaviour as B;
     let groups = [
         [(2, B::ForkFrames), (2, B::SplitAcks), (5, B::OmitStatus), (5, B::VoteTwice)],
-        [(3, B::Withhold), (3, B::ForkFrames), (6, B::CherryPick), (6, B::OmitStatus)],
+        [(3, B::Withhold), (3, B::ForkFrames), (6, B::CherryPick), (6, B::ForkFrames)],
         [(1, B::Twins), (1, B::GhostStatus), (4, B::Forget), (4, B::ForkInit)],
     ];
     let mut deeds = std::collections::BTreeSet::new();

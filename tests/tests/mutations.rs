@@ -5,7 +5,7 @@
 #![cfg(feature = "mutations")]
 
 use rota_preconf::Mutation;
-use rota_tests::sim::{Plan, attempt};
+use rota_tests::sim::{Behaviour, Plan, attempt};
 
 /// Tries plans until one fails with the rule off and passes with it on.
 fn caught(mutation: Mutation, seeds: u64, plan: impl Fn(u64) -> Plan) -> (u64, String) {
@@ -67,6 +67,15 @@ fn a_set_that_stays_in_force_too_long_is_noticed() {
     // One node alone: it refuses what the others decide, and says so of correct ones.
     let alone = |seed| Plan { mutant: Some(1), ..Plan::growing(seed) };
     expect(caught(Mutation::OldSet, 4, alone), Mutation::OldSet, &["I-12", "I-16"]);
+}
+
+#[test]
+fn who_leads_from_the_jail_is_noticed() {
+    let forks = |seed| {
+        let byzantine = vec![(2, Behaviour::ForkFrames)];
+        Plan { byzantine, ..Plan::quiet(4, seed, 14_000) }
+    };
+    expect(caught(Mutation::JailedLead, 4, forks), Mutation::JailedLead, &["I-39"]);
 }
 
 /// The set is stuck: who acked more than the others carry refuses what they carry for ever.

@@ -9,6 +9,7 @@ mod carry;
 mod facts;
 mod hooks;
 mod insured;
+mod jail;
 mod ledger;
 mod live;
 mod names;
@@ -75,6 +76,7 @@ pub(super) struct Checker {
     pub(super) ledger: Ledger,
     pub(super) live: Live,
     insured: insured::Insured,
+    jail: jail::Jail,
     /// Leader of every height and round that was reached (I-13).
     leaders: BTreeMap<(u64, u32), u16>,
     /// What each signed digest is of (I-18).
@@ -103,6 +105,7 @@ impl Checker {
             carries,
             ledger: Ledger::default(),
             insured: insured::Insured::default(),
+            jail: jail::Jail::default(),
             live: Live::new(usize::from(sets.nodes()), plan.max_round),
             leaders: BTreeMap::new(),
             digests: BTreeMap::new(),
@@ -151,6 +154,9 @@ impl Checker {
             if again.as_ref() != Ok(message) {
                 self.broke("I-19", format!("{} does not decode to itself", message.name()));
             }
+        }
+        if let Message::Frame(frame) = message {
+            self.spares(node, frame);
         }
         self.learn(message, false);
     }

@@ -49,6 +49,8 @@ pub(super) struct Detect {
     correct: Watch,
     members: Vec<Watch>,
     evidence: Vec<(View, Evidence)>,
+    /// How much of it has been told to the members.
+    told: usize,
     broken: Option<Violation>,
 }
 
@@ -74,6 +76,7 @@ impl Detect {
             correct: watch(),
             members: (0..sets.nodes()).map(|_| watch()).collect(),
             evidence: Vec::new(),
+            told: 0,
             broken: None,
         }
     }
@@ -186,6 +189,17 @@ impl Detect {
         let node = |index: &u16| self.sets.node(evidence.epoch, *index);
         let nodes = verdict.accused.iter().filter_map(node).collect();
         Ok((verdict, nodes))
+    }
+
+    /// What members' watches found since the last call, each with its finder.
+    pub(super) fn new_finds(&mut self) -> Vec<(u16, Evidence)> {
+        let new = self.evidence[self.told..].iter().filter_map(|(view, evidence)| match view {
+            View::Member(node) => Some((*node, evidence.clone())),
+            _ => None,
+        });
+        let new = new.collect();
+        self.told = self.evidence.len();
+        new
     }
 
     pub(super) fn verdict(&mut self) -> Result<(), Violation> {

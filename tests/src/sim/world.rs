@@ -1,5 +1,6 @@
 //! The event loop: one heap of things to come, in virtual microseconds.
 
+mod evidence;
 mod finish;
 mod life;
 mod masks;
@@ -21,7 +22,7 @@ use rota_consensus::Input;
 use rota_p2p::{Parcel, SimNet};
 use rota_preconf::{Frame, HeightContext, Rules};
 use rota_types::{
-    ChainParams, Env, Tx,
+    ChainParams, Env, Evidence, Tx,
     wire::{Message, Request, Response},
 };
 use std::{
@@ -87,6 +88,8 @@ enum Due {
     Origin,
     /// A node sees L1 up to this block.
     Sees(u16, u64),
+    /// A node is shown evidence.
+    Shown(u16, Arc<Evidence>),
     Answer {
         to: u16,
         from: u16,
@@ -154,6 +157,7 @@ impl World {
             }
             world.now_us = at;
             world.advance();
+            world.gossip();
             world.checker.verdict()?;
             world.detect.verdict()?;
         }
@@ -294,6 +298,7 @@ impl World {
             Due::Calm => self.calm(),
             Due::Late { from, to, message } => self.net.send(self.now_us, from, to, &message),
             Due::Act => self.act(),
+            Due::Shown(node, evidence) => self.shown(node, &evidence),
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
             Due::Sees(node, number) => self.see_l1(node, number),

@@ -16,6 +16,7 @@ impl Checker {
             Output::Accepted { frame, closed, .. } => {
                 let caps = self.insured.accepted(frame, &self.sets);
                 self.must("I-21", caps);
+                self.convicts_fairly(frame);
                 self.live.stats.insured_wei = self.insured.sum;
                 let Some(header) = self.named_frame(&frame.signed.header) else { return };
                 self.tree.add(&header, frame.hash);
@@ -63,6 +64,7 @@ impl Checker {
                 self.say(|| format!("{node} decides {height} in {}", d.certificate.round));
                 self.tree.add_value(d.value_id, &d.header);
                 self.switched(d);
+                self.sentenced(d);
                 let base = (d.header.last_g, d.header.last_frame_hash);
                 self.carries.bases.entry(height + 1).or_insert(base);
                 let voted = self.facts.prevoted(node, height, &d.value_id);
@@ -141,6 +143,7 @@ impl Checker {
         self.say(|| format!("{node} crashes, unsynced {unsynced:?}"));
         let leader = self.leaders.last_key_value().map(|(_, l)| *l);
         self.live.crashed(now_us, node, leader == Some(node));
+        self.jail.forget(node);
     }
 
     pub(in crate::sim) fn booted(&mut self, now_us: u64, node: u16) {
@@ -182,6 +185,7 @@ impl Checker {
     ) -> Result<(), Violation> {
         self.now_us = now_us;
         self.judge();
+        self.nobody_jailed_led();
         self.live.settle(&self.ledger.frames);
         self.live.stats.reverted = self.acks.reverted.len();
         let left = self.undecided(txs).len();

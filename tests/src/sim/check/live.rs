@@ -36,6 +36,10 @@ pub struct Stats {
     pub noticed: usize,
     /// Insured on frames that a correct node accepted, wei.
     pub insured_wei: u128,
+    /// Most members in the jail at once.
+    pub jailed: usize,
+    /// Heights with somebody in the jail, and how many of them were decided in a round above 0.
+    pub in_jail: (usize, usize),
 }
 
 /// The chain that one process showed.
