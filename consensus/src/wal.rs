@@ -18,7 +18,6 @@ use rota_types::{
 use std::sync::Arc;
 
 /// What an entry holds.
-#[expect(clippy::large_enum_variant, reason = "read once, at a start")]
 pub(crate) enum Entry {
     /// An input of the consensus core.
     Input(Input<Ctx>),

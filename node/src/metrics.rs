@@ -49,6 +49,7 @@ pub struct Metrics {
     missed_events: IntCounter,
     round: IntGauge,
     observing: IntGaugeVec,
+    jailed: IntGauge,
     leader_slots: IntCounter,
     peers: IntGauge,
     power: Gauge,
@@ -100,6 +101,7 @@ impl Metrics {
                 "1 while a sequencer follows without signing, by reason.",
                 &["reason"],
             )?,
+            jailed: gauge(r, "rota_validators_jailed", "Members that lead no more in this epoch.")?,
             leader_slots: counter(r, "rota_leader_slots_total", "Windows led by this node.")?,
             peers: gauge(r, "rota_p2p_peers", "Peers connected.")?,
             power: float(
@@ -192,6 +194,11 @@ impl Metrics {
         for name in Observe::NAMES {
             self.observing.with_label_values(&[name]).set((reason == Some(name)).into());
         }
+    }
+
+    /// Members of the set in force that lead no more in its epoch, as a bitmap.
+    pub fn set_jailed(&self, jailed: u64) {
+        self.jailed.set(jailed.count_ones().into());
     }
 
     /// Peers, and connected stake of the whole, gwei.

@@ -208,6 +208,7 @@ fn pull(
     move || {
         let (connected, total) = info.power();
         metrics.set_round(info.facts.round.load(Ordering::Relaxed));
+        metrics.set_jailed(info.jailed());
         metrics.set_observing(info.facts.observe.read().map(rota_consensus::Observe::name));
         metrics.set_peers(info.peer_count(), connected, total);
         let (ready, gapped) = info.queue();

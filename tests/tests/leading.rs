@@ -1,11 +1,14 @@
-//! When a leader promises nothing more: after it stood still, and while nobody acks.
+//! When a leader promises nothing more: after it stood still, and while nobody acks. And what it convicts with.
 
 use alloy_primitives::B256;
 use rota_consensus::{Identity, Input, Output, PeerNo, Replica, Restored, To};
 use rota_preconf::HeightContext;
 use rota_store::Watermarks;
 use rota_tests::make;
-use rota_types::{Ack, ChainParams, Env, SignedAck, SignedFrame, Tx, wire::Message};
+use rota_types::{
+    Ack, ChainParams, Decode, Env, Evidence, Proof, Sealed, SignedAck, SignedFrame, SignedVote, Tx,
+    Vote, VoteKind, wire::Message,
+};
 use std::sync::Arc;
 
 const NOW: u64 = 1_800_000_000_000;
@@ -160,4 +163,46 @@ fn a_slow_step_is_no_pause() {
     leader.offer(1);
     assert!(leader.leads);
     assert_eq!(leader.promised(), 1);
+}
+
+impl Leader {
+    /// Two votes of a member in one round; of one value, that shows nothing.
+    fn votes(&self, accused: u16, epoch: u64, values: [u8; 2]) -> Evidence {
+        let vote = |value: u8| {
+            let value_id = B256::repeat_byte(value);
+            let vote = Vote { epoch, height: 1, round: 3, kind: VoteKind::Precommit, value_id };
+            let signed =
+                SignedVote::sign(vote, accused, &make::keys(accused).1, &self.rules.domain);
+            Sealed { content: signed.vote, signature: signed.signature }
+        };
+        let proof = Proof::VoteTwice(Box::new(values.map(vote)));
+        Evidence { generation: self.rules.domain.generation, epoch, accused, proof }
+    }
+
+    fn show(&mut self, evidence: Evidence) {
+        self.input(Input::Evidence(Box::new(evidence)));
+    }
+}
+
+/// I-39: once for each member, of this epoch, and only what shows something.
+#[test]
+fn a_leader_convicts_in_its_next_close_with_what_it_was_shown() {
+    let mut leader = Leader::new();
+    let others: Vec<u16> = (0..4).filter(|i| *i != leader.index).collect();
+    for evidence in [
+        leader.votes(others[2], 0, [1, 2]),
+        leader.votes(others[0], 0, [1, 1]),
+        leader.votes(others[0], 1, [1, 2]),
+        leader.votes(others[0], 0, [1, 2]),
+        leader.votes(others[0], 0, [3, 4]),
+    ] {
+        leader.show(evidence);
+    }
+    leader.run(1_500);
+    let closed = leader.frames.iter().find(|f| f.body.close.is_some()).expect("an idle height");
+    let pieces = closed.body.evidence.iter().map(|bytes| Evidence::decode(bytes).unwrap());
+    let wanted = [leader.votes(others[0], 0, [1, 2]), leader.votes(others[2], 0, [1, 2])];
+    assert_eq!(pieces.collect::<Vec<_>>(), wanted);
+    let next = leader.replica.chain().context();
+    assert_eq!((next.height, next.cursor.jailed), (2, 1 << others[0] | 1 << others[2]));
 }

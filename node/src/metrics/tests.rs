@@ -29,6 +29,7 @@ fn safety_counters_start_at_zero_and_names_are_as_documented() {
     });
     metrics.set_peers(3, 3, 4);
     metrics.set_observing(Some("old_guard"));
+    metrics.set_jailed(0b101);
     metrics.pull_process();
     let seen = text(&registry);
     for line in [
@@ -38,6 +39,7 @@ fn safety_counters_start_at_zero_and_names_are_as_documented() {
         "rota_batches_total{result=\"late\"} 0",
         "rota_observing{reason=\"old_guard\"} 1",
         "rota_observing{reason=\"no_log\"} 0",
+        "rota_validators_jailed 2",
         "rota_l1_spent_ether_total 0.5",
         "rota_l1_account_balance_ether 1",
         "rota_p2p_validator_power_connected_ratio 0.75",

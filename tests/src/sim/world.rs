@@ -167,7 +167,8 @@ impl World {
     /// Whether users wait because of a leader that lies: for its window it may leave out whom it likes, and those who
     /// were left out are in the log soon after.
     fn is_ignored(&mut self) -> bool {
-        if self.plan.byzantine.is_empty() || self.now_us > (self.plan.length_ms + LONGEST_MS) * 1000 {
+        if self.plan.byzantine.is_empty() || self.now_us > (self.plan.length_ms + LONGEST_MS) * 1000
+        {
             return false;
         }
         let correct = self.nodes.iter().filter(|n| !self.cast.has(n.index));
