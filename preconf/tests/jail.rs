@@ -180,7 +180,7 @@ fn evidence_that_convicts_nobody_new_makes_a_frame_invalid() {
     assert!(world.refused(world.force(std::slice::from_ref(&one), 6)), "another bitmap");
     assert!(world.refused(world.force(&[], 2)), "a bitmap without evidence");
     world.close(&[world.guilt(1)]);
-    assert!(world.refused(world.force(&[one.clone()], 2)), "jailed already");
+    assert!(world.refused(world.force(std::slice::from_ref(&one), 2)), "jailed already");
     let right = world.force(&[two], 6).unwrap();
     assert_eq!(world.chain.check(&right, &world.rules), Ok(()));
 }
