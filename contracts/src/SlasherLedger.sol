@@ -22,6 +22,12 @@ abstract contract SlasherLedger is ISlasher {
         uint8 flags;
     }
 
+    /// @dev One word: who revealed an offence whose reward went to somebody else, and what that cost.
+    struct Expense {
+        address revealer;
+        uint96 amount;
+    }
+
     /// @dev One word: where the offence was committed.
     struct Where {
         uint64 height;
@@ -76,6 +82,9 @@ abstract contract SlasherLedger is ISlasher {
     uint256 private constant CORRELATION = 3;
     uint256 private constant BUCKET_HEIGHTS = 1_000;
     uint256 private constant PARTS = 1e9;
+    /// @dev Commitment and reveal never cost less gas than these: of two secp256k1 signatures, and more of each ed25519 one.
+    uint256 private constant REVEAL_GAS = 200_000;
+    uint256 private constant ED25519_GAS = 140_000;
     uint8 private constant REVERTED = 1;
     uint8 private constant SETTLED = 2;
 
@@ -85,6 +94,7 @@ abstract contract SlasherLedger is ISlasher {
 
     mapping(uint256 => Record) private _records;
     mapping(uint256 => Where) private _where;
+    mapping(uint256 => Expense) private _expenses;
     mapping(uint256 => Account) private _accounts;
     mapping(uint256 => Bucket) private _buckets;
     mapping(uint256 => Tally) private _tallies;
@@ -168,7 +178,7 @@ abstract contract SlasherLedger is ISlasher {
         uint256 reward = r.reporter == address(0) ? 0 : penalty * REWARD_BPS / BPS;
         if (reward > MAX_REWARD) reward = MAX_REWARD;
         uint256 fire = (penalty * BURN_BPS + BPS - 1) / BPS;
-        if (reward != 0) credit[r.reporter] += reward;
+        if (reward != 0) _payReward(id, r.reporter, reward);
         uint256 rest = penalty + fromPool - claims - reward - fire;
         pool = pool - fromPool + rest;
         burned += fire;
@@ -242,8 +252,27 @@ abstract contract SlasherLedger is ISlasher {
 
     function _reward(uint256 id, address reporter, uint256 made) internal {
         Record storage r = _records[id];
+        address before = r.reporter;
+        if (before != address(0) && _expenses[id].revealer == address(0)) {
+            uint256 amount = _revealGas(r.kind) * block.basefee;
+            _expenses[id] = Expense(before, amount > type(uint96).max ? type(uint96).max : uint96(amount));
+        }
         r.reporter = reporter;
         r.age = uint16(r.revealedAt - made);
+    }
+
+    function _revealGas(uint8 kind) private pure returns (uint256) {
+        bool two = (kind >= FRAME_TWICE && kind <= UNCHAINED) || kind == ACK_TWICE;
+        bool one = kind == OTHER_CUT || kind == ACK_AGAINST_VOTE || kind == STATUS_HIDES_ACK;
+        return REVEAL_GAS + (two ? 2 * ED25519_GAS : one ? ED25519_GAS : 0);
+    }
+
+    /// @dev Whoever did the work gets the gas back, and no more: a copy earns nothing, and who is contested by the offender loses nothing.
+    function _payReward(uint256 id, address reporter, uint256 reward) private {
+        Expense memory e = _expenses[id];
+        uint256 back = e.amount < reward ? e.amount : reward;
+        if (back != 0) credit[e.revealer] += back;
+        credit[reporter] += reward - back;
     }
 
     /// @dev Adds the member's weight to its thousand heights, once an epoch.

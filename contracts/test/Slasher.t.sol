@@ -163,6 +163,43 @@ contract SlasherTest is Trial {
         equal(slasher.offence(id).reporter, REPORTER);
     }
 
+    /// @dev The offender knows its evidence first. Who revealed it in good faith gets the gas back, whoever copied it no more than that.
+    function test_whoRevealedAndWasContestedGetsTheGasBack() public {
+        bytes memory evidence = frameTwice(1, 10);
+        _commitAs(COPYIST, evidence);
+        vm.roll(NOW + 1);
+        _commitAs(REPORTER, evidence);
+        vm.roll(NOW + 2);
+        uint256 before = gasleft();
+        _revealAs(REPORTER, evidence);
+        uint256 used = before - gasleft();
+        uint256 id = uint256(slasher.check(evidence).key);
+        vm.fee(100 gwei);
+        vm.prank(COPYIST);
+        slasher.contest(id, evidence, "salt");
+        _settled(id);
+        uint256 reward = STAKE / 10 / 20;
+        equal(slasher.credit(REPORTER), 480_000 * 100 gwei);
+        equal(slasher.credit(COPYIST), reward - 480_000 * 100 gwei);
+        require(480_000 < used + 45_000 + 21_000, "it earned");
+    }
+
+    function test_theGasBackIsAtMostTheReward() public {
+        bytes memory evidence = voteTwice(1, 10);
+        _commitAs(COPYIST, evidence);
+        vm.roll(NOW + 1);
+        _commitAs(REPORTER, evidence);
+        vm.roll(NOW + 2);
+        _revealAs(REPORTER, evidence);
+        uint256 id = uint256(slasher.check(evidence).key);
+        vm.fee(1 ether);
+        vm.prank(COPYIST);
+        slasher.contest(id, evidence, "salt");
+        _settled(id);
+        equal(slasher.credit(COPYIST), 0);
+        require(slasher.credit(REPORTER) != 0, "no reward");
+    }
+
     function test_contestHasItsTimeAndItsOffence() public {
         bytes memory evidence = voteTwice(1, 10);
         bytes memory other = voteTwice(1, 11);

@@ -9,6 +9,7 @@ interface Vm {
     function signEd25519(bytes calldata namespace, bytes calldata message, bytes32 privateKey) external pure returns (bytes memory);
     function deal(address who, uint256 amount) external;
     function prank(address sender) external;
+    function fee(uint256 basefee) external;
     function roll(uint256 number) external;
     function warp(uint256 timestamp) external;
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
