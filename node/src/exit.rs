@@ -3,6 +3,8 @@
 //! Not for: errors inside the node, which have their own types; this is where they become words, one hint and a
 //! number. Invariant: the numbers are an interface (`docs/exit-codes.md`) and never change their meaning.
 
+mod refusals;
+
 use crate::{
     config::ConfigError, disk::DiskError, keys::KeyFileError, network::NetworkError,
     setup::SetupError, slash::SentryError,
@@ -362,7 +364,15 @@ impl From<SetupError> for Failure {
             SetupError::WrongChain { .. } => Exit::Network,
             SetupError::Timeout(_) => Exit::Timeout,
         };
-        Self::new(exit, e)
+        let advice = match &e {
+            SetupError::L1(L1Error::Refused(r)) => refusals::advice(r),
+            _ => None,
+        };
+        let failure = Self::new(exit, e);
+        match advice {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
     }
 }
 

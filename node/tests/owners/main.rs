@@ -173,14 +173,14 @@ fn by_another_tool(net: &Net, i: usize, tx: &Value) {
 /// Each refusal has its code and says what to do.
 fn is_refused(net: &Net) {
     net.owned(4, &["join", "--stake", "0.5", "--peer", "/ip4/203.0.113.7/udp/27000/quic-v1"])
-        .fails(11, "Registry_StakeTooLow");
+        .fails(11, "hint: put up at least the least stake");
     net.owned(4, &["join", "--stake", "many"]).fails(2, "--stake");
     net.owned(1, &["join", "--stake", "2", "--peer", "/ip4/203.0.113.7/udp/27000/quic-v1"])
         .fails(11, "Registry_");
     net.set(1, &["top-up", "--amount", "1"]).fails(2, "the key of the account that sends it");
     net.set(1, &["top-up", "--amount", "1", "--owner-key-file", "@owner3.key", "--operator", "0"])
         .fails(7, "the owner is");
-    net.owned(1, &["withdraw", "--dry-run"]).fails(11, "Registry_");
+    net.owned(1, &["withdraw", "--dry-run"]).fails(11, "hint: rota set show says");
     net.set(1, &["show", "9"]).fails(1, "no such operator");
     let dead = ["set", "list", "--datadir", "@op1", "--l1.rpc", "http://127.0.0.1:1"];
     net.rota(&dead).fails(4, "no L1 endpoint answered");

@@ -1,0 +1,102 @@
+//! What to do when a contract refuses, by the name of its error.
+//!
+//! Invariant: every error that an owner's or a user's own call can meet has a line here.
+
+use rota_l1::Refusal;
+
+/// One line for whoever made the call; none for errors that only a wrong program meets.
+pub(super) fn advice(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Registry(name) => registry(name),
+        Refusal::Forced(name) => forced(name),
+        Refusal::Rewards(name) => Some(rewards(name)),
+        _ => None,
+    }
+}
+
+fn registry(name: &str) -> Option<&'static str> {
+    Some(match name.trim_start_matches("Registry_") {
+        "StakeTooLow" => "put up at least the least stake: rota set params shows it",
+        "StakeTooHigh" => "so much does not fit one operator: give less",
+        "ZeroFeeRecipient" => "give an account for the fees",
+        "PeerTooLong" => "give a shorter address with --peer",
+        "SeqKeyUsed" | "VoteKeyUsed" | "ZeroVoteKey" => {
+            "keys are registered once and never again: rota set list shows who has them; make others with rota key new"
+        }
+        "BadSeqProof" | "BadVoteProof" | "HighS" => {
+            "the proof is of another network, account or address: make it anew with rota key prove"
+        }
+        "EpochNotOpen" => {
+            "a set is frozen during the epoch before its own: rota set schedule says when"
+        }
+        "AlreadyFrozen" => "somebody froze it already: rota set schedule shows it",
+        "TooFewOperators" => {
+            "more operators must join first: rota set list shows how many there are"
+        }
+        "UnknownOperator" => "rota set list shows all operators",
+        "NotOwner" => "only the owner may do that: rota set show names it",
+        "WrongState" => "rota set show says where the operator is and what comes next",
+        "Locked" => "rota set show says from which L1 block on the stake is free",
+        "TransferFailed" => "the receiver takes no ETH: choose another with --to",
+        _ => return None,
+    })
+}
+
+fn forced(name: &str) -> Option<&'static str> {
+    Some(match name.trim_start_matches("Forced_") {
+        "BlockFull" => "the queue takes no more in this L1 block: repeat the command",
+        "Fee" => "the queue asks for more: repeat the command",
+        "Length" => "the queue takes transactions of up to 32 KiB",
+        "Gas" => "the queue takes transactions of up to 16777216 gas",
+        _ => return None,
+    })
+}
+
+fn rewards(name: &str) -> &'static str {
+    match name.trim_start_matches("Rewards_") {
+        "NothingDue" => "rota rewards show says what is due and what the contract has",
+        "NotPosted" => "wait until a batch with that height is on L1, and repeat the command",
+        "CertificateExpired" | "WrongGeneration" | "Older" => {
+            "ask a node that is in step for a newer one, with --rpc-url"
+        }
+        "PaymentFailed" => "the account takes no ETH, and nobody else can be paid for it",
+        _ => "the node's proof does not fit what L1 knows: ask another with --rpc-url",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rota_l1::bindings::{ForcedQueue, Registry, Rewards};
+
+    /// Met by programs of ours only, or by the deployment.
+    const OURS: [&str; 8] = [
+        "Registry_BadMinimum",
+        "Registry_BadTerms",
+        "Registry_NotInbox",
+        "Registry_NotSlasher",
+        "Registry_UnknownEpoch",
+        "Registry_UnknownMember",
+        "Forced_NoEntry",
+        "Forced_TransferFailed",
+    ];
+
+    #[test]
+    fn every_refusal_of_an_owners_call_says_what_to_do() {
+        use alloy::sol_types::SolInterface;
+        type R = Registry::RegistryErrors;
+        type F = ForcedQueue::ForcedQueueErrors;
+        type W = Rewards::RewardsErrors;
+        let registry = R::selectors().filter_map(R::name_by_selector).map(Refusal::Registry);
+        let forced = F::selectors().filter_map(F::name_by_selector).map(Refusal::Forced);
+        let rewards = W::selectors().filter_map(W::name_by_selector).map(Refusal::Rewards);
+        let mut seen = 0;
+        for refusal in registry.chain(forced).chain(rewards) {
+            let name = refusal.to_string();
+            let ours = OURS.contains(&name.trim_end_matches("()")) || !name.contains('_');
+            assert_eq!(advice(&refusal).is_none(), ours, "{name}");
+            seen += 1;
+        }
+        assert!(seen > 30, "{seen}");
+    }
+}
