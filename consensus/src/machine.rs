@@ -41,6 +41,10 @@ pub enum Fatal {
     /// There is no signature: the signer does not answer, or holds it for a contradiction. The operator's move.
     #[error(transparent)]
     Signer(#[from] SignError),
+    /// This node's execution is not the one that the set certified. Us: it must be executed again, by a program without
+    /// the fault.
+    #[error(transparent)]
+    Execution(#[from] rota_preconf::OtherExecution),
     /// Malachite's core failed an internal check.
     #[error("consensus core failed: {0}")]
     Core(String),

@@ -14,6 +14,7 @@ use crate::{
     slash::Tape,
     web::Progress,
 };
+use alloy_primitives::B256;
 use blamed::Blamed;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::{Mutex, RwLock};
@@ -57,6 +58,8 @@ pub enum ReplicaInput {
     Origin(Box<Env>),
     /// What L1 forces in up to this block is on disk.
     L1Read(u64),
+    /// What execution gave at a checkpoint: its height, and its root.
+    Lag(u64, B256),
     /// A sync is done.
     Durable(u64),
     /// Decided heights from a peer.
@@ -207,6 +210,7 @@ impl Engine {
             ReplicaInput::Txs(txs) => Input::Txs(txs),
             ReplicaInput::Origin(env) => Input::Origin(*env),
             ReplicaInput::L1Read(number) => Input::L1Read(number),
+            ReplicaInput::Lag(height, root) => Input::Lag { height, root },
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
             ReplicaInput::Justification(from, what) => Input::Justification { from, what },

@@ -95,13 +95,14 @@ impl Sequencer {
     /// # Errors
     /// Us: damaged files, an address that is taken, a thread that cannot start.
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
-        let recovered = Recovered::open(&setup)?;
-        let Setup { dir, identity, sets, rules, genesis, p2p, premium_bps, .. } = setup;
+        let mut recovered = Recovered::open(&setup)?;
+        let Setup { dir, identity, sets, mut rules, genesis, p2p, premium_bps, .. } = setup;
+        rules.lags = std::mem::take(&mut recovered.lags);
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
         let (submitter, woken) = queue(&view, premium_bps);
         let mut chain = chain_thread(&recovered, &view, &submitter);
-        let settled = replay_heights(&mut chain, &recovered.chain)?;
+        let settled = replay_heights(&mut chain, &recovered.chain, &mut rules.lags)?;
 
         let watch = watched(&dir, &identity);
         let (queues, outflow) = Queues::open();

@@ -26,6 +26,8 @@ pub enum Need {
     Justification(B256),
     /// This L1 block, which says what set comes next. Nobody is asked for it: it comes from L1.
     Origin(u64),
+    /// What execution gave at this checkpoint. Nobody is asked for it: it is executed here.
+    Lag(u64),
 }
 
 /// Why a report does not count.
@@ -272,6 +274,7 @@ pub fn gives(header: &Header, view: &InitView<'_>) -> Result<bool, Need> {
         match chain.append_carried(frame, view.rules) {
             Ok(closed) => last = closed,
             Err(BadFrame::Origin(l1_number)) => return Err(Need::Origin(l1_number)),
+            Err(BadFrame::Lag(height)) => return Err(Need::Lag(height)),
             Err(_) => return Ok(false),
         }
     }
@@ -310,6 +313,7 @@ fn examine_stream(
 const fn unfit(error: &BadFrame, what: &'static str) -> Unjustified {
     match error {
         BadFrame::Origin(l1_number) => Unjustified::Missing(Need::Origin(*l1_number)),
+        BadFrame::Lag(height) => Unjustified::Missing(Need::Lag(*height)),
         _ => Unjustified::Never(what),
     }
 }

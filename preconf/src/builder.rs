@@ -135,6 +135,8 @@ impl FrameBuilder {
         let Some(insured_cum) = insured_cum(chain, cut, running) else { return Ok(None) };
         let mut close = match context.close(stream, running, insured_cum, rules) {
             Some(close) => cut.close.then_some(close),
+            // Until execution has come so far the height stays open.
+            None if !cut.close && context.next_epoch(running, rules).is_some() => None,
             None => return Ok(None),
         };
         let mut jailed = context.cursor.jailed;

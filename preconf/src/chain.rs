@@ -27,6 +27,10 @@ pub enum BadFrame {
     /// Which set its origin stands for is not known here yet. Nobody's fault: it can only wait.
     #[error("the epoch of L1 block {0} is not known yet")]
     Origin(u64),
+    /// It closes a height that names this checkpoint, and what execution gave there is not known here yet. Nobody's
+    /// fault: it can only wait.
+    #[error("what execution gave at height {0} is not known yet")]
+    Lag(u64),
     /// It is of the first height of a set, and the height before is not decided.
     #[error("the last height of the set before is not decided")]
     Boundary,
@@ -318,7 +322,11 @@ impl Chain {
         let env = env.ok_or(BadFrame::Rule("CLOSE of a height that is not open"))?;
         let insured_cum = frame.signed.header.insured_cum;
         let own = context.close(&self.stream, env, insured_cum, rules);
-        let mut own = own.ok_or(BadFrame::Origin(env.l1_number))?;
+        let unknown = match rules.lags.at(context.height) {
+            Some(_) => BadFrame::Origin(env.l1_number),
+            None => BadFrame::Lag(rules.lags.named_by(context.height).unwrap_or_default()),
+        };
+        let mut own = own.ok_or(unknown)?;
         let jailed = context.convict(&mut own, &frame.convictions).ok_or(BadFrame::Rule(
             "evidence on the last height of an epoch, out of order, or against who is jailed",
         ))?;

@@ -5,7 +5,7 @@
 //! CLOSE frame.
 
 use crate::{
-    Conviction, Cursor, Epoch, Epochs, Insured, Mutation,
+    Conviction, Cursor, Epoch, Epochs, Insured, Lags, Mutation,
     jail::{evidence_root, sentence},
 };
 use alloy_primitives::B256;
@@ -23,6 +23,8 @@ pub struct Rules {
     pub params: ChainParams,
     /// Signature context.
     pub domain: Domain,
+    /// What execution gave at the last checkpoints.
+    pub lags: Lags,
     /// The rule that a test has switched off.
     #[cfg(feature = "mutations")]
     pub mutation: Option<Mutation>,
@@ -31,11 +33,12 @@ pub struct Rules {
 impl Rules {
     /// All rules, in force.
     #[must_use]
-    pub const fn new(epochs: Epochs, params: ChainParams, domain: Domain) -> Self {
+    pub fn new(epochs: Epochs, params: ChainParams, domain: Domain) -> Self {
         Self {
             epochs,
             params,
             domain,
+            lags: Lags::default(),
             #[cfg(feature = "mutations")]
             mutation: None,
         }
@@ -231,7 +234,7 @@ impl HeightContext {
     }
 
     /// The close body of this height, opened with `env` and with `insured_cum` insured in it, when `stream` closes it; `None` if the epoch of the next
-    /// height is not known here.
+    /// height, or the checkpoint that it names, is not known here.
     #[must_use]
     pub fn close(
         &self,
@@ -242,6 +245,7 @@ impl HeightContext {
     ) -> Option<Close> {
         let next = self.next_epoch(env, rules)?;
         let last = next.number() != self.epoch.number();
+        let (exec_lag_height, exec_lag_root) = rules.lags.at(self.height)?;
         Some(Close {
             generation: rules.domain.generation,
             epoch: self.epoch.number(),
@@ -254,6 +258,8 @@ impl HeightContext {
             insured_total: self.insured_at(env).saturating_add(insured_cum),
             jailed_bitmap_hash: if last { B256::ZERO } else { jailed_hash(self.cursor.jailed) },
             next_set_hash: if last { next.set().hash() } else { B256::ZERO },
+            exec_lag_height,
+            exec_lag_root,
             history_root: self.history.root(),
             ..Close::default()
         })

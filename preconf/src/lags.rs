@@ -68,6 +68,12 @@ impl Lags {
         }
     }
 
+    /// The newest checkpoint in the book.
+    #[must_use]
+    pub fn newest(&self) -> Option<(u64, B256)> {
+        self.roots.last_key_value().map(|(height, root)| (*height, *root))
+    }
+
     /// Notes what the own execution gave.
     ///
     /// # Errors

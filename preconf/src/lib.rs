@@ -16,6 +16,7 @@ mod frame;
 mod insured;
 mod intake;
 mod jail;
+mod lags;
 mod mutation;
 mod pool;
 mod schedule;
@@ -34,6 +35,7 @@ pub use intake::{
     Admitted, Intake, IntakeConfig, IntakeGauges, Place, Reject, SenderState, TakeLimits,
 };
 pub use jail::{BadEvidence, Conviction, Docket, is_jailed};
+pub use lags::{Lags, OtherExecution};
 pub use mutation::Mutation;
 pub use pool::FramePool;
 pub use schedule::{Cursor, Schedule};

@@ -29,6 +29,29 @@ fn a_quiet_set_decides_every_transaction_in_round_zero() {
     }
 }
 
+/// Every eighth height here, every 64th in a network.
+#[test]
+fn checkpoints_of_execution_are_certified() {
+    let report = run(Plan::quiet(4, 3, 12_000));
+    assert!(report.checkpoint + 16 >= report.heights.0 && report.checkpoint >= 24, "{report:?}");
+    assert_eq!(report.top_round, 0, "{report:?}");
+}
+
+/// Whose execution is behind can neither close nor judge a CLOSE that names a checkpoint. It waits, and takes what the
+/// others decide; if all are, all wait.
+#[test]
+fn slow_execution_delays_and_never_splits() {
+    for (seed, late) in [(4, [0, 0, 0, 4_000]), (5, [0, 2_500, 0, 5_000]), (6, [2_500; 4])] {
+        let mut plan = Plan::quiet(4, seed, 20_000);
+        plan.exec_late_ms = late.to_vec();
+        plan.events = vec![(6_000, Event::Kill(3)), (9_000, Event::StartAll)];
+        let report = run(plan);
+        assert!(report.heights.0 >= 24 && report.checkpoint >= 16, "{report:?}");
+        assert!(report.heights.1 - report.heights.0 <= 2, "{report:?}");
+        assert_eq!(report.txs.0, report.txs.1, "{report:?}");
+    }
+}
+
 #[test]
 fn a_dead_leader_is_replaced_and_nothing_acked_is_lost() {
     for (n, seed) in [(4, 10), (4, 11), (7, 12), (7, 13)] {

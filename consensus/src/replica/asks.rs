@@ -85,7 +85,7 @@ impl Asks {
 const fn name(need: &Need) -> B256 {
     match need {
         Need::Frame(hash) | Need::Justification(hash) => *hash,
-        Need::Origin(_) => B256::ZERO,
+        Need::Origin(_) | Need::Lag(_) => B256::ZERO,
     }
 }
 
@@ -93,7 +93,7 @@ impl Replica {
     /// Asks `from`, who named it, for what is missing.
     pub(super) fn ask_for(&mut self, now: Millis, from: PeerNo, need: Need, out: &mut Vec<Output>) {
         // An L1 block comes from L1.
-        let of_peers = !matches!(need, Need::Origin(_));
+        let of_peers = !matches!(need, Need::Origin(_) | Need::Lag(_));
         if of_peers && from != self.seats.me() && self.open.asks.note(now, need, from) {
             self.put_question(from, need, out);
         }
@@ -121,7 +121,7 @@ impl Replica {
             Need::Justification(reference) => {
                 Request::Justification { height: self.height, reference }
             }
-            Need::Origin(_) => return,
+            Need::Origin(_) | Need::Lag(_) => return,
         };
         out.push(Output::Ask { to, request });
     }
@@ -133,7 +133,7 @@ impl Replica {
             let here = match &need {
                 Need::Frame(hash) => self.pool.path(&self.chain.base().base.hash, hash).is_ok(),
                 Need::Justification(reference) => self.open.archive.get(reference).is_some(),
-                Need::Origin(_) => true,
+                Need::Origin(_) | Need::Lag(_) => true,
             };
             let to = if here { None } else { self.open.asks.next(now, &need, &others) };
             match to {

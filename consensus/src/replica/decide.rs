@@ -152,6 +152,7 @@ impl Replica {
     ) -> Result<(), Fatal> {
         let header = header.ok_or_else(|| Fatal::Core("decided without a value".to_owned()))?;
         let value_id = certificate.value_id;
+        self.rules.lags.certified(&header)?;
         let ours = self.chain.header(self.height).map(|(_, id)| *id);
         if ours != Some(value_id) {
             let base = self.chain.base().base.hash;

@@ -39,6 +39,13 @@ pub enum Input {
     /// Everything that L1 says up to this block is known: what it forces on heights to the executor, and every set
     /// in force by `Set`. Heights of peers with later origins wait.
     L1Read(u64),
+    /// What execution gave at a checkpoint height that is decided.
+    Lag {
+        /// The height.
+        height: u64,
+        /// `LagPoint::root`.
+        root: B256,
+    },
     /// A set that is frozen, and final on L1.
     Set {
         /// The set, and when it is in force.

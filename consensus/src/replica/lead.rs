@@ -193,7 +193,8 @@ impl Replica {
         let past = self.round == 0 || self.rules.off(Mutation::SpeculativeAck);
         let same_set = self.chain.context().epoch == self.epoch;
         let frame = open <= self.height.saturating_add(1) && same_set && (!ahead || past);
-        (frame, !ahead)
+        // What its CLOSE must name may not be executed here yet.
+        (frame, !ahead && self.rules.lags.at(open).is_some())
     }
 
     /// Cuts what is due.

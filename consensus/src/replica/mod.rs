@@ -12,6 +12,7 @@ mod evidence;
 mod frames;
 mod io;
 mod justify;
+mod lags;
 mod later;
 mod lead;
 mod listen;
@@ -292,6 +293,7 @@ impl Replica {
     /// Takes one input. Call `flush` after a group of inputs.
     pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) -> Result<(), Fatal> {
         self.watch(&input, out)?;
+        self.note_lag(&input)?;
         let Some(input) = self.hold_back(now, input, out)? else { return Ok(()) };
         let before = out.len();
         self.notice_pause(now, out);
@@ -313,7 +315,7 @@ impl Replica {
             Input::Justification { from, what } => self.on_justification(from, *what, out),
             Input::Evidence(evidence) => self.on_evidence(&evidence),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
-            Input::Tick => {}
+            Input::Lag { .. } | Input::Tick => {}
         }
         self.tick(now, out)?;
         self.settle(now, out)?;

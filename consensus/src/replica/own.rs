@@ -57,6 +57,7 @@ impl Replica {
             Input::Txs(_)
             | Input::Origin(_)
             | Input::L1Read(_)
+            | Input::Lag { .. }
             | Input::Set { .. }
             | Input::Durable(_)
             | Input::Evidence(_)

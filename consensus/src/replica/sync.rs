@@ -176,10 +176,11 @@ impl Replica {
                 self.pool.insert(frame);
                 self.pool.pin(hash);
             }
+            self.learn_lag(&item.header, &item.certificate)?;
             match gives(&item.header, &self.view()) {
                 Ok(true) => {}
                 // The set of the next height is not known yet: asked for again later.
-                Err(Need::Origin(_)) => return Ok(()),
+                Err(Need::Origin(_) | Need::Lag(_)) => return Ok(()),
                 Ok(false) | Err(_) => {
                     out.push(Output::Fault {
                         peer: from,

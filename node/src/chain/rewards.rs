@@ -6,6 +6,7 @@
 use super::building::Sealed;
 use eyre::{WrapErr, ensure};
 use rota_execution::{Fees, Head, Included, Outcome};
+use rota_preconf::Lags;
 use rota_store::{BlockBatch, Blocks, Scan, StoreError, Tree};
 use rota_types::{
     Decode, EXEC_LAG, Encode, HeightFees, LagPoint, LedBy, Reader, RewardsBook, Tx, ValidatorSet,
@@ -19,6 +20,8 @@ const BOOK: &[u8] = b"rewards/book";
 const POINT: &[u8] = b"rewards/point/";
 /// Checkpoints kept for claims: more than four hours of heights.
 const KEPT: u64 = 1_024;
+/// Of these the replica knows so many again after a start; it needs one.
+const LOADED: usize = 64;
 
 /// The set of an epoch.
 pub type SetSource = Arc<dyn Fn(u64) -> Option<Arc<ValidatorSet>> + Send + Sync>;
@@ -111,6 +114,20 @@ pub fn load_point(
         let point = LagPoint::decode_from(&mut r).ok()?;
         Some((point, RewardsBook::decode_from(&mut r).ok()?))
     }))
+}
+
+/// The newest checkpoints, as the replica starts with them.
+///
+/// # Errors
+/// Us: the database, or two checkpoints of one height.
+pub fn load_lags(store: &Blocks) -> eyre::Result<Lags> {
+    let mut lags = Lags::default();
+    let scan = Scan::prefix(POINT, LOADED).descending();
+    for (_, bytes) in store.kv().scan(Tree::Meta, &scan)? {
+        let point = LagPoint::decode_from(&mut Reader::new(&bytes))?;
+        lags.executed(point.height, point.root())?;
+    }
+    Ok(lags)
 }
 
 fn key(height: u64) -> Vec<u8> {

@@ -16,7 +16,10 @@ use crossbeam_channel::{Receiver, select};
 use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
 use rota_preconf::{Frame, Room, TakeLimits};
-use rota_types::{AckCert, CommitCertificate, Encode, Header, Millis, TermInit, Tx, leader_cap};
+use rota_types::{
+    AckCert, CommitCertificate, EXEC_LAG, Encode, Header, LagPoint, Millis, TermInit, Tx,
+    leader_cap,
+};
 use std::{sync::Arc, time::Duration};
 
 /// What the chain thread is told.
@@ -47,6 +50,8 @@ pub enum ChainOutput {
     Txs(Vec<Arc<Tx>>),
     /// A block is sealed and decided: write it down.
     Settled(Arc<Sealed>),
+    /// What execution gave at a checkpoint that is decided.
+    Lag(LagPoint),
 }
 
 /// Executes, drafts and tells the view.
@@ -129,6 +134,9 @@ impl ChainThread {
                 }
             }
             ChainInput::Decided(decided) => {
+                if let Some(point) = self.point(decided.header.height()) {
+                    output(ChainOutput::Lag(point));
+                }
                 for sealed in self.decide(&decided.header, &decided.certificate) {
                     output(ChainOutput::Settled(sealed));
                 }
@@ -149,6 +157,12 @@ impl ChainThread {
             self.submitter.intake().set_insurable(most.min(room.set_cap));
         }
         self.view.set_room(Some(room));
+    }
+
+    /// What execution gave at a height, if that is a checkpoint. Asked before it is settled.
+    #[must_use]
+    pub fn point(&self, height: u64) -> Option<LagPoint> {
+        height.is_multiple_of(EXEC_LAG).then(|| self.stack.point(height)).flatten()
     }
 
     /// A height is decided; gives the blocks that are settled by it.

@@ -18,7 +18,7 @@ use crossbeam_channel::Sender;
 use eyre::{WrapErr, eyre};
 use rota_consensus::Restored;
 use rota_p2p::Handle;
-use rota_preconf::{BadFrame, Chain, Epoch, Frame, HeightContext, Rules};
+use rota_preconf::{BadFrame, Chain, Epoch, Frame, HeightContext, Lags, Rules};
 use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv, Tree};
 use rota_types::{Header, Millis, wire::DecidedHeight};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub(super) struct Recovered {
     /// Frames above the newest decided height.
     pub(super) undecided: Vec<Arc<Frame>>,
     pub(super) chain: chain::Restored,
+    /// The newest checkpoints of execution.
+    pub(super) lags: Lags,
     pub(super) verifier: Verifier,
 }
 
@@ -59,7 +61,9 @@ impl Recovered {
         let frames = AppendLog::open(dir.wal().join("frames.log"))?;
         let (sets, domain) = (Arc::clone(sets), rules.domain.clone());
         let verifier = Verifier { sets, domain, cache: Arc::default() };
-        let undecided = catch_up_store(&store, &frames.records, &verifier, rules)?;
+        let mut rules = rules.clone();
+        rules.lags = chain::load_lags(&store)?;
+        let undecided = catch_up_store(&store, &frames.records, &verifier, &mut rules)?;
         for (guard, voter) in guards.iter_mut().zip(voters) {
             doubt::check(guard, &store, &undecided, (setup, voter))?;
         }
@@ -72,6 +76,7 @@ impl Recovered {
             entries: wal.records,
             undecided,
             chain,
+            lags: rules.lags,
             verifier,
         })
     }
@@ -114,7 +119,7 @@ fn catch_up_store(
     store: &Blocks,
     records: &[Vec<u8>],
     verifier: &Verifier,
-    rules: &Rules,
+    rules: &mut Rules,
 ) -> eyre::Result<Vec<Arc<Frame>>> {
     let mut frames = Vec::new();
     let mut decided = Vec::new();
@@ -141,6 +146,7 @@ fn catch_up_store(
             break;
         }
         let value_id = header.value_id(&rules.domain);
+        rules.lags.certified(&header)?;
         let next = context_after(context, &own, rules)?;
         let height = DecidedHeight {
             header,
@@ -192,10 +198,11 @@ fn path(frames: &[Arc<Frame>], context: &HeightContext, header: &Header) -> Vec<
     out
 }
 
-/// Executes decided heights above the newest settled block again.
+/// Executes decided heights above the newest settled block again. What it gives must be what the set certified.
 pub(super) fn replay_heights(
     chain: &mut ChainThread,
     restored: &chain::Restored,
+    lags: &mut Lags,
 ) -> eyre::Result<Vec<Arc<chain::Sealed>>> {
     let mut settled = Vec::new();
     for (decided, frames) in &restored.heights {
@@ -203,6 +210,10 @@ pub(super) fn replay_heights(
         for frame in frames {
             let closes = frame.g() == decided.header.last_g;
             chain.accept(frame, closes.then_some(value_id))?;
+        }
+        lags.certified(&decided.header)?;
+        if let Some(point) = chain.point(decided.header.height()) {
+            lags.executed(point.height, point.root())?;
         }
         settled.extend(chain.decide(&decided.header, &decided.certificate));
     }

@@ -19,12 +19,18 @@ use rota_consensus::{Elsewhere, Fatal};
 use rota_execution::Head;
 use rota_p2p::Handle;
 use rota_store::{Blocks, Intent};
-use rota_types::Address;
-use rota_types::Tx;
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, thread::JoinHandle};
+use rota_types::{Address, LagPoint, Tx};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 /// Transactions on their way to the leader; what does not fit waits in this node's own queue.
 const FORWARD: usize = 8192;
+/// Checkpoints that wait for room in the replica's queue. Policy when full: drop the oldest.
+const MAX_POINTS: usize = 64;
 
 /// How a thread ended: its name, or why it failed.
 pub(super) type Ended = eyre::Result<&'static str>;
@@ -150,14 +156,20 @@ impl Threads {
     ) -> eyre::Result<()> {
         let (replica, archive) = (queues.replica.clone(), queues.archive.clone());
         self.start("chain", move || {
+            let mut points = VecDeque::new();
             Ok(chain.run(&inputs, &woken, |output| {
                 let sent = match output {
+                    ChainOutput::Lag(point) => {
+                        points.push_back(point);
+                        true
+                    }
                     ChainOutput::Txs(txs) => replica.send(ReplicaInput::Txs(txs)).is_ok(),
                     ChainOutput::Settled(s) => archive.send(ArchiveInput::Block(s)).is_ok(),
                 };
                 if !sent {
                     tracing::debug!("the receiver of the chain thread has ended");
                 }
+                tell_points(&mut points, &replica);
             })?)
         })
     }
@@ -189,6 +201,20 @@ impl Threads {
         })?;
         self.list.push(handle);
         Ok(())
+    }
+}
+
+/// Never waits for the replica, which may be waiting for the chain thread: what finds no room is told with a later
+/// output. When many wait the oldest go: certified headers say them.
+fn tell_points(points: &mut VecDeque<LagPoint>, replica: &Sender<ReplicaInput>) {
+    while let Some(point) = points.front() {
+        if replica.try_send(ReplicaInput::Lag(point.height, point.root())).is_err() {
+            break;
+        }
+        points.pop_front();
+    }
+    while points.len() > MAX_POINTS {
+        points.pop_front();
     }
 }
 

@@ -32,7 +32,7 @@ use ledger::Ledger;
 use live::Live;
 use names::brief;
 use rota_preconf::Rules;
-use rota_types::{Decode, Encode, SignedFrame, VoteKind, wire::Message};
+use rota_types::{Decode, Encode, Header, SignedFrame, VoteKind, wire::Message};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -130,6 +130,15 @@ impl Checker {
     fn broke(&mut self, invariant: &'static str, what: impl Into<String>) {
         let at_ms = self.now_us / 1000;
         self.broken.get_or_insert(Violation { invariant, at_ms, what: what.into() });
+    }
+
+    /// I-9: a decided header names the checkpoint of execution before it, as everyone executed it.
+    pub(super) fn names(&mut self, header: &Header, want: Option<(u64, B256)>) {
+        let close = &header.close;
+        let got = (close.exec_lag_height, close.exec_lag_root);
+        if want != Some(got) {
+            self.broke("I-9", format!("height {} names {got:?}, not {want:?}", close.height));
+        }
     }
 
     fn must(&mut self, invariant: &'static str, holds: Result<(), String>) {

@@ -80,6 +80,8 @@ pub struct Plan {
     pub l1_ms: u64,
     /// Milliseconds by which nodes see L1 late, by node.
     pub l1_late_ms: Vec<u64>,
+    /// Milliseconds by which the execution of nodes is slower than that of others, by node.
+    pub exec_late_ms: Vec<u64>,
     /// Nodes that are not started at the beginning.
     pub later: Vec<u16>,
     /// Every link.
@@ -133,6 +135,7 @@ impl Plan {
             sets: Vec::new(),
             l1_ms: 2_000,
             l1_late_ms: Vec::new(),
+            exec_late_ms: Vec::new(),
             later: Vec::new(),
             link: LinkPlan { latency_us: 5_000, jitter_us: 2_000, ..LinkPlan::default() },
             fsync_us: 400,

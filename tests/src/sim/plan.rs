@@ -117,6 +117,10 @@ impl Plan {
             let first = 1_500 / plan.l1_ms;
             plan.change_sets(sets, (first, first + 4), 4);
         }
+        let slow = &mut Dice::new(seed ^ 0x1a65);
+        if slow.one_in(4) {
+            plan.exec_late_ms = (0..n).map(|_| slow.pick(&[0, 0, 400, 1_500])).collect();
+        }
         // Nothing goes wrong in the calm.
         let calm = BEGIN_MS + chaos;
         plan.events.retain(|(at, _)| *at < calm);

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod finish;
+mod lags;
 mod life;
 mod masks;
 mod steps;
@@ -20,7 +21,7 @@ use crate::make;
 use alloy_primitives::{B256, Keccak256};
 use rota_consensus::Input;
 use rota_p2p::{Parcel, SimNet};
-use rota_preconf::{Frame, HeightContext, Rules};
+use rota_preconf::{Frame, HeightContext, Lags, Rules};
 use rota_types::{
     ChainParams, Env, Evidence, Tx,
     wire::{Message, Request, Response},
@@ -48,6 +49,8 @@ pub struct Report {
     pub txs: (usize, usize),
     /// Longest time without a new frame anywhere, milliseconds.
     pub longest_gap_ms: u64,
+    /// Newest checkpoint of execution that a decided header names.
+    pub checkpoint: u64,
     /// Highest round reached.
     pub top_round: u32,
     /// Frames that fell off an accepted chain.
@@ -86,6 +89,8 @@ enum Due {
     Submit,
     /// L1 has a block more.
     Origin,
+    /// A node's execution comes past a checkpoint.
+    Executed(u16, u64, B256),
     /// A node sees L1 up to this block.
     Sees(u16, u64),
     /// A node is shown evidence.
@@ -207,6 +212,7 @@ impl World {
             frames: 0,
             txs: (0, 0),
             longest_gap_ms: 0,
+            checkpoint: 0,
             top_round: 0,
             rewinds: 0,
             derived: 0,
@@ -303,6 +309,7 @@ impl World {
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
             Due::Sees(node, number) => self.see_l1(node, number),
+            Due::Executed(node, height, root) => self.executed(node, height, root),
             Due::Asked { to, from, request } => {
                 if self.nodes[usize::from(to)].replica.is_some()
                     && self.reaches(to, from)
@@ -378,6 +385,7 @@ fn l1_block(number: u64, params: &ChainParams) -> Env {
 
 fn rules(sets: &Sets, plan: &Plan) -> Rules {
     let rules = make::rules(sets.first(), params());
+    let rules = Rules { lags: Lags::every(lags::EVERY), ..rules };
     #[cfg(feature = "mutations")]
     let rules = Rules { mutation: plan.mutation, ..rules };
     #[cfg(not(feature = "mutations"))]

@@ -11,6 +11,8 @@ pub(super) struct Puppet {
     origin: u64,
     /// Newest set that it was told.
     told: u64,
+    /// Newest checkpoint that it was told.
+    executed: u64,
     wants: bool,
     handed: usize,
     /// What it wants to say: receivers are the caller's choice.
@@ -39,8 +41,15 @@ impl Puppet {
         let mut out = Vec::new();
         let started = replica.start(cx.scene.now_ms, &[], &mut out).is_ok();
         let handed = cx.scene.txs.len();
-        let mut puppet =
-            Self { replica, origin: 0, told: 0, wants: false, handed, said: Vec::new() };
+        let mut puppet = Self {
+            replica,
+            origin: 0,
+            told: 0,
+            executed: 0,
+            wants: false,
+            handed,
+            said: Vec::new(),
+        };
         cx.did(if started { "twins started" } else { "twins that did not start" });
         puppet.carry_out(cx, out);
         puppet
@@ -81,6 +90,10 @@ impl Puppet {
         if seen && self.origin != cx.scene.origin.l1_number {
             self.origin = cx.scene.origin.l1_number;
             return self.feed(cx, Input::Origin(cx.scene.origin.clone()));
+        }
+        if let Some((height, root)) = cx.rules.lags.newest().filter(|(h, _)| *h > self.executed) {
+            self.executed = height;
+            return self.feed(cx, Input::Lag { height, root });
         }
         let due = self.replica.next_deadline(now).is_some_and(|at| at <= now);
         if due || (self.wants && self.handed < cx.scene.txs.len()) {

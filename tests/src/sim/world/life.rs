@@ -4,7 +4,7 @@ use super::{Due, EPOCH_MS, World};
 use crate::sim::{Event, Phase, Point, Unsynced};
 use rota_consensus::Fatal;
 use rota_p2p::LinkPlan;
-use rota_preconf::{Epochs, HeightContext};
+use rota_preconf::{Epochs, HeightContext, Rules};
 use std::sync::Arc;
 
 impl World {
@@ -178,7 +178,7 @@ impl World {
         self.checker.booted(self.now_us, node);
         let mut out = Vec::new();
         let now = EPOCH_MS + self.now_us / 1000;
-        let rules = self.rules_of(node);
+        let rules = Rules { lags: self.lags_of(node), ..self.rules_of(node) };
         if let Err(fatal) = self.nodes[i].boot(now, &self.sets, &rules, &mut out) {
             self.halted(node, &fatal);
             return;

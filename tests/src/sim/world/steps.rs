@@ -157,6 +157,7 @@ impl World {
     pub(super) fn observe(&mut self, node: u16, output: &Output) {
         let mark = match output {
             Output::Decided(d) => {
+                self.executes(node, d);
                 self.detect.decided(self.now_us, node, &d.header, &d.certificate);
                 let message = Message::Head(Head {
                     height: d.header.height(),
