@@ -5,7 +5,7 @@
 //! durable here.
 
 use crate::{
-    chain::{Sealed, decode_block, encode_context, write_block, write_genesis},
+    chain::{Sealed, decode_block, encode_context, load_point, write_block, write_genesis},
     clock::now_ms,
     disk::DiskInput,
     view::{Archive, BlockView, TxLocation},
@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rota_consensus::Decided;
 use rota_execution::Head;
 use rota_store::{BlockBatch, Blocks, StoreError, Tree};
-use rota_types::wire::DecidedHeight;
+use rota_types::{LagPoint, RewardsBook, wire::DecidedHeight};
 use std::{sync::Arc, time::Duration};
 
 /// What the archive thread is told.
@@ -129,6 +129,9 @@ impl Archive for StoreArchive {
     fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
         let place = log(self.0.tx(*hash))??;
         Some(TxLocation { number: place.block, index: u64::from(place.index) })
+    }
+    fn rewards(&self, upto: u64) -> Option<(LagPoint, RewardsBook)> {
+        log(load_point(&self.0, upto))?
     }
 }
 

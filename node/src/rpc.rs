@@ -17,6 +17,7 @@ mod insurance;
 mod logs;
 mod min_stage;
 mod preconf;
+mod rewards;
 mod send;
 mod seq;
 mod server;
@@ -159,6 +160,7 @@ pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodErr
     send::register(&mut module)?;
     preconf::register(&mut module)?;
     insurance::register(&mut module)?;
+    rewards::register(&mut module)?;
     subscribe::register(&mut module)?;
     Ok(module.into())
 }

@@ -116,7 +116,7 @@ impl View {
         &self.config
     }
 
-    fn archive(&self) -> Option<Arc<dyn Archive>> {
+    pub(crate) fn archive(&self) -> Option<Arc<dyn Archive>> {
         self.archive.read().clone()
     }
 }

@@ -1,6 +1,6 @@
 //! The stack of a sequencer against blocks executed at once.
 
-use super::{Done, ForcedBook, ForcedSource, Ground, Stack, StackError};
+use super::{Done, ForcedBook, ForcedSource, Ground, Stack, StackError, load_lags, load_point};
 use crate::settle::testing::{CHAIN, Chain, forced};
 use alloy_primitives::B256;
 use rota_execution::ExecutedBlock;
@@ -105,6 +105,40 @@ fn fees_go_to_who_closed_and_to_the_set_and_none_is_lost() {
         before = (**after).clone();
     }
     assert_eq!(rewards.len(), 7);
+}
+
+#[test]
+fn checkpoints_are_kept_with_their_rewards_and_known_after_a_restart() {
+    let chain = Chain::new().grow(140);
+    let (blocks, rewards) = (chain.blocks(), rewards(&chain, 9));
+    let store = Blocks::open(Arc::new(MemKv::default())).unwrap();
+    let mut stack = stack(&chain, book(&chain, 9));
+    let mut told = Vec::new();
+    for (frame, closed) in frames(&chain) {
+        stack.accept(&frame, closed).unwrap();
+        // As at the decision: the block of the height may still be open.
+        told.extend((frame.height() % 64 == 0).then(|| stack.point(frame.height()).unwrap()));
+    }
+    for sealed in stack.settle(chain.last()) {
+        let mut batch = rota_store::BlockBatch::default();
+        super::write_block(&mut batch, &sealed);
+        store.commit(batch).unwrap();
+    }
+    // Heights 63 and 64 are block 32, 127 and 128 block 64: what counts is the block before.
+    for (point, before) in told.iter().zip([31usize, 63]) {
+        let (kept, book) = load_point(&store, point.height + 63).unwrap().unwrap();
+        assert_eq!(kept, *point);
+        assert_eq!(
+            (kept.block_number, kept.block_hash),
+            (before as u64, blocks[before - 1].hash())
+        );
+        assert_eq!((kept.rewards_root, &book), (book.root(), &*rewards[before - 1]));
+    }
+    assert_eq!((told.len(), load_point(&store, 63).unwrap()), (2, None));
+    let lags = load_lags(&store).unwrap();
+    assert_eq!(lags.at(128), Some((64, told[0].root())));
+    assert_eq!(lags.at(192), Some((128, told[1].root())));
+    assert_eq!(super::rewards::load(&store).unwrap(), **rewards.last().unwrap());
 }
 
 #[test]

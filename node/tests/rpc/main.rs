@@ -11,6 +11,7 @@ mod clients;
 mod golden;
 mod insurance;
 mod methods;
+mod rewards;
 mod send;
 mod server;
 mod stream;
