@@ -3,7 +3,7 @@
 //! Invariant (I-10): a pure function of its parent, of what L1 forces in and of the frames in it.
 
 use super::{
-    rewards::{SetSource, checkpoints, paid, point, share},
+    rewards::{SetSource, paid, points, share},
     stack::StackError,
 };
 use alloy_primitives::B256;
@@ -111,14 +111,13 @@ impl Building {
         let heights = (first.height(), last.height());
         let base_fee = self.open.context().base_fee;
         let rewards = share(&self.rewards, base_fee, self.parts(), |epoch| sets(epoch));
-        let at = |height| point(height, &self.parent, &self.rewards);
         let sealed = Arc::new(Sealed {
             g: (first.g(), last.g()),
             heights,
             origin: self.env.l1_number,
             rewards_before: Arc::clone(&self.rewards),
             rewards: Arc::new(rewards.map_err(StackError::Set)?),
-            points: checkpoints(heights).map(at).collect(),
+            points: points(heights, &self.parent, &self.rewards).collect(),
             block: self.open.clone().seal(id)?,
         });
         self.sealed = Some(Arc::clone(&sealed));

@@ -70,10 +70,15 @@ pub(super) fn point(height: u64, before: &Head, rewards: &RewardsBook) -> LagPoi
     }
 }
 
-/// The checkpoint heights among these.
-pub(super) fn checkpoints((first, last): (u64, u64)) -> impl Iterator<Item = u64> {
+/// The checkpoints of a block with these heights on top of `before`, with the rewards as of that.
+pub fn points(
+    (first, last): (u64, u64),
+    before: &Head,
+    rewards: &RewardsBook,
+) -> impl Iterator<Item = LagPoint> {
     let first = first.max(EXEC_LAG).next_multiple_of(EXEC_LAG);
-    (first..=last).step_by(usize::try_from(EXEC_LAG).unwrap_or(usize::MAX))
+    let heights = (first..=last).step_by(usize::try_from(EXEC_LAG).unwrap_or(usize::MAX));
+    heights.map(move |height| point(height, before, rewards))
 }
 
 /// Adds the rewards of a settled block to its batch.

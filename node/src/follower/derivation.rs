@@ -5,7 +5,7 @@
 
 use super::{
     events::{Event, accepted, origin, place, uncertified},
-    execute::run,
+    execute::{note_points, run},
 };
 use crate::{
     settle::Walker,
@@ -17,6 +17,7 @@ use rota_derive::{
 };
 use rota_execution::{ExecutedBlock, Head};
 use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
+use rota_preconf::Lags;
 use rota_store::{BlockBatch, Blocks, Tree};
 use rota_types::{Domain, Millis, RewardsBook};
 use std::{
@@ -63,6 +64,8 @@ pub struct Derivation {
     head: Head,
     /// As of the head.
     rewards: Arc<RewardsBook>,
+    /// What checkpoints gave here, and what certified headers say they gave.
+    lags: Lags,
     done: VecDeque<Done>,
     queue: VecDeque<Event>,
     /// First and last log position of heights whose block may still be taken back.
@@ -94,6 +97,7 @@ impl Derivation {
             pipeline,
             head,
             rewards: Arc::default(),
+            lags: Lags::default(),
             done: VecDeque::new(),
             queue: VecDeque::new(),
             positions: BTreeMap::new(),
@@ -195,6 +199,7 @@ impl Derivation {
                         l1_block = block.number,
                         "the set was given up on L1: what it has not posted is void"
                     );
+                    self.lags = Lags::default();
                     self.pipeline.fall_back(generation, place(&block, tx_hash)).map(Some)
                 }
                 TurnKind::EmergencySet { generation, start, .. } => {
@@ -265,6 +270,9 @@ impl Derivation {
                         blocks = derived.blocks.len(),
                         "batch derived"
                     );
+                    for height in derived.heights.iter().filter(|_| batch.certificate.is_some()) {
+                        self.lags.certified(&height.header)?;
+                    }
                     return self.execute(derived, now);
                 }
                 Ok(Outcome::Skipped(skip)) => {
@@ -309,6 +317,7 @@ impl Derivation {
         }
         for block in derived.blocks {
             let before = (&self.head, self.rewards.as_ref());
+            note_points(&mut self.lags, &block, before)?;
             let (executed, rewards) = run(&block, before, &self.pipeline)?;
             self.show(&block, &executed, now);
             let parent = (
@@ -358,6 +367,8 @@ impl Derivation {
             self.start_over();
             return;
         }
+        // Heights may come again as others; what is asked of them is asked anew.
+        self.lags = Lags::default();
         while self.done.back().is_some_and(|d| d.l1_number > to) {
             if let Some(done) = self.done.pop_back() {
                 (self.head, self.rewards) = done.parent;

@@ -2,11 +2,25 @@
 //!
 //! Invariant (I-10): block and rewards are those of the sequencers: the same functions of the same heights.
 
-use crate::chain::share;
+use crate::chain::{points, share};
 use rota_derive::{DerivedBlock, Pipeline};
 use rota_execution::{BlockEnv, ExecutedBlock, Head, base_fee_return, execute_parts};
+use rota_preconf::{Lags, OtherExecution};
 use rota_types::RewardsBook;
 use std::sync::Arc;
+
+/// Notes what the checkpoints of a block on top of a head give.
+///
+/// # Errors
+/// The set certified another execution.
+pub(super) fn note_points(
+    lags: &mut Lags,
+    block: &DerivedBlock,
+    (head, rewards): (&Head, &RewardsBook),
+) -> Result<(), OtherExecution> {
+    let heights = (block.first_height, block.last_height);
+    points(heights, head, rewards).try_for_each(|p| lags.executed(p.height, p.root()))
+}
 
 /// The block on top of a head, and the rewards as of it.
 pub(super) fn run(

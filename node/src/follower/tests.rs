@@ -95,6 +95,43 @@ async fn its_blocks_are_those_of_the_sequencers_whatever_way_they_were_posted() 
 }
 
 #[tokio::test]
+async fn a_follower_that_executes_something_else_than_the_set_stops() {
+    let plain = Chain::new().grow(140);
+    let rewards = crate::chain::tests::rewards(&plain, 9);
+    // Height 64 is in block 32; what counts is block 31.
+    let block = &plain.blocks()[30];
+    let point = rota_types::LagPoint {
+        height: 64,
+        block_number: 31,
+        block_hash: block.hash(),
+        rewards_root: rewards[30].root(),
+    };
+    for (root, good) in [(point.root(), true), (alloy_primitives::B256::repeat_byte(1), false)] {
+        let mut chain = Chain::new();
+        chain.lag = Some(root);
+        let chain = chain.grow(140);
+        for cuts in [vec![(1, 140)], vec![(1, 100), (101, 140)]] {
+            let l1 = chain.l1(6);
+            for _ in 0..8 {
+                l1.mine();
+            }
+            let mut follower = open(&chain, &store());
+            for (from, to) in cuts {
+                post(&l1, &chain.post(from, to)).await;
+            }
+            let mut done = follower.derivation.step(&l1, 7).await;
+            while matches!(done, Ok(true)) {
+                done = follower.derivation.step(&l1, 7).await;
+            }
+            match done {
+                Ok(_) => assert!(good && follower.hashes().len() == 69),
+                Err(why) => assert!(!good && why.is::<rota_preconf::OtherExecution>(), "{why}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn bad_batches_are_skipped_and_the_next_good_one_is_taken() {
     let chain = Chain::new().grow(8);
     let l1 = chain.l1(64);

@@ -29,6 +29,8 @@ pub(crate) struct Chain {
     pub(crate) every: u64,
     /// What L1 forces in.
     pub(crate) forced: Vec<ForcedTx>,
+    /// What height 128 says that execution gave at height 64.
+    pub(crate) lag: Option<B256>,
     keys: Vec<VoteKey>,
     parent: B256,
     history: Mmr,
@@ -78,7 +80,18 @@ impl Chain {
         let keys = (1u8..=4).map(|i| VoteKey::from_secret(&[i; 32]).unwrap()).collect();
         let (parent, history) = (B256::ZERO, Mmr::default());
         let (decided, forced) = (Vec::new(), Vec::new());
-        Self { domain, genesis, decided, every: 20, forced, keys, parent, history, nonce: 0 }
+        Self {
+            domain,
+            genesis,
+            decided,
+            every: 20,
+            forced,
+            lag: None,
+            keys,
+            parent,
+            history,
+            nonce: 0,
+        }
     }
 
     /// `count` heights more, two in each second, each with one transfer and one transaction that fails.
@@ -102,6 +115,7 @@ impl Chain {
 
     fn height(&self, height: u64, txs: Vec<Bytes>) -> DecidedHeight {
         let hashes: Vec<B256> = txs.iter().map(keccak256).collect();
+        let lag = self.lag.filter(|_| height == 128);
         let close = Close {
             generation: 0,
             epoch: 0,
@@ -115,8 +129,8 @@ impl Chain {
             evidence_root: B256::ZERO,
             next_set_hash: B256::ZERO,
             insured_total: 0,
-            exec_lag_height: 0,
-            exec_lag_root: B256::ZERO,
+            exec_lag_height: lag.map_or(0, |_| 64),
+            exec_lag_root: lag.unwrap_or_default(),
             history_root: self.history.root(),
         };
         let l1_number = (height - 1) / self.every;
