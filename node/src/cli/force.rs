@@ -197,7 +197,8 @@ mod tests {
 
     fn signed(chain_id: u64) -> Bytes {
         let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(1)).unwrap();
-        let tx = TxEip1559 { chain_id, gas_limit: 50_000, ..TxEip1559::default() };
+        let to = alloy_primitives::Address::ZERO.into();
+        let tx = TxEip1559 { chain_id, gas_limit: 50_000, to, ..TxEip1559::default() };
         let signature = key.sign_hash_sync(&tx.signature_hash()).unwrap();
         TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
     }
