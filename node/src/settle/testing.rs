@@ -171,8 +171,7 @@ impl Chain {
             env_hash: B256::ZERO,
             close_hash: B256::ZERO,
         };
-        let (env, close) = (Some(env), Some(close));
-        let body = FrameBody { txs, env, close, ..FrameBody::default() };
+        let body = FrameBody { txs, env: Some(env), close: Some(close), ..FrameBody::default() };
         let frames = vec![SignedFrame { header: frame, signature: [0; 64], body }];
         DecidedHeight { header, certificate: self.certify(height, id), frames }
     }
