@@ -97,12 +97,11 @@ impl Sequencer {
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
         let mut recovered = Recovered::open(&setup)?;
         let Setup { dir, identity, sets, mut rules, genesis, p2p, premium_bps, .. } = setup;
-        rules.lags = std::mem::take(&mut recovered.lags);
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
         let (submitter, woken) = queue(&view, premium_bps);
         let mut chain = chain_thread(&recovered, &view, &submitter);
-        let settled = replay_heights(&mut chain, &recovered.chain, &mut rules.lags)?;
+        let settled = replay_heights(&mut chain, &mut recovered, &mut rules)?;
 
         let watch = watched(&dir, &identity);
         let (queues, outflow) = Queues::open();

@@ -198,14 +198,17 @@ fn path(frames: &[Arc<Frame>], context: &HeightContext, header: &Header) -> Vec<
     out
 }
 
-/// Executes decided heights above the newest settled block again. What it gives must be what the set certified.
+/// Executes decided heights above the newest settled block again. What it gives must be what the set certified; the
+/// rules know all of it afterwards.
 pub(super) fn replay_heights(
     chain: &mut ChainThread,
-    restored: &chain::Restored,
-    lags: &mut Lags,
+    recovered: &mut Recovered,
+    rules: &mut Rules,
 ) -> eyre::Result<Vec<Arc<chain::Sealed>>> {
     let mut settled = Vec::new();
-    for (decided, frames) in &restored.heights {
+    rules.lags = std::mem::take(&mut recovered.lags);
+    let lags = &mut rules.lags;
+    for (decided, frames) in &recovered.chain.heights {
         let value_id = decided.certificate.value_id;
         for frame in frames {
             let closes = frame.g() == decided.header.last_g;

@@ -115,7 +115,6 @@ impl Chain {
 
     fn height(&self, height: u64, txs: Vec<Bytes>) -> DecidedHeight {
         let hashes: Vec<B256> = txs.iter().map(keccak256).collect();
-        let lag = self.lag.filter(|_| height == 128);
         let close = Close {
             generation: 0,
             epoch: 0,
@@ -129,8 +128,8 @@ impl Chain {
             evidence_root: B256::ZERO,
             next_set_hash: B256::ZERO,
             insured_total: 0,
-            exec_lag_height: lag.map_or(0, |_| 64),
-            exec_lag_root: lag.unwrap_or_default(),
+            exec_lag_height: self.named(height).map_or(0, |_| 64),
+            exec_lag_root: self.named(height).unwrap_or_default(),
             history_root: self.history.root(),
         };
         let l1_number = (height - 1) / self.every;
@@ -174,6 +173,10 @@ impl Chain {
         let body = FrameBody { txs, env: Some(env), close: Some(close), ..FrameBody::default() };
         let frames = vec![SignedFrame { header: frame, signature: [0; 64], body }];
         DecidedHeight { header, certificate: self.certify(height, id), frames }
+    }
+
+    fn named(&self, height: u64) -> Option<B256> {
+        self.lag.filter(|_| height == 128)
     }
 
     fn certify(&self, height: u64, value_id: B256) -> CommitCertificate {
