@@ -42,6 +42,7 @@ fn stake_is_lost_put_up_and_taken_out() {
     flow.more("transactions with another operator");
     a_copied_reveal_earns_nothing(&net);
     flow.more("transactions after the second slash");
+    is_rewarded(&net);
     leaves(&net);
     flow.more("transactions after an operator left");
     let confirmed = flow.end();
@@ -158,6 +159,41 @@ fn a_copied_reveal_earns_nothing(net: &Devnet) {
         "the front-runner has a credit"
     );
     println!("the copied reveal failed in the block of the reveal, before it; reporter {reporter}");
+}
+
+/// What fees earned an operator is paid to its owner on L1, whoever sends the claim; and not twice.
+fn is_rewarded(net: &Devnet) {
+    let run = |what: &[&str]| {
+        let mut command = net.rota();
+        command.args(what).args(["--rpc-url", &format!("http://{}", net.rpc_addr("n1"))]);
+        command.arg("--datadir").arg(net.datadir("n1")).arg("--json");
+        command
+    };
+    let wei = |told: &Value, field: &str| told[field].as_str().unwrap().parse::<u128>().unwrap();
+    let show = || told_by(run(&["rewards", "show"]));
+    let before = until(LONG, "rewards that the set has certified", || {
+        Some(show()).filter(|told| wei(told, "dueWei") > 0)
+    });
+    assert_eq!(wei(&before, "claimedWei"), 0, "{before}");
+    let owner = before["account"].clone();
+    let mut l1 = L1::of(net);
+    let mut balance = || {
+        let held = l1.call("eth_getBalance", json!([owner, "latest"]));
+        u128::from_str_radix(held.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    };
+    let held = balance();
+    let mut claim = run(&["rewards", "claim"]);
+    claim.arg("--key-file").arg(net.file("payer.key"));
+    let sent = told_by(claim);
+    let after = show();
+    let paid = wei(&after, "claimedWei");
+    assert!(paid >= wei(&before, "dueWei") && balance() - held == paid, "{before} {after}");
+    let pool = |told: &Value| wei(told, "balanceWei");
+    assert_eq!(pool(&before) - pool(&after), paid, "{before} {after}");
+    println!(
+        "rewards: {paid} wei of {} heights paid to {owner} by anyone's claim, {} gas",
+        after["claimedHeight"], sent["gasUsed"]
+    );
 }
 
 /// Out of the sets, past the time in which it can be punished, paid out.
