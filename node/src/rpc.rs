@@ -23,14 +23,16 @@ mod seq;
 mod server;
 mod shape;
 mod state;
+mod stats;
 mod stream;
 mod subscribe;
 
 pub use count::RpcCounts;
 pub use info::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo};
-pub use preconf::{PreconfStats, StageJson, StatusJson};
+pub use preconf::{StageJson, StatusJson};
 pub use server::{RpcServer, serve};
 pub use shape::{FrameJson, PositionJson, PreconfJson, ReceiptJson};
+pub use stats::PreconfStats;
 
 use crate::{
     submit::{NowMs, SubmitError},

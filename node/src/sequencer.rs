@@ -110,8 +110,7 @@ impl Sequencer {
         let (asks, asked) = mpsc::channel(256);
         spawn_asks(asked, &p2p, &verifier, (queues.frames.clone(), queues.replica.clone()));
 
-        let own = (queues.replica.clone(), Arc::clone(&queues.tape));
-        let (disk, restored) = recovered.hand_on(p2p.clone(), own, &sets);
+        let (disk, restored) = recovered.hand_on(p2p.clone(), queues.own(), &sets);
         let facts = Arc::new(Facts::default());
         let outlets = Outlets {
             disk: queues.disk.clone(),

@@ -96,18 +96,6 @@ impl Registry {
         self.operators.iter().map(|o| o.is.clone()).collect()
     }
 
-    /// As `L1::set_outdated`.
-    pub(super) fn outdated(&self) -> bool {
-        let Some((_, newest)) = self.frozen.last_key_value() else { return false };
-        let weights: BTreeMap<usize, u64> = newest.members.iter().copied().collect();
-        self.operators.iter().enumerate().any(|(id, o)| {
-            let weight = weights.get(&id).copied();
-            let grown = weight.is_some_and(|weight| o.is.power() > weight);
-            let changes = o.state != State::Active || o.rotation.is_some() || grown;
-            o.state == State::Queued || (weight.is_some() && changes)
-        })
-    }
-
     /// A frozen set, with the fee recipients and addresses of now.
     pub(super) fn set(&self, epoch: u64) -> Option<ValidatorSet> {
         let frozen = self.frozen.get(&epoch)?;

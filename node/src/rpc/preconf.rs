@@ -1,20 +1,15 @@
 //! `preconf_*`: how far a transaction is, the promise as a file, and how well promises are kept.
 
 use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
-use crate::view::{FrameRecord, Percentiles, ProblemKind, Promises, Stats, TxView};
+use crate::view::{FrameRecord, Percentiles, ProblemKind, TxView};
 use alloy_primitives::{Address, B256, Bytes, U64};
 use jsonrpsee::core::RegisterMethodError;
 use rota_types::{Decode, Millis, Receipt, ReceiptSet, Stage};
 use rota_verify::{Anchor, Verdict};
 use serde::Serialize;
 
-/// A frame older than this means that preconfirmations have stopped, ms.
-const STALL_MS: u64 = 3_000;
 /// In the place of `preconfirmed`, of what L1 forced in: the rules put it there, whoever leads.
 const FORCED: &str = "forced";
-/// Latencies are counted anew after this, ms.
-const STATS_MS: u64 = 1_000;
-
 pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
     module.register_method("preconf_getTransactionStatus", |p, ctx, _| {
         let hash: B256 = Args::of(&p)?.need("hash")?;
@@ -33,7 +28,7 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
         let what: Checked = Args::of(&p)?.need("receipt or transaction hash")?;
         ctx.verify(what)
     })?;
-    module.register_method("preconf_getStats", |_, ctx, _| Answer::Ok(ctx.stats()))?;
+    module.register_method("preconf_getStats", |_, ctx, _| Answer::Ok(ctx.promise_stats()))?;
     Ok(())
 }
 
@@ -165,35 +160,6 @@ pub struct ProblemJson {
     pub replaced_by: Option<B256>,
 }
 
-/// `preconf_getStats`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PreconfStats {
-    /// `preconf`, `blocks-only` (frames have stopped, blocks go on) or `stalled`.
-    pub mode: &'static str,
-    /// Mean time between frames, ms.
-    pub frame_interval_ms: u64,
-    /// Age of the newest frame, ms.
-    pub last_frame_age_ms: Option<u64>,
-    /// `preconfirmed` since received; `acked` and `decided` since preconfirmed.
-    pub latency_ms: LatencyJson,
-    /// Counted by transaction since the start of this node.
-    pub promises: Promises,
-    /// Sum of the stakes of the set, wei.
-    pub bonded_stake: String,
-}
-
-/// Latencies by stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LatencyJson {
-    /// Received to preconfirmed.
-    pub preconfirmed: Percentiles,
-    /// Preconfirmed to acked.
-    pub acked: Percentiles,
-    /// Preconfirmed to decided.
-    pub decided: Percentiles,
-}
-
 impl Context {
     pub(super) fn status(&self, hash: &B256) -> Option<StatusJson> {
         let view = self.view.tx(hash)?;
@@ -312,45 +278,6 @@ impl Context {
         };
         let known = usual.filter(|p| *p != Percentiles::default());
         Some(NextJson { stage: next, eta_ms: known.map(|p| p.p50) })
-    }
-
-    /// At most a second old.
-    fn recent_stats(&self) -> Stats {
-        let now = (self.now)();
-        let mut cached = self.stats.lock();
-        match *cached {
-            Some((at, stats)) if now.saturating_sub(at) < STATS_MS => stats,
-            _ => {
-                let stats = self.view.stats();
-                *cached = Some((now, stats));
-                stats
-            }
-        }
-    }
-
-    fn stats(&self) -> PreconfStats {
-        let stats = self.recent_stats();
-        let now = (self.now)();
-        let age = (stats.last_frame_ms > 0).then(|| now.saturating_sub(stats.last_frame_ms));
-        let head_age =
-            now.saturating_sub(self.view.heads().latest.timestamp_s.saturating_mul(1_000));
-        let mode = match age {
-            Some(age) if age <= STALL_MS => "preconf",
-            _ if head_age <= STALL_MS.saturating_mul(2) => "blocks-only",
-            _ => "stalled",
-        };
-        PreconfStats {
-            mode,
-            frame_interval_ms: stats.frame_interval_ms,
-            last_frame_age_ms: age,
-            latency_ms: LatencyJson {
-                preconfirmed: stats.preconfirmed,
-                acked: stats.acked,
-                decided: stats.decided,
-            },
-            promises: stats.promises,
-            bonded_stake: self.info.bonded_stake(),
-        }
     }
 
     /// `seq_commitCertificate`.

@@ -41,6 +41,11 @@ pub(super) struct Outflow {
 }
 
 impl Queues {
+    /// Where what this node said itself goes.
+    pub(super) fn own(&self) -> (Sender<ReplicaInput>, Arc<Tape>) {
+        (self.replica.clone(), Arc::clone(&self.tape))
+    }
+
     pub(super) fn open() -> (Self, Outflow) {
         let (to_replica, replica) = bounded(16_384);
         let (to_disk, disk) = bounded(16_384);

@@ -7,6 +7,7 @@ use crate::L1Error;
 use crate::memory::MemoryParams;
 use alloy_primitives::U256;
 use rota_types::{Validator, ValidatorSet};
+use std::collections::BTreeMap;
 
 /// As `Epochs.MAX_SET`.
 const MAX_SET: usize = 64;
@@ -22,6 +23,18 @@ struct Plan {
 }
 
 impl Registry {
+    /// As `L1::set_outdated`.
+    pub(in crate::memory) fn outdated(&self) -> bool {
+        let Some((_, newest)) = self.frozen.last_key_value() else { return false };
+        let weights: BTreeMap<usize, u64> = newest.members.iter().copied().collect();
+        self.operators.iter().enumerate().any(|(id, o)| {
+            let weight = weights.get(&id).copied();
+            let grown = weight.is_some_and(|weight| o.is.power() > weight);
+            let changes = o.state != State::Active || o.rotation.is_some() || grown;
+            o.state == State::Queued || (weight.is_some() && changes)
+        })
+    }
+
     pub(super) fn freeze_set(
         &mut self,
         params: &MemoryParams,
