@@ -45,6 +45,16 @@ pub enum Fatal {
     /// the fault.
     #[error(transparent)]
     Execution(#[from] rota_preconf::OtherExecution),
+    /// L1 gave this generation up: nothing that is signed in it counts any more.
+    #[error(
+        "the set stood still for too long: L1 began generation {generation} at its block {l1_block}, and what this node would sign does not count any more"
+    )]
+    Over {
+        /// The generation that began.
+        generation: u32,
+        /// Where.
+        l1_block: u64,
+    },
     /// Malachite's core failed an internal check.
     #[error("consensus core failed: {0}")]
     Core(String),

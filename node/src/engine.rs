@@ -77,6 +77,8 @@ pub enum ReplicaInput {
         /// Where to.
         reply: Sender<Response>,
     },
+    /// L1 began this generation at this block: the one of this node is over.
+    Over(u32, u64),
     /// Stop.
     Stop,
 }
@@ -223,6 +225,9 @@ impl Engine {
                     tracing::debug!("who asked is gone");
                 }
                 return Ok(());
+            }
+            ReplicaInput::Over(generation, l1_block) => {
+                return Err(Fatal::Over { generation, l1_block });
             }
             ReplicaInput::Stop => return Ok(()),
         };

@@ -171,6 +171,7 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     let unsigned = match cause.downcast_ref::<Fatal>() {
         Some(Fatal::Signer(e)) => Some(e),
+        Some(Fatal::Over { .. }) => return Some(Exit::Network),
         Some(_) => return Some(Exit::Failed),
         None => cause.downcast_ref::<SignError>(),
     };
@@ -253,6 +254,7 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     let unsigned = match cause.downcast_ref::<Fatal>() {
         Some(Fatal::Signer(e)) => Some(e),
+        Some(Fatal::Over { .. }) => return Some(OVER),
         _ => cause.downcast_ref::<SignError>(),
     };
     match unsigned {
@@ -278,6 +280,9 @@ const ELSEWHERE: &str = "find the other machine and stop it for good, or, if thi
 
 const OWN: &str = "the stake of this operator will be taken: both signatures are public. Find the other machine or the restored \
     copy and stop it for good; never start with these keys again. See docs/operations.md";
+
+const OVER: &str = "L1 goes on by itself; follow it with --role follower. What users sent to L1 is executed, promises of this generation are not \
+    kept. Answer the roll call on L1 to be in the next set. See docs/operations.md";
 
 const EXPORTED: &str = "run the node where the file was imported; to sign here again bring the newest file back with: \
     rota guard import FILE";

@@ -171,6 +171,7 @@ impl Sequencer {
                 }
                 L1News::Read(number) => ReplicaInput::L1Read(number),
                 L1News::Origin(env) => ReplicaInput::Origin(Box::new(env)),
+                L1News::Over { generation, l1_block } => ReplicaInput::Over(generation, l1_block),
             };
             if replica.send(input).is_err() {
                 tracing::debug!("the replica has ended");

@@ -7,7 +7,7 @@ use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
 use crate::{chain::ForcedBook, sets::Sets};
 use alloy_primitives::Address;
 use rota_consensus::PeerNo;
-use rota_l1::{At, Enqueued, L1, L1Block, L1Error};
+use rota_l1::{At, Enqueued, L1, L1Block, L1Error, TurnKind};
 use rota_preconf::Epoch;
 use rota_store::Blocks;
 use rota_types::{Env, ForcedTx};
@@ -40,6 +40,13 @@ pub enum L1News {
     Set(Arc<Epoch>, Vec<PeerNo>),
     /// A block that may be an origin.
     Origin(Env),
+    /// A fallback began: what is signed in the generation before counts no more. Nothing else comes after it.
+    Over {
+        /// The generation that began.
+        generation: u32,
+        /// The L1 block.
+        l1_block: u64,
+    },
 }
 
 /// Reads the sets that are frozen in a final L1 block and not known yet, in order.
@@ -103,18 +110,18 @@ impl Origins {
             self.start_over(&head);
             return Ok(false);
         }
-        let read = self.read(l1, head, send).await?;
+        let Some(read) = self.read(l1, head, send).await? else { return Ok(false) };
         self.give(l1, head, read, send).await?;
         Ok(read < head.number)
     }
 
-    /// Reads the queue on and notes it. Gives the L1 block up to which it is in the book.
+    /// Reads the queue on and notes it. Gives the L1 block up to which it is in the book; none if the generation is over.
     async fn read(
         &mut self,
         l1: &dyn L1,
         head: L1Block,
         send: &mut (dyn FnMut(L1News) + Send),
-    ) -> eyre::Result<u64> {
+    ) -> eyre::Result<Option<u64>> {
         let known = self.book.upto()?.unwrap_or(self.settings.start.saturating_sub(1));
         if known.min(head.number) > self.sets.book().known() {
             // A crash came between the two books.
@@ -124,7 +131,7 @@ impl Origins {
             send(L1News::Read(known));
         }
         if known >= head.number {
-            return Ok(known);
+            return Ok(Some(known));
         }
         let to = known.saturating_add(STRIDE).min(head.number);
         let to = if to == head.number {
@@ -132,6 +139,13 @@ impl Origins {
         } else {
             l1.block(At::Number(to)).await?.ok_or(L1Error::NoBlock(to))?
         };
+        for turn in l1.turns(known.saturating_add(1), to).await? {
+            if let TurnKind::Fallback { generation } = turn.what {
+                // Before it is noted that L1 was read so far: a node that is started again finds it again.
+                send(L1News::Over { generation, l1_block: turn.block.number });
+                return Ok(None);
+            }
+        }
         self.read_sets(l1, to.number, send).await?;
         let entries = l1.forced(known.saturating_add(1), to).await?;
         let entries: Vec<ForcedTx> = entries.iter().map(Enqueued::forced).collect();
@@ -141,7 +155,7 @@ impl Origins {
         let (book, upto) = (self.book.clone(), to.number);
         tokio::task::spawn_blocking(move || book.extend(upto, &entries)).await??;
         send(L1News::Read(upto));
-        Ok(upto)
+        Ok(Some(upto))
     }
 
     /// Reads the sets that are frozen in an L1 block and new here, and notes that they are all.

@@ -37,7 +37,7 @@ async fn given(origins: &mut Origins, l1: &MemoryL1) -> (Vec<u64>, Option<u64>) 
     let mut take = |news| match news {
         L1News::Read(to) => read = Some(to),
         L1News::Origin(env) => out.push(env.l1_number),
-        L1News::Set(..) => {}
+        L1News::Set(..) | L1News::Over { .. } => {}
     };
     while origins.step(l1, &mut take).await.unwrap() {}
     (out, read)
@@ -109,4 +109,26 @@ async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
     assert!(book.between(3, 14, CHAIN).is_err());
     let found = book.find(&alloy_primitives::keccak256(transfer(3))).unwrap().unwrap();
     assert_eq!((found.index, found.l1_number, found.gas), (4, 5, 30_000));
+}
+
+#[tokio::test]
+async fn a_fallback_ends_it_also_after_a_restart() {
+    let (l1, store) = (Chain::new().l1(3), store());
+    mine(&l1, 0..5);
+    let mut origins = Origins::new(settings(1), store.clone(), sets());
+    assert_eq!(given(&mut origins, &l1).await.1, Some(3));
+    l1.fall_back(1);
+    mine(&l1, 0..6);
+    for mut origins in [origins, Origins::new(settings(1), store.clone(), sets())] {
+        let mut over = Vec::new();
+        let mut take = |news| match news {
+            L1News::Over { generation, l1_block } => over.push((generation, l1_block)),
+            L1News::Origin(env) => assert!(env.l1_number < 6, "nothing after it"),
+            _ => {}
+        };
+        assert!(!origins.step(&l1, &mut take).await.unwrap());
+        assert_eq!(over.len(), 1);
+        assert_eq!(over[0].0, 1);
+        assert_eq!(ForcedBook::new(store.clone()).upto().unwrap(), Some(3));
+    }
 }
