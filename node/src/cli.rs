@@ -10,6 +10,7 @@ mod client;
 mod confirm;
 mod devnet;
 mod doctor;
+mod fallback;
 mod force;
 mod guard;
 mod init;
@@ -75,6 +76,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Doctor(at) => block_on(doctor::doctor(at, json)),
         Command::Set(command) => block_on(set::run(command, json)),
         Command::L1(L1Command::Deploy(args)) => block_on(l1::deploy(args, json)),
+        Command::L1(L1Command::Fallback(command)) => block_on(fallback::run(command, json)),
         Command::Status(args) => block_on(status::status(args, json)),
         Command::Tx(TxCommand::Send(args)) => block_on(tx::send(args, json)),
         Command::Tx(TxCommand::Force(args)) => block_on(force::force(args, json)),

@@ -7,7 +7,7 @@ mod contracts;
 mod owner;
 mod sets;
 
-pub use contracts::{ForcedEntry, ForcedTerms, RewardsOnL1};
+pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1};
 pub use owner::{Calendar, OperatorOnL1, Standing};
 
 use crate::network::{NETWORK_VERSION, Network, NetworkError};

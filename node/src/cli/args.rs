@@ -185,6 +185,9 @@ pub struct InitArgs {
 pub enum L1Command {
     /// Deploy the contracts of a new network and write its network file.
     Deploy(DeployArgs),
+    /// When the set has stopped for good: go on without it.
+    #[command(subcommand)]
+    Fallback(super::fallback::FallbackCommand),
 }
 
 /// `rota l1 deploy`.

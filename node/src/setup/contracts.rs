@@ -1,4 +1,4 @@
-//! The contracts that users meet: the queue of forced transactions and the rewards.
+//! The contracts that users meet: the queue of forced transactions, fallbacks and the rewards.
 //!
 //! Invariant: as everywhere here, what a call would do is asked of L1 before it is paid for.
 
@@ -45,7 +45,75 @@ pub struct ForcedEntry {
     pub timestamp: u64,
 }
 
+/// Where the rollup stands with fallbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FallbackOnL1 {
+    /// The newest L1 block.
+    pub block: u64,
+    /// How many there were.
+    pub generation: u32,
+    /// One has begun, and no certified batch of its generation has come.
+    pub resuming: bool,
+    /// Batches need no certificate now.
+    pub goes_on: bool,
+    /// Last L1 block in which none may start.
+    pub may_start_after: u64,
+    /// L1 block in which the newest began; 0 for none.
+    pub since: u64,
+    /// L1 blocks of a roll call.
+    pub roll_call: u64,
+    /// The set that ends it, and the first L1 block of that set; 0 until it is formed.
+    pub epoch: u64,
+    /// As `epoch`.
+    pub start: u64,
+}
+
+impl FallbackOnL1 {
+    /// Last L1 block of the roll call.
+    #[must_use]
+    pub const fn roll_call_until(&self) -> u64 {
+        self.since.saturating_add(self.roll_call)
+    }
+}
+
 impl OnL1<'_> {
+    /// Where the rollup stands with fallbacks.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn fallback(&self) -> Result<FallbackOnL1, SetupError> {
+        let failed = |e: alloy::contract::Error| unavailable(e, self.urls);
+        let inbox = Inbox::new(self.network.inbox, provider(self.urls, None)?);
+        let block = self.head().await?;
+        let generation = inbox.generation().call().await.map_err(failed)?;
+        let stall = inbox.stall().call().await.map_err(failed)?;
+        let tip = inbox.tip().call().await.map_err(failed)?;
+        let goes_on = inbox.inFallback().call().await.map_err(failed)?;
+        // Until the set that was formed certifies a height, its epoch is not the tip's.
+        let resuming = generation > 0 && (stall.epoch == 0 || tip.epoch < stall.epoch);
+        Ok(FallbackOnL1 {
+            block,
+            generation,
+            resuming,
+            goes_on,
+            may_start_after: inbox.stalledAfter().call().await.map_err(failed)?.saturating_to(),
+            since: stall.since,
+            roll_call: inbox.rollCallBlocks().call().await.map_err(failed)?,
+            epoch: stall.epoch,
+            start: stall.start,
+        })
+    }
+
+    /// Whether an operator answered the roll call of a generation.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn answered(&self, generation: u32, operator: u64) -> Result<bool, SetupError> {
+        let inbox = Inbox::new(self.network.inbox, provider(self.urls, None)?);
+        let asked = inbox.answered(generation, U256::from(operator)).call().await;
+        Ok(asked.map_err(|e| unavailable(e, self.urls))?)
+    }
+
     /// What an account was paid.
     ///
     /// # Errors

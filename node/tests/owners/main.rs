@@ -49,6 +49,7 @@ fn an_owner_joins_tops_up_rotates_leaves_and_is_paid_out() {
     changes(&net, &mut shapes);
     leaves(&net, &mut shapes);
     forces(&net, &mut shapes);
+    falls_back(&net, &mut shapes);
     shapes.check();
 }
 
@@ -86,6 +87,10 @@ fn deploys(net: &Net, shapes: &mut Shapes) {
         "10",
         "--forced-window",
         "600",
+        "--fallback-blocks",
+        "400",
+        "--roll-call-blocks",
+        "10",
         "-o",
         "@network.json",
     ];
@@ -329,4 +334,47 @@ fn forces(net: &Net, shapes: &mut Shapes) {
     let said = force(&good, &[]).ok();
     assert!(said.contains("queued         entry 1 in L1 block"), "{said}");
     assert!(said.contains("at the latest"), "{said}");
+}
+
+/// The set never certified anything: it is given up, those who answer become the next one.
+fn falls_back(net: &Net, shapes: &mut Shapes) {
+    let fallback =
+        |what: &[&str]| net.rota(&[&["l1", "fallback"], what, &["--datadir", "@op1"]].concat());
+    let by = |i: &str, what: &[&str]| fallback(&[what, &["--owner-key-file", i]].concat());
+    let state = || fallback(&["show", "--json"]).json();
+    let before = state();
+    assert_eq!((&before["generation"], &before["goesOn"]), (&json!(0), &json!(false)));
+    by("@owner0.key", &["start"]).fails(1, "may not start before L1 block");
+    by("@owner1.key", &["answer", "--operator", "0"]).fails(1, "there is no roll call");
+    by("@owner0.key", &["form"]).fails(1, "there is no set to form");
+    net.reach(before["mayStartAfter"].as_u64().unwrap() + 1);
+    assert!(fallback(&["show"]).ok().contains("may be started by anyone"));
+    let would = by("@owner0.key", &["start", "--dry-run"]).ok();
+    assert!(would.starts_with("would start generation 1: nothing that was signed"), "{would}");
+    by("@owner0.key", &["start"]).ok();
+
+    let begun = state();
+    assert_eq!((&begun["generation"], &begun["goesOn"]), (&json!(1), &json!(true)));
+    by("@owner0.key", &["start"]).fails(1, "the roll call is open for");
+    by("@owner2.key", &["answer", "--operator", "0"]).fails(7, "the owner is");
+    by("@owner1.key", &["answer", "--operator", "9"]).fails(1, "no such operator");
+    by("@owner1.key", &["answer", "--operator", "0"]).ok();
+    let called = state();
+    shapes.note("l1 fallback show", &called);
+    let answers: Vec<(u64, bool)> = called["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| (m["operator"].as_u64().unwrap(), m["answered"] == true))
+        .collect();
+    assert_eq!(answers, [(0, true), (1, false)]);
+    by("@owner0.key", &["form"]).fails(1, "the roll call is open for");
+    net.reach(called["rollCallUntil"].as_u64().unwrap() + 1);
+    assert!(fallback(&["show"]).ok().contains("the set may be formed"));
+    by("@owner0.key", &["form"]).ok();
+    let formed = state();
+    assert_eq!(formed["members"].as_array().unwrap().len(), 1, "{formed}");
+    assert!(formed["start"].as_u64() > formed["l1Block"].as_u64(), "{formed}");
+    assert!(fallback(&["show"]).ok().contains("is in force from L1 block"));
+    by("@owner1.key", &["answer", "--operator", "0"]).fails(1, "there is no roll call");
 }
