@@ -16,6 +16,28 @@ use support::{L2_CHAIN, Net, genesis, owner, shape};
 const PEER: [&str; 2] = ["--peer", "/ip4/203.0.113.7/udp/27000/quic-v1"];
 const ETHER: &str = "1000000000000000000";
 
+/// Rules of its own, by flags.
+const RULES: [&str; 18] = [
+    "--epoch-blocks",
+    "20",
+    "--unbond-epochs",
+    "3",
+    "--evidence-epochs",
+    "2",
+    "--forced-fee",
+    "1000",
+    "--forced-gas-price",
+    "10",
+    "--forced-window",
+    "600",
+    "--fallback-blocks",
+    "400",
+    "--roll-call-blocks",
+    "10",
+    "-o",
+    "@network.json",
+];
+
 /// Shapes by name, to be compared at the end.
 struct Shapes(Map<String, Value>);
 
@@ -74,27 +96,7 @@ fn deploys(net: &Net, shapes: &mut Shapes) {
     ];
     let wrong = ["--epoch-blocks", "0", "-o", "@network.json"];
     net.rota(&[&base[..], &wrong].concat()).fails(2, "--epoch-blocks is at least 1");
-    let rules = [
-        "--epoch-blocks",
-        "20",
-        "--unbond-epochs",
-        "3",
-        "--evidence-epochs",
-        "2",
-        "--forced-fee",
-        "1000",
-        "--forced-gas-price",
-        "10",
-        "--forced-window",
-        "600",
-        "--fallback-blocks",
-        "400",
-        "--roll-call-blocks",
-        "10",
-        "-o",
-        "@network.json",
-    ];
-    let told = net.rota(&[&base[..], &rules, &["--json"]].concat()).json();
+    let told = net.rota(&[&base[..], &RULES, &["--json"]].concat()).json();
     shapes.note("l1 deploy", &told);
     for i in 1..=4 {
         let at = format!("@op{i}");
