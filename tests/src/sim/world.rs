@@ -32,7 +32,7 @@ use std::{
 };
 
 /// Virtual start, so that timestamps look like real ones.
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub(super) const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// What a run gave.
 #[derive(Debug, Clone, PartialEq, Eq)]

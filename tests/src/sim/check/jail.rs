@@ -4,6 +4,7 @@
 //! Told from the frames alone, by other code than that of the chain.
 
 use super::Checker;
+use crate::sim::world::EPOCH_MS;
 use rota_consensus::Decided;
 use rota_preconf::Frame;
 use rota_types::{Decode, Evidence, SignedFrame, keccak256};
@@ -13,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Jail {
     /// Nodes that are jailed at a height, and its epoch.
     at: BTreeMap<u64, (u64, BTreeSet<u16>)>,
-    /// Whom a node that has run on knows to be guilty, by epoch.
-    charged: BTreeMap<u16, BTreeSet<(u64, u16)>>,
+    /// Whom a node that has run on knows to be guilty, by epoch, and since when, ms.
+    charged: BTreeMap<u16, BTreeMap<(u64, u16), u64>>,
 }
 
 impl Jail {
@@ -26,11 +27,15 @@ impl Jail {
 impl Checker {
     /// Evidence is shown to the replica of a correct node.
     pub(in crate::sim) fn charged(&mut self, node: u16, evidence: &Evidence) {
-        let guilty = self.convicts(evidence).into_iter().map(|who| (evidence.epoch, who));
-        self.jail.charged.entry(node).or_default().extend(guilty);
+        let now = EPOCH_MS + self.now_us / 1000;
+        let guilty = self.convicts(evidence);
+        let charged = self.jail.charged.entry(node).or_default();
+        for who in guilty {
+            charged.entry((evidence.epoch, who)).or_insert(now);
+        }
     }
 
-    /// A correct leader lets a frame go: its CLOSE spares nobody it knows of.
+    /// A correct leader lets a frame go: its CLOSE spares nobody it knew of when it was cut.
     pub(super) fn spares(&mut self, node: u16, frame: &SignedFrame) {
         let (height, epoch) = (frame.header.height, frame.header.epoch);
         let closes = frame.body.close.as_ref().is_some_and(|c| c.next_set_hash.is_zero());
@@ -41,16 +46,20 @@ impl Checker {
         jailed.extend(self.convicted_by(frame));
         let known = self.jail.charged.get(&node).into_iter().flatten();
         let spared: Vec<u16> = known
-            .filter(|(e, who)| *e == epoch && !jailed.contains(who))
-            .map(|(_, who)| *who)
+            .filter(|((e, who), since)| {
+                *e == epoch && **since < frame.header.timestamp_ms && !jailed.contains(who)
+            })
+            .map(|((_, who), _)| *who)
             .collect();
         if !spared.is_empty() {
             self.broke("I-39", format!("{node} closes {height} and spares {spared:?}"));
         }
     }
 
+    /// The height before may be decided in the very step in which this one is closed: then by the newest that is known.
     fn jailed_at(&self, height: u64, epoch: u64) -> BTreeSet<u16> {
-        let there = self.jail.at.get(&height).filter(|(e, _)| *e == epoch);
+        let there = self.jail.at.range(..=height).next_back().map(|(_, there)| there);
+        let there = there.filter(|(e, _)| *e == epoch);
         there.map(|(_, jailed)| jailed.clone()).unwrap_or_default()
     }
 
