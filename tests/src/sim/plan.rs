@@ -82,8 +82,6 @@ impl Plan {
         for _ in 0..dice.below(2) {
             plan.crashes.push(point(dice, n));
         }
-        // A replica without the frames that it voted for may stop; that is `Plan::random`'s to judge.
-        plan.events.retain(|(_, event)| !matches!(event, Event::LoseFramesAndStart(_)));
         plan
     }
 
