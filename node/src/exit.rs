@@ -282,7 +282,8 @@ const OWN: &str = "the stake of this operator will be taken: both signatures are
     copy and stop it for good; never start with these keys again. See docs/operations.md";
 
 const OVER: &str = "L1 goes on by itself; follow it with --role follower. What users sent to L1 is executed, promises of this generation are not \
-    kept. Answer the roll call on L1 to be in the next set. See docs/operations.md";
+    kept. Answer the roll call on L1 to be in the next set: rota l1 fallback show. If other L1 endpoints know of no such block, the one that \
+    was asked lies. See docs/operations.md";
 
 const EXPORTED: &str = "run the node where the file was imported; to sign here again bring the newest file back with: \
     rota guard import FILE";

@@ -1,6 +1,6 @@
 //! `rota l1 fallback`: when the set has stopped for good, what anyone, and what its operators can do on L1.
 //!
-//! Not for: sequencers in the generation that follows. Invariant: what is said of the roll call is read from L1 in the same call.
+//! Not for: sequencers in the generation that follows. Invariant: what L1 would refuse for its time is refused here, with what comes next.
 
 use super::{
     Done,
@@ -93,10 +93,13 @@ async fn show(l1: &OnL1<'_>, state: &FallbackOnL1, json: bool) -> Done {
 /// Where it stands, and what comes next.
 fn words(s: &FallbackOnL1) -> String {
     if !s.resuming {
-        let after = s.may_start_after;
-        return match after.checked_sub(s.block) {
-            Some(left) => format!("may not start before L1 block {after} is over, {left} from now"),
-            None => "may be started by anyone: rota l1 fallback start".to_owned(),
+        let left = s.may_start_after.map(|after| (after, after.checked_sub(s.block)));
+        return match left {
+            None => "cannot start: no set is frozen yet".to_owned(),
+            Some((after, Some(left))) => {
+                format!("may not start before L1 block {after} is over, {left} from now")
+            }
+            Some((_, None)) => "may be started by anyone: rota l1 fallback start".to_owned(),
         };
     }
     let since = s.since;
@@ -120,7 +123,7 @@ async fn members(l1: &OnL1<'_>) -> Result<Vec<(OperatorOnL1, u64)>, Failure> {
     let Some(set) = l1.set(Some(last)).await? else { return Ok(Vec::new()) };
     let operators = l1.operators().await?;
     let weight =
-        |o: &OperatorOnL1| set.iter().find(|(_, v)| v.owner == o.owner).map(|(_, v)| v.power());
+        |o: &OperatorOnL1| set.iter().find(|(_, v)| o.has(v.vote_key)).map(|(_, v)| v.power());
     Ok(operators.into_iter().filter_map(|o| weight(&o).map(|w| (o, w))).collect())
 }
 
@@ -130,7 +133,7 @@ async fn start(
     state: &FallbackOnL1,
     json: bool,
 ) -> Done {
-    if state.block <= state.may_start_after {
+    if state.may_start_after.is_none_or(|after| state.block <= after) {
         return Err(Failure::new(Exit::Failed, format!("a fallback {}", words(state))).hint(
             "it is for a set that certifies nothing any more; one transaction alone: rota tx force",
         ));

@@ -56,8 +56,8 @@ pub struct FallbackOnL1 {
     pub resuming: bool,
     /// Batches need no certificate now.
     pub goes_on: bool,
-    /// Last L1 block in which none may start.
-    pub may_start_after: u64,
+    /// Last L1 block in which none may start; none before the first set is frozen.
+    pub may_start_after: Option<u64>,
     /// L1 block in which the newest began; 0 for none.
     pub since: u64,
     /// L1 blocks of a roll call.
@@ -96,7 +96,7 @@ impl OnL1<'_> {
             generation,
             resuming,
             goes_on,
-            may_start_after: inbox.stalledAfter().call().await.map_err(failed)?.saturating_to(),
+            may_start_after: u64::try_from(inbox.stalledAfter().call().await.map_err(failed)?).ok(),
             since: stall.since,
             roll_call: inbox.rollCallBlocks().call().await.map_err(failed)?,
             epoch: stall.epoch,

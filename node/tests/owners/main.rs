@@ -120,6 +120,8 @@ fn deploys(net: &Net, shapes: &mut Shapes) {
     assert_eq!(params["calendar"]["epochBlocks"], 20);
     shapes.note("set params", &params);
     assert!(net.set(1, &["schedule"]).ok().contains("no set is frozen yet"));
+    let show = ["l1", "fallback", "show", "--datadir", "@op1"];
+    assert!(net.rota(&show).ok().contains("cannot start: no set is frozen yet"));
 }
 
 fn join<'a>(more: &[&'a str]) -> Vec<&'a str> {
