@@ -32,6 +32,8 @@ interface Vm {
     function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
     function etch(address target, bytes calldata code) external;
     function cool(address target) external;
+    function record() external;
+    function accesses(address target) external returns (bytes32[] memory reads, bytes32[] memory writes);
 }
 
 abstract contract Test {
