@@ -281,6 +281,9 @@ impl Chain {
             if env.l1_number < parent.l1_number {
                 return Err(BadFrame::Rule("the L1 origin falls"));
             }
+            if context.resumed && env.l1_number == parent.l1_number {
+                return Err(BadFrame::Rule("the L1 origin lies in the fallback"));
+            }
             if env.l1_number.saturating_sub(parent.l1_number) > MAX_ORIGIN_STEP {
                 return Err(BadFrame::Rule("the L1 origin skips too many blocks"));
             }

@@ -101,6 +101,23 @@ pub(crate) struct Closing<'a> {
     pub(crate) jailed: u64,
 }
 
+/// What the first height after a fallback stands on.
+#[derive(Debug, Clone)]
+pub struct Resumption {
+    /// The newest height that L1 alone gave.
+    pub height: u64,
+    /// Its value id.
+    pub value_id: B256,
+    /// What the first frame names as the one before it: the value id, or the genesis hash if there is no height.
+    pub base_hash: B256,
+    /// Value ids of all heights up to it.
+    pub history: Mmr,
+    /// Position of its last frame.
+    pub last_g: u64,
+    /// Its second; as origin the last L1 block of the fallback.
+    pub env: Env,
+}
+
 /// Everything that a height inherits from the frames before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeightContext {
@@ -116,6 +133,9 @@ pub struct HeightContext {
     pub history: Mmr,
     /// Environment of the height before.
     pub parent_env: Option<Env>,
+    /// The first height after a fallback: the origin of `parent_env` is the last L1 block of the fallback, and that of
+    /// this height lies above.
+    pub resumed: bool,
     /// Whether the height before sealed its execution block.
     pub sealed: bool,
     /// Last frame of the height before.
@@ -139,11 +159,40 @@ impl HeightContext {
             cursor,
             history: Mmr::default(),
             parent_env: None,
+            resumed: false,
             sealed: true,
             base: Link { g: 0, hash: genesis_hash, timestamp_ms: 0 },
             stream,
             insured: Insured::default(),
         }
+    }
+
+    /// The first height after a fallback, in the epoch of its emergency set, on top of what L1 alone gave. What was
+    /// insured before is void with the generation before.
+    #[must_use]
+    pub fn resumption(epoch: &Arc<Epoch>, on: Resumption) -> Self {
+        let cursor = epoch.schedule().start();
+        let height = on.height.saturating_add(1);
+        Self {
+            height,
+            epoch: Arc::clone(epoch),
+            parent_id: on.value_id,
+            cursor,
+            history: on.history,
+            parent_env: Some(on.env),
+            resumed: true,
+            sealed: true,
+            // The clocks of leaders go on whatever time L1 gave the blocks of the fallback.
+            base: Link { g: on.last_g, hash: on.base_hash, timestamp_ms: 0 },
+            stream: Stream::scheduled(epoch, cursor, height),
+            insured: Insured::default(),
+        }
+    }
+
+    /// Whether nobody can have signed for a height before this one in its generation.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.resumed || self.height == 1
     }
 
     /// The context after `header`, whose CLOSE frame is `close`; `None` if the epoch that its origin gives is not
@@ -177,6 +226,7 @@ impl HeightContext {
             cursor,
             history,
             parent_env: Some(header.env.clone()),
+            resumed: false,
             sealed: close.flags.has(Flags::SEAL),
             base: Link {
                 g: header.last_g,

@@ -27,7 +27,7 @@ pub use archive::{Archive, Choice, InitView, Need, Unjustified, gives};
 pub use builder::{Cut, FrameBuilder, FrameCut, Pacing};
 pub use carry::{BadInit, Select, StatusBook, check_signatures, make_init, select};
 pub use chain::{BadFrame, Chain};
-pub use context::{HeightContext, Link, Rules, Stream};
+pub use context::{HeightContext, Link, Resumption, Rules, Stream};
 pub use epochs::{Epoch, Epochs};
 pub use frame::{Frame, InvalidFrame};
 pub use insured::{Insured, Room};

@@ -2,8 +2,10 @@
 //!
 //! Not for: what is in the files. `rm -rf db wal` is always safe; `sign-state/` is kept apart so that no
 //! reset of chain data takes the signing history with it.
-//! Invariant: while a `DataDir` lives, no other process has one on the same path. The kernel releases
-//! the lock when the process ends, however it ends.
+//! Each generation of the rollup has a database and logs of its own: `db` and `wal` are of generation 0, those of a
+//! later one lie in `generation-N/`. Nothing is moved or overwritten when one begins.
+//! Invariants: while a `DataDir` lives, no other process has one on the same path; the kernel releases
+//! the lock when the process ends, however it ends. The generation of a directory never falls.
 
 use crate::{StoreError, error::IoContext};
 use std::{
@@ -16,11 +18,14 @@ use std::{
 /// Only the owner.
 const PRIVATE_DIR: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
+/// Before the number of a generation above 0.
+const GENERATION: &str = "generation-";
 
 /// An open data directory, held by this process alone.
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
+    generation: u32,
     _lock: FileLock,
 }
 
@@ -30,7 +35,8 @@ impl DataDir {
         let root = root.into();
         create_private(&root)?;
         let lock = FileLock::take(&root.join("LOCK"))?;
-        let dir = Self { root, _lock: lock };
+        let generation = Self::generation_in(&root)?;
+        let dir = Self { root, generation, _lock: lock };
         for sub in [dir.keys(), dir.sign_state(), dir.db(), dir.wal(), dir.logs()] {
             create_private(&sub)?;
         }
@@ -41,6 +47,47 @@ impl DataDir {
         }
         sync_dir(&dir.root)?;
         Ok(dir)
+    }
+    /// The newest generation that has begun in a data directory; it may be looked at while a process has it.
+    ///
+    /// # Errors
+    /// Us: it cannot be read.
+    pub fn generation_in(root: &Path) -> Result<u32, StoreError> {
+        let entries = match fs::read_dir(root) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.at("read", root)?,
+        };
+        let mut newest = 0;
+        for entry in entries {
+            let name = entry.at("read", root)?.file_name();
+            let number = name.to_str().and_then(|n| n.strip_prefix(GENERATION)?.parse().ok());
+            newest = newest.max(number.unwrap_or(0));
+        }
+        Ok(newest)
+    }
+
+    /// From here on this directory is of a later generation, whatever happens to the process; does nothing if it is
+    /// already. The database and the logs of the one before stay where they are.
+    ///
+    /// # Errors
+    /// Us: it cannot be written.
+    pub fn enter(&mut self, generation: u32) -> Result<(), StoreError> {
+        if generation <= self.generation {
+            return Ok(());
+        }
+        create_private(&self.root.join(format!("{GENERATION}{generation}")))?;
+        sync_dir(&self.root)?;
+        self.generation = generation;
+        for sub in [self.db(), self.wal()] {
+            create_private(&sub)?;
+        }
+        sync_dir(&self.place())
+    }
+
+    /// The generation that the database and the logs are of.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
     }
     /// The directory itself.
     #[must_use]
@@ -60,12 +107,19 @@ impl DataDir {
     /// The database.
     #[must_use]
     pub fn db(&self) -> PathBuf {
-        self.root.join("db")
+        self.place().join("db")
     }
     /// Consensus log and frame log.
     #[must_use]
     pub fn wal(&self) -> PathBuf {
-        self.root.join("wal")
+        self.place().join("wal")
+    }
+    /// Where database and logs of the generation are.
+    fn place(&self) -> PathBuf {
+        match self.generation {
+            0 => self.root.clone(),
+            later => self.root.join(format!("{GENERATION}{later}")),
+        }
     }
     /// Log files.
     #[must_use]
@@ -137,6 +191,31 @@ mod tests {
         }
         drop(dir);
         DataDir::open(&root).unwrap();
+    }
+
+    #[test]
+    fn a_generation_begins_once_and_leaves_what_was_before_alone() {
+        let tmp = tempfile::tempdir().unwrap();
+        assert_eq!(DataDir::generation_in(&tmp.path().join("none")).unwrap(), 0);
+        let mut dir = DataDir::open(tmp.path()).unwrap();
+        let (db, wal) = (dir.db(), dir.wal());
+        fs::write(db.join("old"), b"evidence").unwrap();
+        dir.enter(0).unwrap();
+        assert_eq!((dir.generation(), dir.db()), (0, db.clone()));
+        dir.enter(2).unwrap();
+        assert_eq!(dir.generation(), 2);
+        assert!(dir.db() != db && dir.wal() != wal && dir.db().is_dir() && dir.wal().is_dir());
+        assert_eq!(fs::read(db.join("old")).unwrap(), b"evidence");
+        // Never back, also for a later process; a crash may have come right after the directory was made.
+        dir.enter(1).unwrap();
+        assert_eq!(dir.generation(), 2);
+        let made = dir.db();
+        drop(dir);
+        fs::remove_dir_all(tmp.path().join("generation-2/db")).unwrap();
+        let again = DataDir::open(tmp.path()).unwrap();
+        assert_eq!((again.generation(), again.db()), (2, made.clone()));
+        assert!(made.is_dir());
+        assert_eq!(DataDir::generation_in(tmp.path()).unwrap(), 2);
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl SignGuard {
     /// Opens or creates the guard of `voter` in `dir`, for the network of `domain`.
     ///
     /// A guard of an earlier generation of the same rollup starts afresh: nothing signed before a
-    /// fallback counts after it. Another network, or an earlier generation, is refused.
+    /// fallback counts after it. What it knew is kept beside it, and if it was exported it still is: another machine
+    /// signs. Another network, or an earlier generation, is refused.
     pub fn open(dir: &Path, voter: Address, domain: &Domain) -> Result<Self, StoreError> {
         let name = hex::encode(voter);
         let lock = FileLock::take(&dir.join(format!("{name}.lock")))?;
@@ -92,10 +93,16 @@ impl SignGuard {
         let Opened { mut log, records, torn, .. } = AppendLog::open(&path).map_err(as_guard)?;
         let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
         let view = match read(&path, &records, &binding, domain)? {
-            Some(view) => view,
-            None => {
+            Found::Guard(view) => view,
+            Found::Nothing => {
                 log.reset([binding.encode().as_slice()])?;
                 GuardView { marks: Watermarks::default(), exported: false }
+            }
+            Found::Earlier { generation, exported } => {
+                keep_beside(&path, generation, &records)?;
+                let marker = exported.then_some(EXPORTED);
+                log.reset([binding.encode().as_slice()].into_iter().chain(marker))?;
+                GuardView { marks: Watermarks::default(), exported }
             }
         };
         let GuardView { marks, exported } = view;
@@ -107,7 +114,7 @@ impl SignGuard {
     }
 
     /// Reads the guard of `voter` in `dir` without locking or changing it, as it is on disk now. `None` if there is
-    /// none, or only one of an earlier generation.
+    /// none, or only one of an earlier generation that was not exported.
     pub fn peek(
         dir: &Path,
         voter: Address,
@@ -116,7 +123,24 @@ impl SignGuard {
         let path = dir.join(format!("{}.log", hex::encode(voter)));
         let Some(records) = AppendLog::read(&path).map_err(as_guard)? else { return Ok(None) };
         let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
-        read(&path, &records, &binding, domain)
+        Ok(match read(&path, &records, &binding, domain)? {
+            Found::Guard(view) => Some(view),
+            Found::Earlier { exported: true, .. } => {
+                Some(GuardView { marks: Watermarks::default(), exported: true })
+            }
+            Found::Nothing | Found::Earlier { .. } => None,
+        })
+    }
+
+    /// The generation that the guard of `voter` in `dir` is of; none if there is no guard.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn generation_in(dir: &Path, voter: Address) -> Result<Option<u32>, StoreError> {
+        let path = dir.join(format!("{}.log", hex::encode(voter)));
+        let records = AppendLog::read(&path).map_err(as_guard)?.unwrap_or_default();
+        let Some(first) = records.first() else { return Ok(None) };
+        Binding::decode(first).map(|b| Some(b.generation)).map_err(|e| damaged(&path, &e))
     }
 
     /// Accepts or refuses an intent. Accepted is not yet durable: call `sync` before the signature leaves.
@@ -234,17 +258,29 @@ impl Decode for Binding {
     }
 }
 
-/// What the records say. `None`: there are none, or they are of an earlier generation.
+/// What a file says.
+enum Found {
+    /// It has no records.
+    Nothing,
+    /// It is the guard that is wanted.
+    Guard(GuardView),
+    /// It is of a generation that is over.
+    Earlier { generation: u32, exported: bool },
+}
+
+/// What the records say.
 fn read(
     path: &Path,
     records: &[Vec<u8>],
     binding: &Binding,
     domain: &Domain,
-) -> Result<Option<GuardView>, StoreError> {
-    let Some((first, rest)) = records.split_first() else { return Ok(None) };
+) -> Result<Found, StoreError> {
+    let Some((first, rest)) = records.split_first() else { return Ok(Found::Nothing) };
     let found = Binding::decode(first).map_err(|e| damaged(path, &e))?;
     if found.is_earlier_generation_of(binding, domain) {
-        return Ok(None);
+        let marker = rest.iter().rev().find(|r| [EXPORTED, REOPENED].contains(&r.as_slice()));
+        let exported = marker.is_some_and(|r| r == EXPORTED);
+        return Ok(Found::Earlier { generation: found.generation, exported });
     }
     if found != *binding {
         return Err(StoreError::OtherNetwork {
@@ -266,7 +302,13 @@ fn read(
         }
     }
     marks.restarted();
-    Ok(Some(GuardView { marks, exported }))
+    Ok(Found::Guard(GuardView { marks, exported }))
+}
+
+/// What a key signed in a generation that is over may still be evidence, or prove that it is none.
+fn keep_beside(path: &Path, generation: u32, records: &[Vec<u8>]) -> Result<(), StoreError> {
+    let mut kept = AppendLog::open(path.with_extension(format!("generation-{generation}")))?.log;
+    kept.reset(records.iter().map(Vec::as_slice))
 }
 
 /// The guard is not chain data: damage is never answered by starting afresh, so this is not `Corrupt`.

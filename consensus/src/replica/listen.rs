@@ -76,11 +76,11 @@ impl Listen {
         // Until it signs for the first time: whoever follows must not sign before it has caught up.
         Self { wait, empty, behind: true, ..Self::default() }
     }
-    /// A database that knows of heights says by itself that the key may have signed before.
-    pub(super) fn begin(&mut self, now: Millis, height: u64, windows: u64) {
+    /// A database that knows of heights of this generation says by itself that the key may have signed before.
+    pub(super) fn begin(&mut self, now: Millis, (height, first): (u64, bool), windows: u64) {
         self.past = height.saturating_sub(1);
         self.began = height;
-        if self.empty && height > 1 {
+        if self.empty && !first {
             self.floor = height.saturating_add(windows);
         } else if self.empty {
             self.until = Some(now.saturating_add(self.wait));

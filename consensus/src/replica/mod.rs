@@ -265,7 +265,8 @@ impl Replica {
             out.push(Output::Accepted { frame: Arc::clone(frame), closed, room });
         }
         out.push(Output::Keys(self.pair));
-        self.listen.begin(now, self.height, self.two_windows());
+        let place = (self.height, self.chain.base().is_first());
+        self.listen.begin(now, place, self.two_windows());
         if !self.wait_to_start(now, wal) {
             self.begin(now, wal, out)?;
         }

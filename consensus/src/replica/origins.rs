@@ -32,7 +32,7 @@ impl Origins {
         self.read = self.read.max(number);
     }
 
-    /// The newest one that the height may step to, or the one before it again; none before the first.
+    /// The newest one that the height may step to, or the one before it again; none before the first of a generation.
     pub(super) fn next(&self, context: &HeightContext) -> Option<Env> {
         let Some(parent) = &context.parent_env else {
             return self.known.last_key_value().map(|(_, env)| env.clone());
@@ -40,7 +40,8 @@ impl Origins {
         let first = parent.l1_number.saturating_add(1);
         let last = parent.l1_number.saturating_add(MAX_ORIGIN_STEP);
         let newer = self.known.range(first..=last).next_back();
-        Some(newer.map_or(parent, |(_, env)| env).clone())
+        let again = Some(parent).filter(|_| !context.resumed);
+        newer.map(|(_, env)| env).or(again).cloned()
     }
 
     fn has(&self, env: &Env) -> bool {
@@ -53,7 +54,8 @@ impl Replica {
     /// Whether the frame's L1 origin is one that this node has seen final; else it waits.
     pub(super) fn origin_fits(&self, frame: &Frame) -> bool {
         let Some(env) = &frame.signed.body.env else { return true };
-        let before = self.chain.context().parent_env.as_ref();
+        let context = self.chain.context();
+        let before = context.parent_env.as_ref().filter(|_| !context.resumed);
         before.is_some_and(|p| p.l1_number == env.l1_number && p.l1_hash == env.l1_hash)
             || self.origins.has(env)
     }

@@ -114,7 +114,7 @@ pub fn encode_context(c: &rota_preconf::HeightContext) -> Vec<u8> {
         .u16(c.cursor.window_left)
         .u64(c.cursor.jailed);
     c.history.encode_to(&mut w);
-    w.u8(u8::from(c.parent_env.is_some()));
+    w.u8(u8::from(c.parent_env.is_some()).saturating_add(u8::from(c.resumed)));
     if let Some(env) = &c.parent_env {
         env.encode_to(&mut w);
     }
@@ -138,20 +138,25 @@ pub fn decode_context(
     use rota_preconf::{Cursor, HeightContext, Insured, Link, Stream};
     let mut r = Reader::new(bytes);
     r.u64("epoch")?;
+    let (height, parent_id) = (r.u64("height")?, r.hash("parent_id")?);
+    let cursor = Cursor {
+        cursor: r.u64("cursor")?,
+        window_left: r.u16("window_left")?,
+        jailed: r.u64("jailed")?,
+    };
+    let history = rota_types::Mmr::decode_from(&mut r)?;
+    let (parent_env, resumed) = match r.u8("env")? {
+        0 => (None, false),
+        kind => (Some(rota_types::Env::decode_from(&mut r)?), kind == 2),
+    };
     let context = HeightContext {
-        height: r.u64("height")?,
+        height,
         epoch,
-        parent_id: r.hash("parent_id")?,
-        cursor: Cursor {
-            cursor: r.u64("cursor")?,
-            window_left: r.u16("window_left")?,
-            jailed: r.u64("jailed")?,
-        },
-        history: rota_types::Mmr::decode_from(&mut r)?,
-        parent_env: match r.u8("env")? {
-            1 => Some(rota_types::Env::decode_from(&mut r)?),
-            _ => None,
-        },
+        parent_id,
+        cursor,
+        history,
+        parent_env,
+        resumed,
         sealed: r.u8("sealed")? == 1,
         base: Link { g: r.u64("g")?, hash: r.hash("hash")?, timestamp_ms: r.u64("timestamp")? },
         stream: Stream {

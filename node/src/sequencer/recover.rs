@@ -239,6 +239,7 @@ mod tests {
             cursor: rota_preconf::Cursor { cursor: 3, window_left: 2, jailed: 5 },
             history: Default::default(),
             parent_env: None,
+            resumed: false,
             sealed: true,
             base: rota_preconf::Link { g: 77, hash: Default::default(), timestamp_ms: 5 },
             stream: rota_preconf::Stream {

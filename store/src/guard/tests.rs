@@ -1,6 +1,7 @@
 //! The guard over every order of intents and every point of a crash.
 
 use super::*;
+use crate::SignStateOf;
 use proptest::prelude::*;
 use rota_types::VoteKind;
 use std::collections::BTreeMap;
@@ -219,6 +220,55 @@ fn another_network_is_refused_and_a_later_generation_starts_afresh() {
         SignGuard::open(tmp.path(), VOTER, &domain(1)),
         Err(StoreError::OtherNetwork { .. })
     ));
+}
+
+#[test]
+fn a_later_generation_keeps_what_the_one_before_signed_whenever_a_crash_comes() {
+    let tmp = tempfile::tempdir().unwrap();
+    let vote = Intent::Vote { height: 9, round: 0, kind: VoteKind::Prevote, value_id: B256::ZERO };
+    let mut guard = open(tmp.path());
+    guard.check_and_record(vote).unwrap();
+    guard.sync().unwrap();
+    let path = guard.path().to_path_buf();
+    drop(guard);
+    let before = std::fs::read(&path).unwrap();
+    let kept = path.with_extension("generation-0");
+    // A crash before the copy is whole, and one between the copy and the new file.
+    for left in [&b""[..], &before[..3], &before] {
+        std::fs::write(&path, &before).unwrap();
+        std::fs::write(&kept, left).unwrap();
+        assert_eq!(SignGuard::generation_in(tmp.path(), VOTER).unwrap(), Some(0));
+        let mut guard = SignGuard::open(tmp.path(), VOTER, &domain(1)).unwrap();
+        assert_eq!(guard.newest(), None);
+        assert_eq!(std::fs::read(&kept).unwrap(), before);
+        guard.check_and_record(vote).unwrap();
+        guard.sync().unwrap();
+        drop(guard);
+        assert_eq!(SignGuard::generation_in(tmp.path(), VOTER).unwrap(), Some(1));
+        let again = SignGuard::open(tmp.path(), VOTER, &domain(1)).unwrap();
+        assert_eq!(again.newest(), Some(9), "what was signed in this one");
+        assert!(SignGuard::open(tmp.path(), VOTER, &domain(0)).is_err());
+    }
+    assert_eq!(SignGuard::generation_in(tmp.path(), Address::ZERO).unwrap(), None);
+}
+
+#[test]
+fn a_key_that_was_given_away_is_not_taken_back_by_a_later_generation() {
+    let tmp = tempfile::tempdir().unwrap();
+    let of = |generation| SignStateOf::new(&domain(generation), VOTER, [7; 32]);
+    open(tmp.path()).export(of(0)).unwrap();
+    let vote = Intent::Vote { height: 9, round: 0, kind: VoteKind::Prevote, value_id: B256::ZERO };
+    assert!(SignGuard::peek(tmp.path(), VOTER, &domain(1)).unwrap().unwrap().exported);
+    for _ in 0..2 {
+        let mut guard = SignGuard::open(tmp.path(), VOTER, &domain(1)).unwrap();
+        assert!(guard.exported());
+        assert!(guard.check_and_record(vote).is_err());
+    }
+    let mut guard = SignGuard::open(tmp.path(), VOTER, &domain(1)).unwrap();
+    guard.reopen().unwrap();
+    drop(guard);
+    let mut guard = SignGuard::open(tmp.path(), VOTER, &domain(2)).unwrap();
+    guard.check_and_record(vote).unwrap();
 }
 
 #[test]
