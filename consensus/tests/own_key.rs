@@ -1,74 +1,25 @@
 //! A replica that hears its own key: never stopped by what it signed itself, always by what it did not sign.
-#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "test code")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+mod four;
+
+use alloy_primitives::{Address, B256};
+use four::{ME, NOW, domain, keys, replica_at};
 use proptest::prelude::*;
-use rota_consensus::{Fatal, Identity, Input, Observe, Output, PeerNo, Replica, Restored, Synced};
-use rota_preconf::{Epoch, Epochs, HeightContext, Rules};
+use rota_consensus::{Fatal, Input, Observe, Output, PeerNo, Replica, Synced};
 use rota_store::{Intent, Watermarks};
 use rota_types::{
-    Ack, Bitmap, ChainParams, Close, CommitCertificate, Domain, Env, Header, PolkaCertificate,
-    SeqKey, SignedAck, SignedStatus, SignedVote, Status, Term, Validator, ValidatorSet, Vote,
-    VoteKey, VoteKind,
+    Ack, Bitmap, Close, CommitCertificate, Domain, Env, Header, PolkaCertificate, SignedAck,
+    SignedStatus, SignedVote, Status, Term, Vote, VoteKind,
     wire::{Head, Message, Request},
 };
-use std::sync::Arc;
 
-const ME: u16 = 0;
 /// The height that the replica is at.
 const HEIGHT: u64 = 10;
-const NOW: u64 = 1_000_000;
-
-fn domain() -> Domain {
-    Domain::new(1, 7, Address::repeat_byte(0x52), B256::repeat_byte(0x47), 0)
-}
-
-fn keys(i: u16) -> (SeqKey, VoteKey) {
-    let seed = |tag: &str| keccak256(format!("{tag}/{i}")).0;
-    (SeqKey::from_seed(&seed("seq")), VoteKey::from_secret(&seed("vote")).unwrap())
-}
-
-fn set() -> ValidatorSet {
-    let validators = (0..4u16).map(|i| {
-        let (seq, vote) = keys(i);
-        Validator {
-            owner: Address::with_last_byte(u8::try_from(i).unwrap() + 1),
-            seq_key: seq.public(),
-            vote_key: vote.address(),
-            stake: U256::from(32) * U256::from(1_000_000_000_000_000_000u64),
-            fee_recipient: Address::ZERO,
-            peer: String::new(),
-        }
-    });
-    ValidatorSet::new(0, validators.collect())
-}
-
-fn epoch() -> Arc<Epoch> {
-    let window = ChainParams::default().window_heights;
-    Arc::new(Epoch::new(0, Arc::new(set()), window))
-}
-
-fn rules(epoch: Arc<Epoch>) -> Rules {
-    Rules::new(Epochs::new(epoch), ChainParams::default(), domain())
-}
 
 /// A replica at `HEIGHT` with what its key has signed. It has not started.
 fn replica(guard: &Watermarks, listen_ms: u64) -> Replica {
-    let epoch = epoch();
-    let mut context = HeightContext::genesis(&epoch, B256::repeat_byte(0x47));
-    context.height = HEIGHT;
-    let (seq, vote) = keys(ME);
-    let mut guard = guard.clone();
-    guard.restarted();
-    let restored = Restored {
-        context,
-        peers: [(0, (0..4).map(PeerNo).collect())].into(),
-        guards: vec![guard],
-        wal: Vec::new(),
-        frames: Vec::new(),
-        listen_ms,
-    };
-    Replica::new(Identity::local(PeerNo(ME), seq, vote), rules(epoch), &restored)
+    replica_at(HEIGHT, guard, &[], listen_ms)
 }
 
 /// One that signs already.

@@ -1,66 +1,23 @@
 //! What a replica may go on from after a crash: only its own log, and no further than the guard allows.
 #![expect(clippy::unwrap_used, reason = "test code")]
 
-use alloy_primitives::{Address, B256, U256, keccak256};
-use rota_consensus::{Identity, Input, Observe, Output, PeerNo, Replica, Restored};
-use rota_preconf::{Epoch, Epochs, HeightContext, Rules};
+mod four;
+
+use alloy_primitives::B256;
+use four::{NOW, domain, keys, replica_at};
+use rota_consensus::{Input, Observe, Output, PeerNo, Replica};
 use rota_store::{Intent, Watermarks};
-use rota_types::{
-    ChainParams, Domain, SeqKey, SignedVote, Validator, ValidatorSet, Vote, VoteKey, VoteKind,
-    wire::Message,
-};
-use std::sync::Arc;
+use rota_types::{SignedVote, Vote, VoteKind, wire::Message};
 
-const ME: u16 = 0;
 const HEIGHT: u64 = 10;
-const NOW: u64 = 1_000_000;
-
-fn domain() -> Domain {
-    Domain::new(1, 7, Address::repeat_byte(0x52), B256::repeat_byte(0x47), 0)
-}
-
-fn keys(i: u16) -> (SeqKey, VoteKey) {
-    let seed = |tag: &str| keccak256(format!("{tag}/{i}")).0;
-    (SeqKey::from_seed(&seed("seq")), VoteKey::from_secret(&seed("vote")).unwrap())
-}
-
-fn epoch() -> Arc<Epoch> {
-    let validators = (0..4u16).map(|i| {
-        let (seq, vote) = keys(i);
-        Validator {
-            owner: Address::left_padding_from(&i.to_be_bytes()),
-            seq_key: seq.public(),
-            vote_key: vote.address(),
-            stake: U256::from(32_000_000_000_000_000_000u128),
-            fee_recipient: Address::ZERO,
-            peer: String::new(),
-        }
-    });
-    let set = ValidatorSet::new(0, validators.collect());
-    Arc::new(Epoch::new(0, Arc::new(set), ChainParams::default().window_heights))
-}
 
 /// A replica at `HEIGHT`, started, and what it put out.
 fn started(signed: &[Intent], wal: &[Vec<u8>]) -> (Replica, Vec<Output>) {
-    let epoch = epoch();
-    let mut context = HeightContext::genesis(&epoch, B256::repeat_byte(0x47));
-    context.height = HEIGHT;
     let mut guard = Watermarks::default();
     for intent in signed {
         assert!(guard.check_and_record(intent).unwrap());
     }
-    guard.restarted();
-    let restored = Restored {
-        context,
-        peers: [(0, (0..4).map(PeerNo).collect())].into(),
-        guards: vec![guard],
-        wal: wal.to_vec(),
-        frames: Vec::new(),
-        listen_ms: 0,
-    };
-    let (seq, vote) = keys(ME);
-    let rules = Rules::new(Epochs::new(epoch), ChainParams::default(), domain());
-    let mut replica = Replica::new(Identity::local(PeerNo(ME), seq, vote), rules, &restored);
+    let mut replica = replica_at(HEIGHT, &guard, wal, 0);
     let mut out = Vec::new();
     replica.start(NOW, wal, &mut out).unwrap();
     (replica, out)

@@ -22,7 +22,7 @@ use rota_consensus::{Fatal, Input, Observe, Output, PeerNo, Replica, Synced};
 use rota_p2p::{Handle, PeerFault};
 use rota_preconf::{Cursor, Epoch, Frame};
 use rota_types::{
-    Env, Evidence, Justification, Millis, Tx,
+    Env, Evidence, Justification, Millis, Signed, Tx,
     wire::{Head, Message, Request, Response},
 };
 use std::{
@@ -66,6 +66,8 @@ pub enum ReplicaInput {
     Synced(PeerNo, Vec<Synced>),
     /// What a Status rests on, as it was asked for.
     Justification(PeerNo, Box<Justification>),
+    /// What a peer has of this key, as it was asked for.
+    Signed(PeerNo, Vec<Signed>),
     /// Evidence that this node found, or was shown.
     Evidence(Box<Evidence>),
     /// A set that is frozen, with its peers by index.
@@ -216,12 +218,12 @@ impl Engine {
             ReplicaInput::Durable(token) => Input::Durable(token),
             ReplicaInput::Synced(from, heights) => Input::Synced { from, heights },
             ReplicaInput::Justification(from, what) => Input::Justification { from, what },
+            ReplicaInput::Signed(from, statements) => Input::Signed { from, statements },
             ReplicaInput::Evidence(evidence) => Input::Evidence(evidence),
             ReplicaInput::Set(epoch, peers) => Input::Set { epoch, peers },
             ReplicaInput::Asked { request, reply } => {
-                if let Some(answer) = self.replica.answer(&request)
-                    && reply.try_send(answer).is_err()
-                {
+                let answer = self.replica.answer(&request);
+                if answer.is_some_and(|answer| reply.try_send(answer).is_err()) {
                     tracing::debug!("who asked is gone");
                 }
                 return Ok(());

@@ -240,8 +240,9 @@ pub fn handler(
     tape: Arc<Tape>,
 ) -> Arc<dyn Fn(Peer, Request) -> Response + Send + Sync> {
     Arc::new(move |_, request| match request {
-        Request::Frames { .. } | Request::Justification { .. } => {
+        Request::Frames { .. } | Request::Justification { .. } | Request::SignedBy { .. } => {
             let none = match request {
+                Request::SignedBy { .. } => Response::Witness { from: 0, statements: Vec::new() },
                 Request::Justification { .. } => Response::Justification(None),
                 _ => Response::Frames(Vec::new()),
             };
@@ -329,8 +330,12 @@ async fn answer(
                 }
             }
         }
-        // Only who watches asks for the last.
-        Response::Justification(None) | Response::Witness { .. } => {}
+        Response::Justification(None) => {}
+        Response::Witness { statements, .. } => {
+            if replica.send(ReplicaInput::Signed(to, statements)).is_err() {
+                tracing::debug!("the replica has ended");
+            }
+        }
         Response::Justification(Some(what)) => {
             if replica.send(ReplicaInput::Justification(to, what)).is_err() {
                 tracing::debug!("the replica has ended");

@@ -6,6 +6,7 @@
 //! pushes out what another signed; an offence is reported once; evidence given out is proven from what was seen.
 
 mod frames;
+mod newest;
 mod relations;
 mod tree;
 

@@ -144,6 +144,14 @@ fn fixed_liars_are_convicted_and_nobody_else() {
     }
 }
 
+/// A member that loses guard, logs and database at once while the first height is undecided is told by the others.
+#[test]
+fn a_lost_disk_convicts_nobody() {
+    for seed in [1885, 4119] {
+        judged(seed, 1);
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "other seeds every day")]
 #[test]
 fn fresh_liars_are_convicted_and_nobody_else() {

@@ -288,6 +288,14 @@ pub enum Request {
         /// How many, at most.
         count: u32,
     },
+    /// The newest that this node knows of what one member signed; asked by that member, before it signs with an empty
+    /// guard. Answered by `Witness` from 0.
+    SignedBy {
+        /// Epoch of the set that names it.
+        epoch: u64,
+        /// Its index there.
+        signer: u16,
+    },
 }
 
 impl Encode for Request {
@@ -297,6 +305,7 @@ impl Encode for Request {
             Self::Heights { from, count } => w.u8(2).u64(*from).u32(*count),
             Self::Justification { height, reference } => w.u8(3).u64(*height).hash(reference),
             Self::Witness { from, count } => w.u8(4).u64(*from).u32(*count),
+            Self::SignedBy { epoch, signer } => w.u8(5).u64(*epoch).u16(*signer),
         };
     }
 }
@@ -308,6 +317,7 @@ impl Decode for Request {
             2 => Self::Heights { from: r.u64("from")?, count: r.u32("count")? },
             3 => Self::Justification { height: r.u64("height")?, reference: r.hash("reference")? },
             4 => Self::Witness { from: r.u64("from")?, count: r.u32("count")? },
+            5 => Self::SignedBy { epoch: r.u64("epoch")?, signer: r.u16("signer")? },
             _ => return Err(DecodeError::Invalid("unknown request kind")),
         })
     }

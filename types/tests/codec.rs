@@ -69,6 +69,7 @@ proptest! {
         check(&Response::Heights(g.list(2, Gen::decided)), seed);
         check(&Request::Justification { height: g.u64(), reference: g.hash() }, seed);
         check(&Response::Justification(None), seed);
+        check(&Request::SignedBy { epoch: g.u64(), signer: g.u16() }, seed);
         check(&Request::Witness { from: g.u64(), count: g.u32() }, seed);
         let statements = (0..6).map(|kind| g.signed(kind)).collect();
         check(&Response::Witness { from: g.u64(), statements }, seed);

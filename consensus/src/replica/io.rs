@@ -5,7 +5,7 @@ use alloy_primitives::B256;
 use rota_preconf::{Epoch, Frame, HeightContext, Room};
 use rota_store::Intent;
 use rota_types::{
-    AckCert, CommitCertificate, Env, Evidence, Header, Justification, Tx,
+    AckCert, CommitCertificate, Env, Evidence, Header, Justification, Signed, Tx,
     wire::{Message, Request},
 };
 use std::sync::Arc;
@@ -61,6 +61,13 @@ pub enum Input {
         from: PeerNo,
         /// The justification, not verified yet.
         what: Box<Justification>,
+    },
+    /// What a peer has of this key, as asked for by `Request::SignedBy`; not verified yet.
+    Signed {
+        /// Who sent it.
+        from: PeerNo,
+        /// Nothing, if it has nothing.
+        statements: Vec<Signed>,
     },
     /// Evidence against a member, found by this node or gossiped. It is judged again, and goes into the next own CLOSE.
     Evidence(Box<Evidence>),

@@ -269,6 +269,10 @@ impl Replica {
                 let kept = self.open.archive.get(reference).filter(|_| *height == self.height);
                 Some(Response::Justification(kept.map(|k| Box::new((**k).clone()))))
             }
+            Request::SignedBy { epoch, signer } => {
+                let statements = self.witnessed.newest_of(*epoch, *signer).into_iter().collect();
+                Some(Response::Witness { from: 0, statements })
+            }
             Request::Heights { .. } | Request::Witness { .. } => None,
         }
     }

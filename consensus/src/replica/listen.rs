@@ -10,10 +10,12 @@
 //! To hear of a second machine while it only follows, it asks others in turn for the certificate of the newest height.
 //!
 //! An empty guard is a new operator's, or one that was lost: the replica follows until it has heard nobody ahead of it
-//! for a while (a network that begins), or until two windows above the head it heard of.
+//! for a while and that nobody has a signature of its key (a network that begins, `inquiry`), or until two windows above
+//! the head, or the signature, that it heard of.
 //!
 //! Invariant: nothing is signed at a height that lies at or below the floor, or that more than a third say is decided.
 
+mod inquiry;
 mod observe;
 
 pub use observe::{Elsewhere, Observe};
@@ -42,6 +44,7 @@ pub(super) struct Listen {
     wait: Millis,
     empty: bool,
     until: Option<Millis>,
+    inquiry: inquiry::Inquiry,
     /// Nothing is signed at this height or below.
     floor: u64,
     hold: Option<Hold>,
@@ -51,6 +54,8 @@ pub(super) struct Listen {
     past: u64,
     /// The height of the start.
     began: u64,
+    /// The time to listen is over; not all that is needed was answered.
+    overdue: bool,
     /// An own signature was seen that the guard does not know.
     seen: bool,
     /// A height was decided whose frames are not here.
@@ -84,6 +89,7 @@ impl Listen {
             self.floor = height.saturating_add(windows);
         } else if self.empty {
             self.until = Some(now.saturating_add(self.wait));
+            self.inquiry = inquiry::Inquiry::starting_at(now.saturating_add(self.wait / 2));
         }
     }
     /// Whether the database of the start goes up to so many heights below this one.
@@ -104,7 +110,13 @@ impl Listen {
     pub(super) fn deadline(&self) -> Option<Millis> {
         let look = (self.look.0 > 0).then_some(self.look.0);
         let hold = self.hold.as_ref().map(|h| h.until);
-        [self.until, hold, look].into_iter().flatten().min()
+        let ask = self.until.map(|_| self.inquiry.deadline());
+        let until = self.until.filter(|_| !self.overdue);
+        [until, ask, hold, look].into_iter().flatten().min()
+    }
+    /// A peer has said what it has of this key.
+    pub(super) fn answered_by(&mut self, peer: PeerNo) {
+        self.inquiry.answered_by(peer);
     }
     /// Whether the start still waits.
     pub(super) const fn held(&self) -> bool {
@@ -327,11 +339,19 @@ impl Replica {
         if let Some(decided) = heard.filter(|d| *d >= self.height) {
             self.listen.until = None;
             self.listen.floor = decided.saturating_add(self.two_windows());
-        } else if now >= until {
+            return Ok(());
+        }
+        self.inquire(now, out);
+        self.listen.overdue = now >= until;
+        let late = now >= until.saturating_add(self.listen.wait);
+        if self.listen.overdue && self.is_answered(late) {
             self.listen.until = None;
             let members = self.members();
             if self.resume_voting(out) {
-                tracing::info!(height = self.height, "nobody is ahead: signing from here on");
+                tracing::info!(
+                    height = self.height,
+                    "nobody is ahead or knows of this key: signing from here on"
+                );
                 let mut acts = Vec::new();
                 self.machine.start(self.height, members, &mut self.guard, &mut acts)?;
                 self.perform(now, acts, out)?;

@@ -314,6 +314,7 @@ impl Replica {
             Input::Set { epoch, peers } => self.on_set(epoch, peers),
             Input::Durable(token) => self.on_durable(now, token, out),
             Input::Justification { from, what } => self.on_justification(from, *what, out),
+            Input::Signed { from, .. } => self.listen.answered_by(from),
             Input::Evidence(evidence) => self.on_evidence(&evidence),
             Input::Synced { from, heights } => self.on_synced(now, from, heights, out)?,
             Input::Lag { .. } | Input::Tick => {}

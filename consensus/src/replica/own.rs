@@ -8,8 +8,9 @@ use super::{Input, Replica, Seats};
 use rota_preconf::Frame;
 use rota_store::{Intent, Known, Position};
 use rota_types::{
-    Bitmap, CommitCertificate, Domain, Justification, SignedAck, SignedProposal, SignedStatus,
-    SignedTermInit, SignedVote, VoteSignature, recover_vote, verify_seq, wire::Message,
+    Bitmap, CommitCertificate, Domain, FrameHeader, Justification, Proposal, SeqSignature, Signed,
+    SignedAck, SignedProposal, SignedStatus, SignedTermInit, SignedVote, TermInit, VoteSignature,
+    recover_vote, verify_seq, wire::Message,
 };
 
 /// A signature of this replica's key that its guard does not know of.
@@ -54,6 +55,7 @@ impl Replica {
                     height.frames.iter().for_each(|f| claims.frame(f));
                 }
             }
+            Input::Signed { statements, .. } => statements.iter().for_each(|s| claims.signed(s)),
             Input::Txs(_)
             | Input::Origin(_)
             | Input::L1Read(_)
@@ -157,6 +159,23 @@ impl Claims<'_> {
         }
     }
 
+    fn signed(&mut self, said: &Signed) {
+        match said {
+            Signed::Frame(h, signature) => {
+                if let Some(pair) = self.own(h.epoch, h.leader) {
+                    let intent = of_frame(h);
+                    let (digest, signature) = (h.hash(self.domain), Signature::Seq(*signature));
+                    self.list.push(Claim { pair, intent, digest, signature });
+                }
+            }
+            Signed::Init(i, signature) => self.opening(i, *signature),
+            Signed::Ack(a) => self.ack(a),
+            Signed::Vote(v) => self.vote(v),
+            Signed::Proposal(p, signature, _) => self.proposed(p, *signature),
+            Signed::Status(s) => self.status(s),
+        }
+    }
+
     fn ack(&mut self, a: &SignedAck) {
         let Some(pair) = self.own(a.ack.epoch, a.ack.signer) else { return };
         let (height, round, g) = (a.ack.height, a.ack.round, a.ack.g);
@@ -191,16 +210,17 @@ impl Claims<'_> {
     }
 
     fn proposal(&mut self, signed: &SignedProposal) {
-        let p = &signed.proposal;
-        if let Some(pair) = self.own(p.epoch, p.proposer) {
-            let digest = p.digest(self.domain);
-            let intent = Intent::Proposal { height: p.height, round: p.round, value_id: digest };
-            let signature = Signature::Vote(signed.signature);
-            self.list.push(Claim { pair, intent, digest, signature });
-        }
+        self.proposed(&signed.proposal, signed.signature);
         if let Some(init) = &signed.init {
             self.init(init);
         }
+    }
+
+    fn proposed(&mut self, p: &Proposal, signature: VoteSignature) {
+        let Some(pair) = self.own(p.epoch, p.proposer) else { return };
+        let digest = p.digest(self.domain);
+        let intent = Intent::Proposal { height: p.height, round: p.round, value_id: digest };
+        self.list.push(Claim { pair, intent, digest, signature: Signature::Vote(signature) });
     }
 
     fn status(&mut self, signed: &SignedStatus) {
@@ -214,23 +234,28 @@ impl Claims<'_> {
     }
 
     fn init(&mut self, signed: &SignedTermInit) {
-        let i = &signed.init;
-        if let Some(pair) = self.own(i.epoch, i.leader) {
-            let digest = i.hash(self.domain);
-            let intent = Intent::Term { height: i.height, round: i.round, init_hash: digest };
-            let signature = Signature::Seq(signed.signature);
-            self.list.push(Claim { pair, intent, digest, signature });
-        }
+        self.opening(&signed.init, signed.signature);
         signed.reports.iter().for_each(|s| self.status(s));
+    }
+
+    fn opening(&mut self, i: &TermInit, signature: SeqSignature) {
+        let Some(pair) = self.own(i.epoch, i.leader) else { return };
+        let digest = i.hash(self.domain);
+        let intent = Intent::Term { height: i.height, round: i.round, init_hash: digest };
+        self.list.push(Claim { pair, intent, digest, signature: Signature::Seq(signature) });
     }
 
     fn frame(&mut self, frame: &Frame) {
         let h = &frame.signed.header;
         if let Some(pair) = self.own(h.epoch, h.leader) {
-            let (height, round) = (h.term.height, h.term.round);
-            let intent = Intent::Term { height, round, init_hash: h.init_hash };
+            let intent = of_frame(h);
             let (digest, signature) = (frame.hash, Signature::Checked);
             self.list.push(Claim { pair, intent, digest, signature });
         }
     }
+}
+
+/// The term that a frame says is open.
+const fn of_frame(h: &FrameHeader) -> Intent {
+    Intent::Term { height: h.term.height, round: h.term.round, init_hash: h.init_hash }
 }

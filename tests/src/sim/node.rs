@@ -389,8 +389,9 @@ impl SimNode {
                         .collect(),
                 )
             }
-            Request::Witness { from, .. } => {
-                Response::Witness { from: *from, statements: Vec::new() }
+            Request::SignedBy { .. } | Request::Witness { .. } => {
+                let answer = self.replica.as_ref().and_then(|r| r.answer(request));
+                answer.unwrap_or(Response::Witness { from: 0, statements: Vec::new() })
             }
         }
     }

@@ -74,7 +74,10 @@ impl fmt::Display for Observe {
         match self {
             Self::Starting => write!(f, "just started: hearing where the others are"),
             Self::CatchingUp => write!(f, "others are ahead: catching up"),
-            Self::NoGuard(0) => write!(f, "the sign guard is empty: listening before signing"),
+            Self::NoGuard(0) => write!(
+                f,
+                "the sign guard is empty: listening, and asking the other members for signatures of this key, before signing"
+            ),
             Self::NoGuard(h) => {
                 write!(f, "the sign guard is empty or was lost: signs above height {h}")
             }

@@ -48,8 +48,10 @@ impl World {
                     self.frame_in(to, from, frame);
                 }
             }
-            // Members do not ask each other for the last; watching is for programs outside of the set.
-            Response::Justification(None) | Response::Witness { .. } => {}
+            Response::Justification(None) => {}
+            Response::Witness { statements, .. } => {
+                self.input(to, Input::Signed { from: PeerNo(from), statements });
+            }
             Response::Justification(Some(what)) => {
                 self.seen_justification(to, &what);
                 for message in restated(&what) {
