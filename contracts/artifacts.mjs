@@ -24,6 +24,7 @@ const CONTRACTS = [
   'Slasher',
   'TokenBridgeL1',
   'TokenBridgeL2',
+  'Warranty',
 ];
 /** In the first block of the rollup: their runtime code as it is there, in bin/. */
 const PREDEPLOYS = ['MessagePasser', 'TokenBridgeL2'];

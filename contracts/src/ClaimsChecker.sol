@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {CertifiedLog} from "./CertifiedLog.sol";
 import {ClaimsTx} from "./ClaimsTx.sol";
 import {Digests} from "./Digests.sol";
-import {Ed25519Verifier} from "./Ed25519Verifier.sol";
 import {EvidenceReader} from "./EvidenceReader.sol";
 import "./EvidenceTypes.sol";
-import {ICertificateVerifier} from "./ICertificateVerifier.sol";
 import {Offence} from "./SlasherTypes.sol";
 
 /// @notice Frames that more than two thirds had acked and that the certified log does not have: those of the chain of `tip` from
@@ -34,7 +33,7 @@ struct Claim {
 /// big-endian; a bitmap is `length:u8 || bytes` without trailing zeros, a chain `count:u16 || frame:273*` tip first, a branch
 /// `index:u32 || count:u32 || depth:u8 || sibling:32*`.
 /// @dev Stateless but for what it reads of the registry. A quorum of 43 acks costs about 10.5 million gas.
-contract ClaimsChecker is IEvidenceErrors {
+contract ClaimsChecker is CertifiedLog {
     using EvidenceReader for bytes;
 
     /// The acked frames do not leave the certified log where the proof says.
@@ -45,18 +44,8 @@ contract ClaimsChecker is IEvidenceErrors {
     error Claims_Amount(uint256 amount);
 
     uint256 private constant ACK_HEAD = 93;
-    /// @dev Offsets in a header.
-    uint256 private constant EPOCH = 112;
-    uint256 private constant HEIGHT = 120;
-    uint256 private constant FIRST_G = 368;
-    uint256 private constant LAST_G = 376;
-    uint256 private constant FRAMES_ROOT = 416;
 
     ISetRegistry public immutable registry;
-    ICertificateVerifier public immutable verifier;
-    Ed25519Verifier public immutable edVerifier;
-    uint64 private immutable _l2ChainId;
-    bytes32 private immutable _genesisHash;
 
     /// @dev Where the parts of a proof begin.
     struct Parts {
@@ -71,12 +60,8 @@ contract ClaimsChecker is IEvidenceErrors {
     }
 
     /// @param verifier_ checks certificates against the registry's sets
-    constructor(address registry_, address verifier_) {
+    constructor(address registry_, address verifier_) CertifiedLog(registry_, verifier_) {
         registry = ISetRegistry(registry_);
-        verifier = ICertificateVerifier(verifier_);
-        edVerifier = Ed25519Verifier(ISetRegistry(registry_).edVerifier());
-        _l2ChainId = ISetRegistry(registry_).l2ChainId();
-        _genesisHash = ISetRegistry(registry_).genesisHash();
     }
 
     /// @notice Judges that an acked frame was reverted because of `o`.
@@ -86,7 +71,7 @@ contract ClaimsChecker is IEvidenceErrors {
     /// in the log's header; that header (480) and its certificate `round:u32 || bitmap || secp256k1:65*`
     function reversion(uint32 generation, Offence calldata o, bytes calldata p) external view returns (Reversion memory r) {
         Parts memory x;
-        x.ctx = Digests.context(_l2ChainId, address(registry), _genesisHash, generation);
+        x.ctx = _context(generation);
         EvidenceReader.need(p.length >= ACK_HEAD);
         x.sigs = _bitmapEnd(p, ACK_HEAD - 1);
         x.chain = x.sigs + 64 * _count(p, ACK_HEAD - 1);
@@ -96,7 +81,7 @@ contract ClaimsChecker is IEvidenceErrors {
         EvidenceReader.need(p.length >= x.header + EvidenceReader.HEADER + 5);
         _fork(p, x, branch);
         _cause(p, x, o);
-        _certified(p, x);
+        _certified(p, x.ctx, x.header);
         _acked(p, x);
         return Reversion(p.word(28), uint64(x.fromG), uint64(p.number(20, 8)));
     }
@@ -111,7 +96,7 @@ contract ClaimsChecker is IEvidenceErrors {
         EvidenceReader.Branch memory branch = p.branchAt(insured + 16);
         uint256 chain = EvidenceReader.end(branch);
         EvidenceReader.need(p.length == chain + p.chainSize(chain) && p.number(chain, 2) != 0);
-        bytes32 ctx = Digests.context(_l2ChainId, address(registry), _genesisHash, generation);
+        bytes32 ctx = _context(generation);
         uint256 frame = p.length - EvidenceReader.FRAME;
         c.tip = _frameHash(p, ctx, chain + 2);
         c.frameHash = _frameHash(p, ctx, frame);
@@ -136,16 +121,8 @@ contract ClaimsChecker is IEvidenceErrors {
         bool parts = p.word(x.canonical + 36) == parent && p.number(x.canonical + 24, 8) == x.fromG;
         if (!parts || there == _frameHash(p, x.ctx, x.first)) revert Claims_NoFork();
         EvidenceReader.frameForm(p, x.canonical);
-        _inLog(p, x, branch, there);
-    }
-
-    /// @dev The branch proves the hash at the fork's place.
-    function _inLog(bytes calldata p, Parts memory x, EvidenceReader.Branch memory branch, bytes32 there) private pure {
-        uint256 firstG = p.number(x.header + FIRST_G, 8);
-        uint256 lastG = p.number(x.header + LAST_G, 8);
-        if (x.fromG < firstG || x.fromG > lastG) revert Claims_NoFork();
-        bool place = branch.index == x.fromG - firstG && branch.count == lastG - firstG + 1;
-        if (!place || p.rootOf(branch, there, 0) != p.word(x.header + FRAMES_ROOT)) revert Evidence_Path();
+        if (!_covers(p, x.header, x.fromG)) revert Claims_NoFork();
+        _inLog(p, x.header, branch, x.fromG, there);
     }
 
     /// @dev A leader's contradiction counts if the fork begins in its term; for two openings also if the acks are of their round. A
@@ -169,22 +146,6 @@ contract ClaimsChecker is IEvidenceErrors {
         return leader == o.operator;
     }
 
-    function _certified(bytes calldata p, Parts memory x) private view {
-        uint256 pos = x.header + EvidenceReader.HEADER;
-        uint256 sigs = _bitmapEnd(p, pos + 4);
-        uint64 epoch = uint64(p.number(x.header + EPOCH, 8));
-        (uint256 weight, uint256 total) = verifier.weigh(epoch, _precommit(p, x, epoch), p[pos + 5:sigs], p[sigs:]);
-        if (weight * 3 <= total * 2) revert Evidence_Quorum();
-    }
-
-    /// @dev What the signers of the header's certificate signed.
-    function _precommit(bytes calldata p, Parts memory x, uint64 epoch) private view returns (bytes32) {
-        bytes32 valueId = Digests.digest(Digests.TAG_HEADER, x.ctx, p.hash(x.header, EvidenceReader.HEADER));
-        uint32 round = uint32(p.number(x.header + EvidenceReader.HEADER, 4));
-        bytes32 vote = Digests.precommit(epoch, uint64(p.number(x.header + HEIGHT, 8)), round, valueId);
-        return Digests.typed(Digests.separator(x.ctx, address(registry)), vote);
-    }
-
     /// @dev More than two thirds of the stake signed the ack.
     function _acked(bytes calldata p, Parts memory x) private view {
         uint256 weight;
@@ -206,17 +167,6 @@ contract ClaimsChecker is IEvidenceErrors {
         if (!edVerifier.verify(key, p.word(sig), p.word(sig + 32), Digests.digest(Digests.TAG_ACK, ctx, ack))) {
             revert Evidence_Signature();
         }
-    }
-
-    function _frameHash(bytes calldata p, bytes32 ctx, uint256 pos) private pure returns (bytes32) {
-        return Digests.digest(Digests.TAG_FRAME, ctx, p.hash(pos, EvidenceReader.FRAME));
-    }
-
-    /// @dev Where the bitmap whose length is at `pos` ends.
-    function _bitmapEnd(bytes calldata p, uint256 pos) private pure returns (uint256 end) {
-        uint256 length = p.number(pos, 1);
-        end = pos + 1 + length;
-        EvidenceReader.need(length <= 32 && p.length >= end && (length == 0 || p.number(end - 1, 1) != 0));
     }
 
     /// @dev Bits set in the bitmap whose length is at `pos`.

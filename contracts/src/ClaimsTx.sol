@@ -33,6 +33,27 @@ library ClaimsTx {
         _need(who != address(0));
     }
 
+    /// @notice The most that a transaction offers per gas to whoever orders it, and its gas limit; of one whose sender was recovered.
+    /// @dev Before the fee market its gas price is both fees (EIP-1559).
+    function offer(bytes calldata tx_) internal pure returns (uint256 tip, uint256 gasLimit) {
+        uint256 kind = tx_.number(0, 1);
+        uint256 pos;
+        if (kind < 0xc0) {
+            (pos,) = _item(tx_, 1);
+            (, pos) = _item(tx_, pos); // chain id
+        } else {
+            (pos,) = _item(tx_, 0);
+        }
+        (, pos) = _item(tx_, pos); // nonce
+        (tip, pos) = _integer(tx_, pos);
+        if (kind == 2 || kind == 4) {
+            uint256 most;
+            (most, pos) = _integer(tx_, pos);
+            if (most < tip) tip = most;
+        }
+        (gasLimit,) = _integer(tx_, pos);
+    }
+
     function _fields(uint256 kind) private pure returns (uint256) {
         if (kind >= 0xc0) return 9;
         if (kind == 1) return 11;

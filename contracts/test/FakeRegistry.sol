@@ -22,6 +22,8 @@ contract FakeRegistry {
     uint64 public evidenceEpochs = 56;
     uint32 public generation;
     uint64 public currentEpoch;
+    uint64 public base = 1;
+    uint64 public constant EPOCH_BLOCKS = 1_800;
     mapping(uint64 => uint64) private _lastUse;
     mapping(uint64 => Member[]) private _members;
     mapping(uint64 => address) private _records;
@@ -45,6 +47,19 @@ contract FakeRegistry {
 
     function setLastUse(uint64 epoch, uint64 last) external {
         _lastUse[epoch] = last;
+    }
+
+    function setBase(uint64 base_) external {
+        base = base_;
+    }
+
+    function epochStart(uint64 epoch) external pure returns (uint256) {
+        return uint256(epoch) * EPOCH_BLOCKS;
+    }
+
+    /// @dev Every epoch has its own set.
+    function epochAt(uint256 l1Number) external pure returns (uint64) {
+        return uint64(l1Number / EPOCH_BLOCKS);
     }
 
     function setOperator(uint256 operator, address owner, uint256 unlocks) external payable {

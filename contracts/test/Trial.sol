@@ -26,6 +26,8 @@ abstract contract Trial is Test {
         bytes32 txRoot;
         uint128 insured;
         bytes32 filler;
+        /// 0 means 1
+        uint32 txs;
     }
 
     struct A {
@@ -110,7 +112,8 @@ abstract contract Trial is Test {
 
     function enc(F memory f) internal pure returns (bytes memory) {
         bytes memory place = abi.encodePacked(uint16(1), f.epoch, f.termHeight, f.termRound, f.leader, f.g, f.seq, f.prev, f.init);
-        bytes memory body = abi.encodePacked(f.height, f.flags, uint64(1_700_000_000_000), uint32(1), f.txRoot, uint64(21_000));
+        bytes memory body = abi.encodePacked(f.height, f.flags, uint64(1_700_000_000_000));
+        body = abi.encodePacked(body, f.txs == 0 ? uint32(1) : f.txs, f.txRoot, uint64(21_000));
         return bytes.concat(place, body, abi.encodePacked(bytes32(0), f.insured, f.filler, bytes32(0)));
     }
 
