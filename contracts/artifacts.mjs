@@ -10,6 +10,7 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const ABI_DIR = join(ROOT, 'abi');
 const BIN_DIR = join(ROOT, 'bin');
 const CONTRACTS = [
+  'BondedSlot',
   'BridgedToken',
   'ClaimsChecker',
   'EcdsaCertificateVerifier',
@@ -18,10 +19,14 @@ const CONTRACTS = [
   'ForcedQueue',
   'Inbox',
   'MessagePasser',
+  'Oracle',
   'Portal',
   'Registry',
   'Rewards',
+  'Safe',
+  'SafeProxyFactory',
   'Slasher',
+  'Timelock30',
   'TokenBridgeL1',
   'TokenBridgeL2',
   'Warranty',
