@@ -113,7 +113,7 @@ impl Reversion {
 
 impl Fork {
     /// Checks that the log has another frame in the place of `first`, after the same one.
-    fn verify(
+    pub(crate) fn verify(
         &self,
         first: &FrameHeader,
         decided: &ValidatorSet,
@@ -192,7 +192,7 @@ fn acked(receipt: &Receipt) -> Result<(AckCert, Vec<FrameHeader>), ClaimError> {
 }
 
 /// The last header of a chain that begins with the frame `tip`.
-fn linked<'a>(
+pub(crate) fn linked<'a>(
     chain: &'a [FrameHeader],
     tip: (u64, B256),
     domain: &Domain,
@@ -219,27 +219,20 @@ impl Encode for Reversion {
         w.hash(&acks.init_hash);
         put_signers(w, &acks.signers, &acks.signatures);
         put_chain(w, chain);
-        fork.frame.encode_to(w);
-        put_branch(w, &fork.branch);
-        fork.header.encode_to(w);
-        w.u32(fork.commit.round);
-        put_signers(w, &fork.commit.signers, &fork.commit.signatures);
+        fork.put(w);
     }
 }
 
-/// The value id that was decided follows from the header, so decoding needs the domain.
-impl Reversion {
-    /// Reads a reversion that fills `bytes` exactly.
-    ///
-    /// # Errors
-    /// [`DecodeError`]: not the one form of it.
-    pub fn decode(bytes: &[u8], domain: &Domain) -> Result<Self, DecodeError> {
-        let r = &mut Reader::new(bytes);
-        let (epoch, height, round) = (r.u64("epoch")?, r.u64("height")?, r.u32("round")?);
-        let (g, frame_hash, init_hash) = (r.u64("g")?, r.hash("frame_hash")?, r.hash("init_hash")?);
-        let (signers, signatures): (Bitmap, Vec<SeqSignature>) = get_signers(r)?;
-        let acks = AckCert { epoch, height, round, g, frame_hash, init_hash, signers, signatures };
-        let chain = get_chain(r)?;
+impl Fork {
+    pub(crate) fn put(&self, w: &mut Writer) {
+        self.frame.encode_to(w);
+        put_branch(w, &self.branch);
+        self.header.encode_to(w);
+        w.u32(self.commit.round);
+        put_signers(w, &self.commit.signers, &self.commit.signatures);
+    }
+    /// The value id that was decided follows from the header, so decoding needs the domain.
+    pub(crate) fn get(r: &mut Reader<'_>, domain: &Domain) -> Result<Self, DecodeError> {
         let (frame, branch) = (FrameHeader::decode_from(r)?, get_branch(r)?);
         let header = Header::decode_from(r)?;
         let round = r.u32("commit round")?;
@@ -252,8 +245,25 @@ impl Reversion {
             signers,
             signatures,
         };
+        Ok(Self { frame, branch, header, commit })
+    }
+}
+
+impl Reversion {
+    /// Reads a reversion that fills `bytes` exactly.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: not the one form of it.
+    pub fn decode(bytes: &[u8], domain: &Domain) -> Result<Self, DecodeError> {
+        let r = &mut Reader::new(bytes);
+        let (epoch, height, round) = (r.u64("epoch")?, r.u64("height")?, r.u32("round")?);
+        let (g, frame_hash, init_hash) = (r.u64("g")?, r.hash("frame_hash")?, r.hash("init_hash")?);
+        let (signers, signatures): (Bitmap, Vec<SeqSignature>) = get_signers(r)?;
+        let acks = AckCert { epoch, height, round, g, frame_hash, init_hash, signers, signatures };
+        let chain = get_chain(r)?;
+        let fork = Fork::get(r, domain)?;
         r.end()?;
-        Ok(Self { acks, chain, fork: Fork { frame, branch, header, commit } })
+        Ok(Self { acks, chain, fork })
     }
 }
 

@@ -38,6 +38,7 @@ mod term;
 #[cfg(feature = "native")]
 mod tx;
 mod vote;
+mod warranty;
 /// Messages between peers and their bounded encoding.
 pub mod wire;
 
@@ -86,6 +87,7 @@ pub use term::{INIT_LEN, SignedStatus, SignedTermInit, Status, Term, TermInit};
 #[cfg(feature = "native")]
 pub use tx::{TX_GAS_CAP, Tx, TxError};
 pub use vote::{SignedVote, Vote, VoteKind};
+pub use warranty::{LostFrame, LostTx, WARRANTY_GAS_CAP, WarrantyError, WarrantyOffer};
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
