@@ -32,6 +32,10 @@ pub(crate) fn l1_rules() -> L1Rules {
         reveal_blocks: 30,
         contest_blocks: 6,
         claims_blocks: 12,
+        checkpoint_blocks: 10,
+        output_final_blocks: 2,
+        output_window_blocks: 10,
+        output_bond: 1_000_000_000_000_000_000,
         ..L1Rules::default()
     }
 }

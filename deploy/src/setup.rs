@@ -11,7 +11,7 @@ use crate::{
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use futures::future::try_join_all;
-use rota_l1::OperatorKeys;
+use rota_l1::{Council, OperatorKeys};
 use rota_node::{
     exit::{Exit, Failure},
     keys::{Keep, Keys, Needs, Password, Passwords, Secret, Work},
@@ -61,8 +61,16 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
     let genesis = setup::funded_genesis(id, head.timestamp, &params, (&accounts, balance()));
     let operators = u64::try_from(plan.sequencers().count()).unwrap_or(u64::MAX);
     let rules = l1_rules();
-    let network =
-        NetworkPlan { genesis, params, min_stake: eth(STAKE), min_operators: operators, rules };
+    let council =
+        Council::Members { members: accounts.iter().take(8).copied().collect(), threshold: 6 };
+    let network = NetworkPlan {
+        genesis,
+        params,
+        min_stake: eth(STAKE),
+        min_operators: operators,
+        rules,
+        council,
+    };
     let (network, contracts) = setup::deploy(&urls, &account(0)?, network).await?;
     let fund = rota_l1::fund_rewards_request(contracts.rewards, eth(REWARDS));
     OnL1::connect(&network, &urls).await?.call(&account(0)?, fund).await?;

@@ -64,3 +64,35 @@ sol!(
     Slasher,
     "../contracts/abi/Slasher.json"
 );
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Oracle,
+    "../contracts/abi/Oracle.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    BondedSlot,
+    "../contracts/abi/BondedSlot.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    Timelock30,
+    "../contracts/abi/Timelock30.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    Safe,
+    "../contracts/abi/Safe.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    SafeProxyFactory,
+    "../contracts/abi/SafeProxyFactory.json"
+);

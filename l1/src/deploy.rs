@@ -3,6 +3,10 @@
 //! Not for: upgrades (there are none). Invariant: the contracts refer to each other and to nothing else; an address that one
 //! had to know before the other existed is checked once it does.
 
+mod oracle;
+
+pub use oracle::Council;
+
 use crate::bindings::{
     ClaimsChecker, EcdsaCertificateVerifier, Ed25519Verifier, EvidenceChecker, ForcedQueue, Inbox,
     Registry, Rewards, Slasher,
@@ -10,22 +14,28 @@ use crate::bindings::{
 use crate::{L1Error, L1Rules};
 use alloy::providers::Provider;
 use alloy_primitives::aliases::U96;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
 /// What a deployment fixes for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeployParams {
     /// Chain id of the rollup.
     pub l2_chain_id: u64,
-    /// Hash of the genesis.
+    /// Hash of the genesis: of the two that follow.
     pub genesis_hash: B256,
+    /// Hash of the first execution block.
+    pub genesis_block: B256,
+    /// The parameters, encoded.
+    pub parameters: Bytes,
     /// Least stake of an operator, wei.
     pub min_stake: U256,
     /// Least size of the first set.
     pub min_operators: u64,
     /// Times, limits and prices.
     pub rules: L1Rules,
+    /// Who decides where provers disagree.
+    pub council: Council,
 }
 
 /// Where the contracts are.
@@ -50,9 +60,20 @@ pub struct Contracts {
     pub slasher: Address,
     /// Pays operators what fees earned them.
     pub rewards: Address,
+    /// Says which blocks of the rollup are proven.
+    pub oracle: Address,
+    /// Its first slots: re-execution with revm, and with an independent client.
+    pub oracle_slots: [Address; 2],
+    /// The Safe that decides where provers disagree; zero for none.
+    pub council: Address,
+    /// What the oracle's slots are changed by.
+    pub timelock: Address,
     /// L1 block to read events from: none of the contracts is older.
     pub block: u64,
 }
+
+/// Place of the oracle among the deployer's contracts after the timelock.
+const ORACLE: u64 = 9;
 
 /// Addresses that the deployer's next transactions will give their contracts, in the order of deployment.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +83,8 @@ struct Predicted {
 }
 
 impl Predicted {
-    /// Ed25519 verifier, registry, certificate verifier, forced queue, inbox, the two checkers, slasher.
+    /// Ed25519 verifier, registry, certificate verifier, forced queue, inbox, the two checkers, slasher, rewards, oracle, its
+    /// two slots.
     fn new(deployer: Address, nonce: u64) -> Self {
         let at = |place: u64| deployer.create(nonce.saturating_add(place));
         Self { inbox: at(4), slasher: at(7) }
@@ -77,6 +99,7 @@ pub async fn deploy<P: Provider>(
     params: &DeployParams,
 ) -> Result<Contracts, L1Error> {
     let block = provider.get_block_number().await.map_err(|e| failed("block number", &e))?;
+    let (council, timelock) = oracle::council(provider, &params.council).await?;
     let nonce = provider.get_transaction_count(deployer).await.map_err(|e| failed("nonce", &e))?;
     let predicted = Predicted::new(deployer, nonce);
     let ed = Ed25519Verifier::deploy(provider).await.map_err(|e| failed("Ed25519Verifier", &e))?;
@@ -98,15 +121,20 @@ pub async fn deploy<P: Provider>(
         claims_checker: Address::ZERO,
         slasher: Address::ZERO,
         rewards: Address::ZERO,
+        oracle: Address::ZERO,
+        oracle_slots: [Address::ZERO; 2],
+        council,
+        timelock,
         block,
     };
     let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
     if (contracts.inbox, contracts.slasher) != (predicted.inbox, predicted.slasher) {
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
-    // Last: no other contract knows it.
+    // None of those before knows these.
     let rewards = Rewards::deploy(provider, inbox).await.map_err(|e| failed("Rewards", &e))?;
-    Ok(Contracts { rewards: *rewards.address(), ..contracts })
+    let contracts = Contracts { rewards: *rewards.address(), ..contracts };
+    oracle::oracle(provider, contracts, params, (deployer, nonce.saturating_add(ORACLE))).await
 }
 
 /// The queue of forced transactions, whose fees go to the slasher's insurance pool, and the inbox.

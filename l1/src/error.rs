@@ -2,8 +2,10 @@
 //!
 //! Invariant: texts name an endpoint by scheme, host and port only; paths and queries may hold API keys.
 
+use crate::bindings::BondedSlot::BondedSlotErrors;
 use crate::bindings::ForcedQueue::ForcedQueueErrors;
 use crate::bindings::Inbox::InboxErrors;
+use crate::bindings::Oracle::OracleErrors;
 use crate::bindings::Registry::RegistryErrors;
 use crate::bindings::Rewards::RewardsErrors;
 use alloy_primitives::B256;
@@ -138,6 +140,9 @@ pub enum Refusal {
     /// An error of the rewards contract, by name.
     #[error("{0}()")]
     Rewards(&'static str),
+    /// An error of the oracle or of a slot of it, by name.
+    #[error("{0}()")]
+    Oracle(&'static str),
 }
 
 impl Refusal {
@@ -156,8 +161,17 @@ impl Refusal {
             let e = RewardsErrors::abi_decode(data).ok()?;
             RewardsErrors::name_by_selector(e.selector()).map(Self::Rewards)
         };
+        let oracle = || {
+            let e = OracleErrors::abi_decode(data).ok()?;
+            OracleErrors::name_by_selector(e.selector()).map(Self::Oracle)
+        };
+        let slot = || {
+            let e = BondedSlotErrors::abi_decode(data).ok()?;
+            BondedSlotErrors::name_by_selector(e.selector()).map(Self::Oracle)
+        };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
-        inbox.or_else(registry).or_else(forced).or_else(rewards)
+        let known = inbox.or_else(registry).or_else(forced).or_else(rewards);
+        known.or_else(oracle).or_else(slot)
     }
 }
 

@@ -18,6 +18,7 @@ mod endpoints;
 mod error;
 mod forced;
 mod memory;
+mod oracle;
 mod post;
 mod register;
 mod rewards;
@@ -30,7 +31,7 @@ mod tx;
 pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
 pub use chain::{At, L1, L1Block, PostedBatch};
 pub use court::{Court, CourtOffence, CourtView, CourtWindows, Ruling};
-pub use deploy::{Contracts, DeployParams, deploy};
+pub use deploy::{Contracts, Council, DeployParams, deploy};
 pub use deployment::Deployment;
 pub use endpoints::Endpoints;
 pub use error::{L1Error, Refusal};
@@ -39,6 +40,11 @@ pub use forced::{
     roll_call_request, uncertified_request,
 };
 pub use memory::{MemoryL1, MemoryParams, MemorySender};
+pub use oracle::{
+    BondedOutput, Checkpoint, FinalOutput, OpenStep, OracleView, Output, Outputs, ProvenTip,
+    SlotOnL1, checkpoint_request, claim_output_request, collect_bond_request, propose_request,
+    resolve_request, settle_bond_request,
+};
 pub use post::BatchPost;
 pub use register::{
     OperatorKeys, exit_request, freeze_request, nominate_request, register_request, registration,

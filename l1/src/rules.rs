@@ -29,6 +29,14 @@ pub struct L1Rules {
     pub contest_blocks: u64,
     /// L1 blocks in which insured claims against a slashed stake are taken.
     pub claims_blocks: u64,
+    /// L1 blocks between two checkpoints of the oracle, at least.
+    pub checkpoint_blocks: u64,
+    /// L1 blocks after which the oracle takes a checkpoint's block for final.
+    pub output_final_blocks: u64,
+    /// L1 blocks in which a bonded output can be contradicted before its slot stands for it.
+    pub output_window_blocks: u64,
+    /// What is at stake with a bonded output, wei.
+    pub output_bond: u64,
 }
 
 impl Default for L1Rules {
@@ -46,6 +54,10 @@ impl Default for L1Rules {
             reveal_blocks: 256,
             contest_blocks: 50,
             claims_blocks: 50_400,
+            checkpoint_blocks: 300,
+            output_final_blocks: 96,
+            output_window_blocks: 21_600,
+            output_bond: 10_000_000_000_000_000_000,
         }
     }
 }

@@ -19,10 +19,11 @@ use alloy::{
 use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_l1::{
-    Contracts, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys, Outcome, Policy,
-    Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest, bindings::Registry,
+    Contracts, Council, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys, Outcome,
+    Policy, Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest,
+    bindings::Registry,
 };
-use rota_types::ChainParams;
+use rota_types::{ChainParams, Encode};
 use std::time::Duration;
 
 /// Between two looks at a transaction under way.
@@ -81,6 +82,8 @@ pub struct Plan {
     pub min_operators: u64,
     /// Times, limits and prices on L1.
     pub rules: L1Rules,
+    /// Who decides where provers disagree.
+    pub council: Council,
 }
 
 /// A genesis that gives each account the balance, in wei.
@@ -162,6 +165,7 @@ pub async fn deploy(
         registry: Address::repeat_byte(1),
         inbox: Address::repeat_byte(2),
         rewards: None,
+        oracle: None,
         l1_deploy_block: 0,
         genesis: plan.genesis,
         params: plan.params,
@@ -170,14 +174,18 @@ pub async fn deploy(
     let params = DeployParams {
         l2_chain_id: network.l2_chain_id,
         genesis_hash: network.domain()?.genesis_hash,
+        genesis_block: network.genesis_head()?.hash,
+        parameters: network.params.encode().into(),
         min_stake: plan.min_stake,
         min_operators: plan.min_operators,
         rules: plan.rules,
+        council: plan.council,
     };
     let contracts = rota_l1::deploy(&provider, deployer.address(), &params).await?;
     network.registry = contracts.registry;
     network.inbox = contracts.inbox;
     network.rewards = Some(contracts.rewards);
+    network.oracle = Some(contracts.oracle);
     network.l1_deploy_block = contracts.block;
     network.validate()?;
     Ok((network, contracts))
@@ -343,6 +351,7 @@ mod tests {
             min_stake: U256::from(1),
             min_operators: 1,
             rules: L1Rules::default(),
+            council: Council::None,
         };
         let said = deploy(&urls, &key, plan).await.unwrap_err().to_string();
         assert!(said.contains("no L1 endpoint answered") && !said.contains("SECRET"), "{said}");

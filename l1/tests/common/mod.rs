@@ -3,11 +3,11 @@
 use alloy::network::EthereumWallet;
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use rota_l1::{
-    BatchPost, BlobSource, Contracts, DeployParams, Fees, L1, L1Rules, MemoryJournal, MemoryL1,
-    MemoryParams, OperatorKeys, Outcome, Policy, RpcConfig, RpcL1, RpcSender, TxManager, TxRequest,
-    deploy, freeze_request, register_request, registration,
+    BatchPost, BlobSource, Contracts, Council, DeployParams, Fees, L1, L1Rules, MemoryJournal,
+    MemoryL1, MemoryParams, OperatorKeys, Outcome, Policy, RpcConfig, RpcL1, RpcSender, TxManager,
+    TxRequest, deploy, freeze_request, register_request, registration,
 };
 use rota_types::{
     Bitmap, Close, CommitCertificate, Domain, Env, Header, SeqKey, SignedVote, Term, Vote, VoteKey,
@@ -19,7 +19,10 @@ use std::time::Duration;
 
 pub(crate) const L1_CHAIN: u64 = 31_337;
 pub(crate) const L2_CHAIN: u64 = 70_700;
-pub(crate) const GENESIS: B256 = B256::repeat_byte(0x6e);
+/// Of a first block with the hash 6e6e.. and no parameters.
+pub(crate) const GENESIS: B256 =
+    b256!("0x21b062bfa6ba32185d46b3418d4ce49bcc2f6be95978e4728693fe537fddd1dd");
+pub(crate) const GENESIS_BLOCK: B256 = B256::repeat_byte(0x6e);
 pub(crate) const OPERATORS: usize = 4;
 
 /// Short epochs and waits.
@@ -32,6 +35,10 @@ pub(crate) fn rules() -> L1Rules {
         roll_call_blocks: 10,
         forced_fee: 1_000_000,
         forced_gas_price: 10,
+        checkpoint_blocks: 5,
+        output_final_blocks: 2,
+        output_window_blocks: 4,
+        output_bond: 1_000_000_000_000_000_000,
         ..L1Rules::default()
     }
 }
@@ -118,6 +125,11 @@ pub(crate) fn account(i: usize) -> PrivateKeySigner {
         "8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba",
     ];
     KEYS[i].parse().unwrap()
+}
+
+/// A member of the council.
+pub(crate) fn member(i: u8) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&keccak256([b"member".as_slice(), &[i]].concat())).unwrap()
 }
 
 pub(crate) fn ether() -> U256 {
@@ -231,9 +243,15 @@ impl Net {
         let params = DeployParams {
             l2_chain_id: L2_CHAIN,
             genesis_hash: GENESIS,
+            genesis_block: GENESIS_BLOCK,
+            parameters: Bytes::new(),
             min_stake: ether(),
             min_operators: OPERATORS as u64,
             rules: rules(),
+            council: Council::Members {
+                members: (0..8).map(|i| member(i).address()).collect(),
+                threshold: 6,
+            },
         };
         let deployer = account(0).address();
         let contracts = deploy(&anvil.provider(), deployer, &params).await.unwrap();

@@ -214,6 +214,9 @@ pub struct DeployArgs {
     /// Least size of the first set.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub min_operators: u64,
+    /// Safe that decides where provers disagree: at least 8 owners, of whom 75 % must sign [default: nobody].
+    #[arg(long, value_name = "ADDRESS")]
+    pub council: Option<alloy_primitives::Address>,
     /// Times, limits and prices on L1.
     #[command(flatten)]
     pub rules: super::rules::RulesArgs,

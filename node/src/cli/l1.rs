@@ -6,6 +6,7 @@ use crate::{
     setup::{self, Plan},
 };
 use alloy_genesis::Genesis;
+use rota_l1::Council;
 use rota_types::ChainParams;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -29,6 +30,7 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
         min_stake,
         min_operators: args.min_operators,
         rules: args.rules.rules()?,
+        council: args.council.map_or(Council::None, Council::Safe),
     };
     let urls = [args.l1_rpc.clone()];
     let (network, contracts) = setup::deploy(&urls, &deployer, plan).await?;
@@ -43,7 +45,17 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     out::line(format_args!("slasher               {}", contracts.slasher))?;
     out::line(format_args!("forced queue          {}", contracts.forced_queue))?;
     out::line(format_args!("rewards               {}", contracts.rewards))?;
+    out::line(format_args!("oracle                {}", contracts.oracle))?;
+    let [revm, engine] = contracts.oracle_slots;
+    out::line(format_args!("slot, revm            {revm}"))?;
+    out::line(format_args!("slot, another client  {engine}"))?;
+    let council = args.council.map_or_else(|| "none".to_owned(), |safe| safe.to_string());
+    out::line(format_args!("council               {council}"))?;
+    out::line(format_args!("timelock              {}", contracts.timelock))?;
     out::line(format_args!("network file          {}", args.output.display()))?;
+    if args.council.is_none() {
+        eprintln!("no council: a dispute between provers stays, and their slots never change");
+    }
     eprintln!("next: give the network file to the operators; each runs: rota init, rota set join");
     Ok(())
 }

@@ -46,6 +46,18 @@ pub struct RulesArgs {
     /// L1 blocks in which insured claims against a slashed stake are taken.
     #[arg(long, default_value_t = L1Rules::default().claims_blocks, value_name = "BLOCKS")]
     pub claims_blocks: u64,
+    /// L1 blocks between two checkpoints up to which blocks are proven, at least.
+    #[arg(long, default_value_t = L1Rules::default().checkpoint_blocks, value_name = "BLOCKS")]
+    pub checkpoint_blocks: u64,
+    /// L1 blocks after which a checkpoint counts as final.
+    #[arg(long, default_value_t = L1Rules::default().output_final_blocks, value_name = "BLOCKS")]
+    pub output_final_blocks: u64,
+    /// L1 blocks in which a bonded output can be contradicted before it counts.
+    #[arg(long, default_value_t = L1Rules::default().output_window_blocks, value_name = "BLOCKS")]
+    pub output_window_blocks: u64,
+    /// Wei at stake with a bonded output.
+    #[arg(long, default_value_t = L1Rules::default().output_bond, value_name = "WEI")]
+    pub output_bond: u64,
 }
 
 impl RulesArgs {
@@ -65,6 +77,9 @@ impl RulesArgs {
             (self.fallback_blocks == 0, "--fallback-blocks is at least 1"),
             (self.forced_window == 0, "--forced-window is at least 1"),
             (self.reveal_blocks == 0, "--reveal-blocks is at least 1"),
+            (self.checkpoint_blocks == 0, "--checkpoint-blocks is at least 1"),
+            (self.output_window_blocks == 0, "--output-window-blocks is at least 1"),
+            (self.output_bond == 0, "--output-bond is at least 1"),
             (
                 self.contest_blocks >= self.claims_blocks,
                 "--contest-blocks is below --claims-blocks",
@@ -91,6 +106,10 @@ impl RulesArgs {
             reveal_blocks: self.reveal_blocks,
             contest_blocks: self.contest_blocks,
             claims_blocks: self.claims_blocks,
+            checkpoint_blocks: self.checkpoint_blocks,
+            output_final_blocks: self.output_final_blocks,
+            output_window_blocks: self.output_window_blocks,
+            output_bond: self.output_bond,
         })
     }
 }

@@ -10,6 +10,7 @@ pub(super) fn advice(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Registry(name) => registry(name),
         Refusal::Forced(name) => forced(name),
         Refusal::Rewards(name) => Some(rewards(name)),
+        Refusal::Oracle(name) => oracle(name),
         _ => None,
     }
 }
@@ -48,6 +49,30 @@ fn forced(name: &str) -> Option<&'static str> {
         "Fee" => "the queue asks for more: repeat the command",
         "Length" => "the queue takes transactions of up to 32 KiB",
         "Gas" => "the queue takes transactions of up to 16777216 gas",
+        _ => return None,
+    })
+}
+
+fn oracle(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Oracle_TooEarly" => {
+            "checkpoints keep their distance: rota output list says when the next can be"
+        }
+        "Oracle_NothingNew" => "nothing was posted since the last checkpoint",
+        "Oracle_NotFinal" => "the checkpoint's L1 block is too young: repeat the command later",
+        "Oracle_WrongStep" | "Oracle_WrongParent" | "Oracle_UnknownStep" => {
+            "steps become final one by one: rota output list shows which is next"
+        }
+        "Oracle_Backwards" => "an output cannot fall behind what is proven: is the node in step?",
+        "Oracle_Known" => "the oracle has this claim already: rota output list",
+        "Oracle_NotShown" => {
+            "the slot does not stand for it yet: rota output list says from when on"
+        }
+        "BondedSlot_Bonded" => "somebody put a bond on this output already: rota output list",
+        "BondedSlot_WrongBond" => "the slot asks for another bond: repeat the command",
+        "BondedSlot_Retired" => "the oracle does not ask this slot any more: rota output list",
+        "BondedSlot_Open" => "the step is not final yet: rota output list",
+        "BondedSlot_Settled" => "the bond was returned or divided already",
         _ => return None,
     })
 }

@@ -41,6 +41,7 @@ fn network() -> Network {
         registry: Address::repeat_byte(1),
         inbox: Address::repeat_byte(2),
         rewards: None,
+        oracle: None,
         l1_deploy_block: 0,
         genesis,
         params,

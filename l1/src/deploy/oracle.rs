@@ -1,0 +1,116 @@
+//! The oracle, its slots, its council and its timelock.
+//!
+//! Not for: who sits in a council of real money; that is a Safe which is there already.
+
+use super::{Contracts, DeployParams, failed};
+use crate::L1Error;
+use crate::bindings::{BondedSlot, Oracle, Safe, SafeProxyFactory, Timelock30};
+use alloy::providers::Provider;
+use alloy_primitives::{Address, Bytes, U256};
+use alloy_sol_types::SolCall;
+
+/// What the bonds of the two first slots are put on. Users read these words.
+const BASIS: [&str; 2] = [
+    "re-execution with revm in this project's derivation, bonded",
+    "re-execution of the derived blocks with an independent Ethereum client, bonded",
+];
+/// Seconds that a change of slots waits: thirty days that nobody can shorten, and a pause of withdrawals on top.
+const TIMELOCK_S: u64 = 37 * 24 * 3_600;
+
+/// Who decides where provers disagree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Council {
+    /// Nobody: a dispute stays, and slots never change.
+    #[default]
+    None,
+    /// A Safe that is there.
+    Safe(Address),
+    /// A new Safe.
+    Members {
+        /// Its owners.
+        members: Vec<Address>,
+        /// How many must sign.
+        threshold: u64,
+    },
+}
+
+/// The council and the timelock. They come first, so that addresses of the rest can be told from one nonce.
+pub(super) async fn council<P: Provider>(
+    provider: &P,
+    council: &Council,
+) -> Result<(Address, Address), L1Error> {
+    let council = match council {
+        Council::None => Address::ZERO,
+        Council::Safe(safe) => *safe,
+        Council::Members { members, threshold } => new_safe(provider, members, *threshold).await?,
+    };
+    let delay = U256::from(TIMELOCK_S);
+    let timelock =
+        Timelock30::deploy(provider, delay, council).await.map_err(|e| failed("Timelock30", &e))?;
+    Ok((council, *timelock.address()))
+}
+
+async fn new_safe<P: Provider>(
+    provider: &P,
+    members: &[Address],
+    threshold: u64,
+) -> Result<Address, L1Error> {
+    let singleton = Safe::deploy(provider).await.map_err(|e| failed("Safe", &e))?;
+    let factory =
+        SafeProxyFactory::deploy(provider).await.map_err(|e| failed("SafeProxyFactory", &e))?;
+    let setup = Safe::setupCall {
+        _owners: members.to_vec(),
+        _threshold: U256::from(threshold),
+        to: Address::ZERO,
+        data: Bytes::new(),
+        fallbackHandler: Address::ZERO,
+        paymentToken: Address::ZERO,
+        payment: U256::ZERO,
+        paymentReceiver: Address::ZERO,
+    };
+    let create =
+        factory.createProxyWithNonce(*singleton.address(), setup.abi_encode().into(), U256::ZERO);
+    let safe = create.call().await.map_err(|e| failed("the council", &e))?;
+    let sent = create.send().await.map_err(|e| failed("the council", &e))?;
+    sent.get_receipt().await.map_err(|e| failed("the council", &e))?;
+    Ok(safe)
+}
+
+/// The oracle and its two slots, the next three contracts of the deployer, whose nonce for the first of them is `nonce`.
+pub(super) async fn oracle<P: Provider>(
+    provider: &P,
+    so_far: Contracts,
+    params: &DeployParams,
+    (deployer, nonce): (Address, u64),
+) -> Result<Contracts, L1Error> {
+    let rules = &params.rules;
+    let slots = [1, 2].map(|place| deployer.create(nonce.saturating_add(place)));
+    let oracle = Oracle::deploy(
+        provider,
+        so_far.inbox,
+        so_far.council,
+        so_far.timelock,
+        slots.to_vec(),
+        Oracle::OracleRules {
+            intervalBlocks: rules.checkpoint_blocks,
+            finalBlocks: rules.output_final_blocks,
+        },
+        params.genesis_block,
+        params.parameters.clone(),
+    )
+    .await
+    .map_err(|e| failed("Oracle", &e))?;
+    let oracle = *oracle.address();
+    let (bond, window) = (U256::from(rules.output_bond), rules.output_window_blocks);
+    for (basis, expected) in BASIS.into_iter().zip(slots) {
+        let slot = BondedSlot::deploy(provider, oracle, basis.to_owned(), bond, window)
+            .await
+            .map_err(|e| failed("BondedSlot", &e))?;
+        if *slot.address() != expected {
+            return Err(L1Error::Build(
+                "the deployer's account sent something else meanwhile".into(),
+            ));
+        }
+    }
+    Ok(Contracts { oracle, oracle_slots: slots, ..so_far })
+}
