@@ -5,7 +5,8 @@
 use super::{Contracts, DeployParams, failed};
 use crate::L1Error;
 use crate::bindings::{BondedSlot, Oracle, Safe, SafeProxyFactory, Timelock30};
-use alloy::providers::Provider;
+use alloy::network::Ethereum;
+use alloy::providers::{PendingTransactionBuilder, Provider};
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 
@@ -55,9 +56,12 @@ async fn new_safe<P: Provider>(
     members: &[Address],
     threshold: u64,
 ) -> Result<Address, L1Error> {
-    let singleton = Safe::deploy(provider).await.map_err(|e| failed("Safe", &e))?;
+    let singleton = Safe::deploy_builder(provider).send().await.map_err(|e| failed("Safe", &e))?;
+    let factory = SafeProxyFactory::deploy_builder(provider).send().await;
     let factory =
-        SafeProxyFactory::deploy(provider).await.map_err(|e| failed("SafeProxyFactory", &e))?;
+        mined("SafeProxyFactory", factory.map_err(|e| failed("its factory", &e))?).await?;
+    let factory = SafeProxyFactory::new(factory, provider);
+    let singleton = mined("Safe", singleton).await?;
     let setup = Safe::setupCall {
         _owners: members.to_vec(),
         _threshold: U256::from(threshold),
@@ -68,8 +72,7 @@ async fn new_safe<P: Provider>(
         payment: U256::ZERO,
         paymentReceiver: Address::ZERO,
     };
-    let create =
-        factory.createProxyWithNonce(*singleton.address(), setup.abi_encode().into(), U256::ZERO);
+    let create = factory.createProxyWithNonce(singleton, setup.abi_encode().into(), U256::ZERO);
     let safe = create.call().await.map_err(|e| failed("the council", &e))?;
     let sent = create.send().await.map_err(|e| failed("the council", &e))?;
     sent.get_receipt().await.map_err(|e| failed("the council", &e))?;
@@ -85,32 +88,41 @@ pub(super) async fn oracle<P: Provider>(
 ) -> Result<Contracts, L1Error> {
     let rules = &params.rules;
     let slots = [1, 2].map(|place| deployer.create(nonce.saturating_add(place)));
-    let oracle = Oracle::deploy(
+    let rules_on_l1 = Oracle::OracleRules {
+        intervalBlocks: rules.checkpoint_blocks,
+        finalBlocks: rules.output_final_blocks,
+    };
+    // The three are sent one after the other, and awaited together.
+    let oracle = Oracle::deploy_builder(
         provider,
         so_far.inbox,
         so_far.council,
         so_far.timelock,
         slots.to_vec(),
-        Oracle::OracleRules {
-            intervalBlocks: rules.checkpoint_blocks,
-            finalBlocks: rules.output_final_blocks,
-        },
+        rules_on_l1,
         params.genesis_block,
         params.parameters.clone(),
-    )
-    .await
-    .map_err(|e| failed("Oracle", &e))?;
-    let oracle = *oracle.address();
+    );
+    let oracle = oracle.send().await.map_err(|e| failed("Oracle", &e))?;
     let (bond, window) = (U256::from(rules.output_bond), rules.output_window_blocks);
-    for (basis, expected) in BASIS.into_iter().zip(slots) {
-        let slot = BondedSlot::deploy(provider, oracle, basis.to_owned(), bond, window)
-            .await
-            .map_err(|e| failed("BondedSlot", &e))?;
-        if *slot.address() != expected {
-            return Err(L1Error::Build(
-                "the deployer's account sent something else meanwhile".into(),
-            ));
-        }
+    let at = deployer.create(nonce);
+    let mut sent = Vec::new();
+    for basis in BASIS {
+        let slot = BondedSlot::deploy_builder(provider, at, basis.to_owned(), bond, window);
+        sent.push(slot.send().await.map_err(|e| failed("BondedSlot", &e))?);
     }
-    Ok(Contracts { oracle, oracle_slots: slots, ..so_far })
+    let mut found = vec![mined("Oracle", oracle).await?];
+    for slot in sent {
+        found.push(mined("BondedSlot", slot).await?);
+    }
+    if found != [at, slots[0], slots[1]] {
+        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+    }
+    Ok(Contracts { oracle: at, oracle_slots: slots, ..so_far })
+}
+
+async fn mined(what: &str, sent: PendingTransactionBuilder<Ethereum>) -> Result<Address, L1Error> {
+    let receipt = sent.get_receipt().await.map_err(|e| failed(what, &e))?;
+    let address = receipt.contract_address.filter(|_| receipt.status());
+    address.ok_or_else(|| L1Error::Build(format!("deploying {what}: it reverted")))
 }
