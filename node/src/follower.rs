@@ -63,10 +63,12 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         ..ViewConfig::default()
     };
     let view = Arc::new(View::new(config, &chain.genesis));
+    let derivation = Derivation::new(chain, view.clone(), store);
     let info = Arc::new(FollowerInfo {
         moniker,
         view: view.clone(),
         position: Mutex::new(Position::default()),
+        completed: derivation.completed().clone(),
     });
     let (addr, config) = rpc;
     let backend = Backend {
@@ -92,13 +94,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
                 metrics.pull_process();
             }
         });
-    let follow = follow(
-        Derivation::new(chain, view.clone(), store),
-        l1,
-        (health, progress),
-        info,
-        pace.clone(),
-    );
+    let follow = follow(derivation, l1, (health, progress), info, pace.clone());
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
     let served = serve_web(web, status, pace.stop.clone());
     tracing::info!(rpc = %server.addr(), %web, "following L1");

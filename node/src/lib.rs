@@ -45,6 +45,7 @@ pub mod info;
 pub mod keys;
 pub mod metrics;
 pub mod network;
+pub mod outputs;
 pub mod ports;
 mod roles;
 pub mod rpc;

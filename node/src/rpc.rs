@@ -16,6 +16,7 @@ mod info;
 mod insurance;
 mod logs;
 mod min_stage;
+mod output;
 mod preconf;
 mod rewards;
 mod send;
@@ -163,6 +164,7 @@ pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodErr
     preconf::register(&mut module)?;
     insurance::register(&mut module)?;
     rewards::register(&mut module)?;
+    output::register(&mut module)?;
     subscribe::register(&mut module)?;
     Ok(module.into())
 }

@@ -5,15 +5,16 @@
 
 use super::{
     events::{Event, accepted, origin, place, uncertified},
-    execute::{note_points, run},
+    execute::{note_points, run, start},
 };
 use crate::{
+    outputs::Completed,
     settle::Walker,
     view::{BlockView, Posting, Span, View},
 };
 use alloy_primitives::{B256, Bytes};
 use rota_derive::{
-    AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline, Start,
+    AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline,
 };
 use rota_execution::{ExecutedBlock, Head};
 use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
@@ -66,6 +67,8 @@ pub struct Derivation {
     rewards: Arc<RewardsBook>,
     /// What checkpoints gave here, and what certified headers say they gave.
     lags: Lags,
+    /// What each L1 block completed, for the oracle.
+    completed: Completed,
     done: VecDeque<Done>,
     queue: VecDeque<Event>,
     /// First and last log position of heights whose block may still be taken back.
@@ -90,6 +93,7 @@ impl Derivation {
         let pipeline = Pipeline::new(chain.domain.clone(), chain.params, start(&chain));
         let head = chain.genesis.clone();
         Self {
+            completed: Completed::new(head.hash),
             chain,
             view,
             store,
@@ -117,6 +121,11 @@ impl Derivation {
     #[must_use]
     pub const fn rewards(&self) -> &Arc<RewardsBook> {
         &self.rewards
+    }
+    /// What each L1 block completed.
+    #[must_use]
+    pub const fn completed(&self) -> &Completed {
+        &self.completed
     }
     /// Last derived height.
     #[must_use]
@@ -345,10 +354,12 @@ impl Derivation {
         }
         tracing::debug!(number, %hash, txs, last_height, "block derived");
         self.view.derived(view, posting);
+        self.completed.note(block, hash);
     }
 
     fn finalize(&mut self, now: Millis) {
         self.pipeline.finalize(self.finalized);
+        self.completed.finalize(self.finalized);
         let mut last = None;
         while self.done.front().is_some_and(|d| d.l1_number <= self.finalized) {
             last = self.done.pop_front();
@@ -367,6 +378,7 @@ impl Derivation {
             self.start_over();
             return;
         }
+        self.completed.roll_back(to);
         // Heights may come again as others; what is asked of them is asked anew.
         self.lags = Lags::default();
         while self.done.back().is_some_and(|d| d.l1_number > to) {
@@ -381,15 +393,8 @@ impl Derivation {
 
     fn start_over(&mut self) {
         self.view.start_over(&self.chain.genesis);
-        *self = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
+        let completed = self.completed.restart();
+        let new = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
+        *self = Self { completed, ..new };
     }
-}
-
-fn start(chain: &FollowerChain) -> Start {
-    let mut start = Start::genesis(chain.genesis.header.timestamp, chain.deploy_block);
-    // The first origin may be a final block from before the deployment.
-    start.head.l1_number = 0;
-    // A rollback to just before the deployment is no rollback at all.
-    start.l1_number = chain.deploy_block.saturating_sub(1);
-    start
 }

@@ -2,8 +2,9 @@
 //!
 //! Invariant (I-10): block and rewards are those of the sequencers: the same functions of the same heights.
 
+use super::FollowerChain;
 use crate::chain::{points, share};
-use rota_derive::{DerivedBlock, Pipeline};
+use rota_derive::{DerivedBlock, Pipeline, Start};
 use rota_execution::{BlockEnv, ExecutedBlock, Head, base_fee_return, execute_parts};
 use rota_preconf::{Lags, OtherExecution};
 use rota_types::RewardsBook;
@@ -46,4 +47,14 @@ pub(super) fn run(
     let set = |epoch| pipeline.set(epoch).cloned().map(Arc::new);
     let rewards = share(rewards, base_fee, paid, set);
     Ok((executed, rewards.map_err(|e| eyre::eyre!("the set of epoch {e} is not known"))?))
+}
+
+/// Where derivation begins.
+pub(super) fn start(chain: &FollowerChain) -> Start {
+    let mut start = Start::genesis(chain.genesis.header.timestamp, chain.deploy_block);
+    // The first origin may be a final block from before the deployment.
+    start.head.l1_number = 0;
+    // A rollback to just before the deployment is no rollback at all.
+    start.l1_number = chain.deploy_block.saturating_sub(1);
+    start
 }

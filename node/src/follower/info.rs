@@ -1,6 +1,7 @@
 //! What a follower tells about itself over RPC.
 
 use crate::{
+    outputs::{BlockAt, Completed},
     rpc::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo},
     view::View,
 };
@@ -24,6 +25,7 @@ pub(super) struct FollowerInfo {
     pub(super) moniker: String,
     pub(super) view: Arc<View>,
     pub(super) position: Mutex<Position>,
+    pub(super) completed: Completed,
 }
 
 impl NodeInfo for FollowerInfo {
@@ -87,6 +89,9 @@ impl NodeInfo for FollowerInfo {
     }
     fn l1_head(&self) -> Option<(u64, B256)> {
         self.position.lock().l1_head
+    }
+    fn block_at(&self, l1_block: u64) -> Option<BlockAt> {
+        self.completed.at(l1_block)
     }
     fn queue(&self) -> (usize, usize) {
         (0, 0)

@@ -1,5 +1,6 @@
 //! Facts about the node that the view does not hold.
 
+use crate::outputs::BlockAt;
 use alloy_primitives::{Address, B256, U64};
 use serde::Serialize;
 
@@ -23,6 +24,10 @@ pub trait NodeInfo: Send + Sync {
     fn moniker(&self, owner: &Address) -> Option<String>;
     /// Number and hash of the newest L1 block seen.
     fn l1_head(&self) -> Option<(u64, B256)>;
+    /// The newest block that L1 up to this block completes, if this node derives from L1 and has come so far.
+    fn block_at(&self, _l1_block: u64) -> Option<BlockAt> {
+        None
+    }
     /// Waiting transactions: ready, behind a gap.
     fn queue(&self) -> (usize, usize);
     /// Sum of the stakes of the set, wei, decimal.

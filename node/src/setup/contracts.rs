@@ -6,7 +6,7 @@ use super::{OnL1, SetupError, provider, unavailable};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256, U256};
 use rota_l1::bindings::{ForcedQueue, Inbox, Rewards};
-use rota_l1::{L1, L1Block};
+use rota_l1::{L1, L1Block, Outputs};
 
 /// What an account was paid on L1, and what there is to pay with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,12 @@ impl OnL1<'_> {
         let paid = asked.map_err(|e| unavailable(e, self.urls))?;
         let balance = p.get_balance(contract).await.map_err(|e| unavailable(e, self.urls))?;
         Ok(RewardsOnL1 { claimed: paid.amount, height: paid.height, balance })
+    }
+
+    /// Reads the oracle.
+    #[must_use]
+    pub fn outputs(&self, oracle: Address) -> Outputs {
+        Outputs::new(self.l1.endpoints(), oracle)
     }
 
     /// The terms of forced transactions.
