@@ -18,6 +18,7 @@ mod key;
 mod l1;
 mod node;
 mod out;
+mod output;
 mod owner;
 mod preconf;
 mod rewards;
@@ -87,6 +88,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
         Command::Rewards(command) => block_on(rewards::run(command, json)),
+        Command::Output(command) => block_on(output::run(command, json)),
         Command::Slash(command) => block_on(slash::run(command, json)),
         Command::Devnet { args } => devnet::exec(args),
         Command::Completions { shell } => completions(*shell),

@@ -68,6 +68,9 @@ pub enum Command {
     /// What fees earned an account, and paying it out on L1.
     #[command(subcommand)]
     Rewards(super::rewards::RewardsCommand),
+    /// Which blocks are proven on L1, and contradicting what is wrong.
+    #[command(subcommand)]
+    Output(super::output::OutputCommand),
     /// Find contradictions and take them to L1.
     #[command(subcommand, visible_alias = "evidence")]
     Slash(SlashCommand),
