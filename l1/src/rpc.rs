@@ -3,6 +3,7 @@
 //! Not for: sending (`RpcSender`). Invariant: logs are taken only from an endpoint that has the block they are asked up to.
 
 mod logs;
+mod proof;
 mod sets;
 
 use crate::bindings::Inbox;
@@ -18,7 +19,7 @@ use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rota_types::{Validator, ValidatorSet};
+use rota_types::{SetProof, Validator, ValidatorSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -86,6 +87,15 @@ impl RpcL1 {
             .ask(move |p| async move { Ok(Inbox::new(inbox, p).forced().call().await?) })
             .await?;
         Ok(*self.queue.get_or_init(|| asked))
+    }
+
+    /// Proof of an epoch's set under the newest final block. A set that is not frozen there has an id of zero.
+    ///
+    /// # Errors
+    /// No endpoint gave one: many keep proofs of the newest blocks only.
+    pub async fn set_proof(&self, epoch: u64) -> Result<SetProof, L1Error> {
+        let registry = self.config.registry;
+        self.endpoints.ask(move |p| proof::set_proof(p, registry, epoch)).await
     }
 
     async fn fetch(&self, block: &L1Block, hashes: &[B256]) -> Result<Bytes, L1Error> {

@@ -51,7 +51,7 @@ pub struct Blocks {
 #[derive(Debug, Default)]
 pub struct BlockBatch {
     batch: Batch,
-    heights: Option<(u64, DecidedHead)>,
+    heights: Vec<(u64, B256)>,
     blocks: Option<(u64, ExecutedHead)>,
     disordered: bool,
 }
@@ -62,14 +62,9 @@ impl BlockBatch {
         let height = decided.header.height();
         self.batch.put(Tree::Heights, height.to_be_bytes(), decided.encode());
         self.batch.put(Tree::HeightIds, value_id.as_slice(), height.to_be_bytes());
-        let first = match self.heights {
-            Some((first, last)) => {
-                self.disordered |= last.height.checked_add(1) != Some(height);
-                first
-            }
-            None => height,
-        };
-        self.heights = Some((first, DecidedHead { height, value_id }));
+        let last = self.heights.last();
+        self.disordered |= last.is_some_and(|(last, _)| last.checked_add(1) != Some(height));
+        self.heights.push((height, value_id));
         self
     }
     /// Adds an execution block as opaque bytes. Several must be given in order.
@@ -143,11 +138,13 @@ impl Blocks {
         if batch.disordered {
             return Err(StoreError::Gap { what: "a batch out of order, number", got: 0, head: 0 });
         }
-        if let Some((first, last)) = batch.heights {
+        if let (Some((first, _)), Some((last, id))) = (batch.heights.first(), batch.heights.last())
+        {
             if let Some(head) = self.decided_head()? {
-                follows("height", first, head.height)?;
+                follows("height", *first, head.height)?;
             }
-            batch.batch.put(Tree::Meta, DECIDED, sealed(last.height, last.value_id));
+            batch.batch.put(Tree::Meta, DECIDED, sealed(*last, *id));
+            self.grow_history(&batch.heights, &mut batch.batch)?;
         }
         if let Some((first, last)) = batch.blocks {
             if let Some(head) = self.executed_head()? {
@@ -355,6 +352,9 @@ mod tests {
         assert_eq!(blocks.tx(id(21)).unwrap(), Some(TxPlace { block: 1, index: 3 }));
         assert_eq!(blocks.get(Tree::Accounts, &[5]).unwrap(), Some(vec![6]));
         assert_eq!(blocks.tx(id(22)).unwrap(), None);
+        let mut range = rota_types::Mmr::default();
+        [1, 2].map(|n| range.push(id(n)));
+        assert!(blocks.history_proof(2, 3).unwrap().unwrap().verifies(&range.root(), &id(2)));
     }
 
     #[test]

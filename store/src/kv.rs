@@ -44,11 +44,13 @@ pub enum Tree {
     L1 = 13,
     /// Preconfirmations given, by transaction.
     Promises = 14,
+    /// Nodes of the mountain range over value ids (`MmrPlace::key`).
+    History = 15,
 }
 
 impl Tree {
     /// All trees.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Heights,
         Self::HeightIds,
@@ -63,6 +65,7 @@ impl Tree {
         Self::Evidence,
         Self::L1,
         Self::Promises,
+        Self::History,
     ];
 }
 

@@ -13,6 +13,7 @@ mod blocks;
 mod dir;
 mod error;
 mod guard;
+mod history;
 mod intent;
 mod kv;
 mod log;

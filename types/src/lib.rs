@@ -21,6 +21,7 @@ mod insurance;
 mod justification;
 mod keys;
 mod lag;
+mod light;
 #[cfg(feature = "memo")]
 mod memo;
 mod merkle;
@@ -68,10 +69,14 @@ pub use insurance::{KAPPA_BPS, RELEASE_BLOCKS, drained, leader_cap, premium, set
 pub use justification::Justification;
 pub use keys::{KeyError, SeqKey, SeqSignature, VoteKey, VoteSignature, recover_vote, verify_seq};
 pub use lag::{EXEC_LAG, LAG_LEN, LagPoint};
+pub use light::{
+    Below, LIGHT_VERSION, LightProof, LightTx, SetProof, SlotProof, read_set_entry, set_entry_slot,
+    set_id_slot,
+};
 #[cfg(feature = "memo")]
 pub use memo::remember_signatures;
 pub use merkle::{MerkleProof, hash_list_root, tx_leaf, tx_proof, tx_root, verify_tx};
-pub use mmr::Mmr;
+pub use mmr::{Mmr, MmrPlace, MmrProof};
 pub use params::ChainParams;
 pub use proposal::{Proposal, SignedProposal};
 pub use receipt::{

@@ -224,18 +224,18 @@ impl From<&Header> for Bytes {
 }
 
 /// Integers as hex text, as Ethereum's RPC has them: JavaScript would round large numbers.
-mod quantity {
+pub(crate) mod quantity {
     use alloy_primitives::U128;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub(super) fn serialize<T: Copy + Into<u128>, S: Serializer>(
+    pub(crate) fn serialize<T: Copy + Into<u128>, S: Serializer>(
         value: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         U128::from((*value).into()).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T: TryFrom<u128>, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: TryFrom<u128>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
         let wide = U128::deserialize(deserializer)?;

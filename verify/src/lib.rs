@@ -1,4 +1,5 @@
-//! Checks a receipt, offline and in every stage, from the receipt itself and two trusted hashes.
+//! Checks a receipt, offline and in every stage, from the receipt itself and two trusted hashes; and a light proof, from the
+//! context and the hash of one L1 block.
 //!
 //! Not for: fetching anything, and not for making receipts (`rota-node`). No IO, no clock, no randomness: the
 //! same code runs in the node, the command line and a browser (`verify/wasm`).
@@ -10,11 +11,16 @@
 extern crate alloc;
 
 mod check;
+mod light;
 mod secured;
 mod verdict;
 mod words;
 
 pub use check::{Anchor, Invalid, verify};
+pub use light::{
+    LightAnchor, LightCheckpoint, LightInvalid, LightPlace, LightVerdict, TRUST_BLOCKS,
+    verify_light,
+};
 pub use secured::{percent, secured_wei};
 pub use verdict::{Acked, Decided, Insured, Leader, Posted, Verdict};
 pub use words::{SLASHING, covered, eth, lost_if, worth};

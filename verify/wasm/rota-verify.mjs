@@ -2,6 +2,7 @@
 //
 //   const verifier = await load(bytes)                    // of rota_verify_wasm.wasm
 //   verifier.verify(receiptText, { ctx, setId })          // a verdict, or an Error that says why not
+//   verifier.verifyLight(proofText, { ctx, l1Block })     // the same of a light proof
 
 /** Makes a verifier from the module's bytes, or from anything else that WebAssembly.instantiate takes. */
 export async function load(source) {
@@ -25,15 +26,22 @@ export async function load(source) {
     return new TextDecoder().decode(answer);
   }
 
+  function about(trusted, name, text) {
+    // The file goes in as it is: parsing it here could change a number.
+    const answer = JSON.parse(ask(`${JSON.stringify(trusted).slice(0, -1)},"${name}":${text}}`));
+    if (!answer.ok) throw new Error(answer.error);
+    return answer.ok;
+  }
+
   return {
     ask,
     /** `receipt`: the text of the file. `ctx` and `setId`: the two hashes that the user trusts. */
     verify(receipt, { ctx, setId }) {
-      const trusted = JSON.stringify({ ctx, setId });
-      // The file goes in as it is: parsing it here could change a number.
-      const answer = JSON.parse(ask(`${trusted.slice(0, -1)},"receipt":${receipt}}`));
-      if (!answer.ok) throw new Error(answer.error);
-      return answer.ok;
+      return about({ ctx, setId }, "receipt", receipt);
+    },
+    /** `proof`: the text of the file. `l1Block`: hash of an L1 block that the user knows to be final. */
+    verifyLight(proof, { ctx, l1Block, trustBlocks }) {
+      return about({ ctx, l1Block, trustBlocks }, "light", proof);
     },
   };
 }

@@ -53,4 +53,24 @@ for (const anchor of [{ ...vectors.anchor, ctx: zero }, { ...vectors.anchor, set
   count++;
 }
 assert.match(answer("").error, /not a receipt/);
-console.log(`${count} receipts judged as in Rust by ${module.length} bytes of WebAssembly`);
+
+const light = JSON.parse(await readFile(new URL("../../tests/vectors/light.json", import.meta.url)));
+const proven = (proof, { ctx, l1Block }) => {
+  try {
+    return { ok: verifier.verifyLight(JSON.stringify(proof), { ctx, l1Block }) };
+  } catch (error) {
+    return { error: error.message };
+  }
+};
+for (const { name, proof, answer: want, ...anchor } of light.proofs) {
+  assert.deepEqual(proven(proof, anchor), want, name);
+  count++;
+}
+const last = light.proofs.at(-1);
+for (const change of light.changes) {
+  assert.deepEqual(proven(changed(last.proof, change), last), change.answer, change.path);
+  count++;
+}
+assert.match(proven(last.proof, { ...last, l1Block: zero }).error, /another L1 block/);
+assert.match(proven(last.proof, { ctx: last.ctx }).error, /missing field `setId`/);
+console.log(`${count} receipts and light proofs judged as in Rust by ${module.length} bytes of WebAssembly`);

@@ -4,8 +4,8 @@
 //! of it in one number, so nothing here reads memory that it was told of. `rota-verify.mjs` is the other side.
 //! Invariant: whatever is put in, the answer is one JSON object with `ok` or `error`.
 
-use rota_types::{B256, Receipt};
-use rota_verify::{Anchor, Verdict, verify};
+use rota_types::{B256, LightProof, Receipt};
+use rota_verify::{Anchor, LightAnchor, LightVerdict, TRUST_BLOCKS, Verdict, verify, verify_light};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
@@ -15,33 +15,58 @@ const MAX: usize = 4 * 1024 * 1024;
 static INPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static OUTPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// What is asked.
+/// What is asked: of a receipt with the id of its set, or of a light proof with the hash of an L1 block.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Question {
     ctx: B256,
-    set_id: B256,
-    receipt: Receipt,
+    set_id: Option<B256>,
+    receipt: Option<Receipt>,
+    l1_block: Option<B256>,
+    trust_blocks: Option<u64>,
+    light: Option<LightProof>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Receipt(Box<Verdict>),
+    Light(Box<LightVerdict>),
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Answer {
-    Ok(Box<Verdict>),
+    Ok(Shown),
     Error(String),
 }
 
-/// The answer to `{"ctx": .., "setId": .., "receipt": ..}`: `{"ok": verdict}` or `{"error": reason}`.
+/// The answer to `{"ctx": .., "setId": .., "receipt": ..}` or `{"ctx": .., "l1Block": .., "light": ..}`: `{"ok": verdict}` or
+/// `{"error": reason}`.
 #[must_use]
 pub fn answer(question: &[u8]) -> Vec<u8> {
     let answer = serde_json::from_slice::<Question>(question)
         .map_err(|e| format!("not a receipt: {e}"))
-        .and_then(|q| {
-            let anchor = Anchor { ctx: q.ctx, set_id: q.set_id };
-            verify(&q.receipt, &anchor).map_err(|e| e.to_string())
-        })
-        .map_or_else(Answer::Error, |verdict| Answer::Ok(Box::new(verdict)));
+        .and_then(|q| check(&q))
+        .map_or_else(Answer::Error, Answer::Ok);
     serde_json::to_vec(&answer).unwrap_or_default()
+}
+
+fn check(q: &Question) -> Result<Shown, String> {
+    match (q, q.ctx) {
+        (Question { set_id: Some(set_id), receipt: Some(receipt), light: None, .. }, ctx) => {
+            let anchor = Anchor { ctx, set_id: *set_id };
+            let verdict = verify(receipt, &anchor).map_err(|e| e.to_string())?;
+            Ok(Shown::Receipt(Box::new(verdict)))
+        }
+        (Question { l1_block: Some(block), light: Some(light), receipt: None, .. }, ctx) => {
+            let trust_blocks = q.trust_blocks.unwrap_or(TRUST_BLOCKS);
+            let anchor = LightAnchor { ctx, l1_block: *block, trust_blocks };
+            let verdict = verify_light(light, &anchor).map_err(|e| e.to_string())?;
+            Ok(Shown::Light(Box::new(verdict)))
+        }
+        _ => Err("missing field `setId` with `receipt`, or `l1Block` with `light`".to_owned()),
+    }
 }
 
 /// Adds the first `count` (1 to 4) bytes of a word, lowest first, to the question.
