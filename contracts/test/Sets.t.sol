@@ -220,6 +220,17 @@ contract SetsTest is Fixture {
         registry.requestExit(9);
     }
 
+    /// @dev `types/src/light.rs` reads these words out of storage proofs: the places must stay.
+    function test_aLightClientFindsASetInStorage() public {
+        _freeze(3);
+        bytes32 id = vm.load(address(registry), keccak256(abi.encode(uint64(3), 4)));
+        check(id == registry.setId(3) && id != 0, "setId");
+        uint256 first = uint256(keccak256(abi.encode(uint64(0), 2)));
+        uint256 word = uint256(vm.load(address(registry), bytes32(first + 1)));
+        equal(uint32(word >> 160), 3);
+        equal(word >> 192, registry.frozenAt(0));
+    }
+
     function test_setIdBindsOwnersAndBothKeys() public view {
         bytes memory preimage = abi.encodePacked("rota/set/v1", uint64(0), uint32(4));
         for (uint256 i; i < 4; i++) {

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 /// @dev The cheat codes that these tests use. There is no official forge-std package to depend on.
 interface Vm {
+    function load(address target, bytes32 slot) external view returns (bytes32);
     function addr(uint256 privateKey) external pure returns (address);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function createEd25519Key(bytes32 salt) external pure returns (bytes32 publicKey, bytes32 privateKey);

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rota_consensus::Decided;
 use rota_execution::Head;
 use rota_store::{BlockBatch, Blocks, StoreError, Tree};
-use rota_types::{LagPoint, RewardsBook, wire::DecidedHeight};
+use rota_types::{LagPoint, MmrProof, RewardsBook, wire::DecidedHeight};
 use std::{sync::Arc, time::Duration};
 
 /// What the archive thread is told.
@@ -129,6 +129,9 @@ impl Archive for StoreArchive {
     fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
         let place = log(self.0.tx(*hash))??;
         Some(TxLocation { number: place.block, index: u64::from(place.index) })
+    }
+    fn history_proof(&self, height: u64, under: u64) -> Option<MmrProof> {
+        log(self.0.history_proof(height, under))?
     }
     fn rewards(&self, upto: u64) -> Option<(LagPoint, RewardsBook)> {
         log(load_point(&self.0, upto))?

@@ -16,6 +16,7 @@ mod guard;
 mod init;
 mod key;
 mod l1;
+mod light;
 mod node;
 mod out;
 mod output;
@@ -87,6 +88,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Preconf(PreconfCommand::Verify(args)) => block_on(preconf::verify(args, json)),
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
+        Command::Light(command) => block_on(light::run(command, json)),
         Command::Rewards(command) => block_on(rewards::run(command, json)),
         Command::Output(command) => block_on(output::run(command, json)),
         Command::Slash(command) => block_on(slash::run(command, json)),

@@ -75,6 +75,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         view: view.clone(),
         submit: refuse(),
         info: info.clone(),
+        set_proofs: None,
         now: pace.now.clone(),
         config,
     };

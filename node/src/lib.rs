@@ -43,6 +43,7 @@ pub mod follower;
 pub mod inbound;
 pub mod info;
 pub mod keys;
+pub mod light;
 pub mod metrics;
 pub mod network;
 pub mod outputs;

@@ -14,6 +14,7 @@ mod fees;
 mod filters;
 mod info;
 mod insurance;
+mod light;
 mod logs;
 mod min_stage;
 mod output;
@@ -36,6 +37,7 @@ pub use shape::{FrameJson, PositionJson, PreconfJson, ReceiptJson};
 pub use stats::PreconfStats;
 
 use crate::{
+    light::SetProver,
     submit::{NowMs, SubmitError},
     view::{Stats, View},
 };
@@ -116,6 +118,8 @@ pub struct Backend {
     pub submit: Submit,
     /// Facts about the node.
     pub info: Arc<dyn NodeInfo>,
+    /// Proves sets on L1; none where no L1 is read.
+    pub set_proofs: Option<SetProver>,
     /// The time.
     pub now: NowMs,
     /// Bounds and defaults.
@@ -165,6 +169,7 @@ pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodErr
     insurance::register(&mut module)?;
     rewards::register(&mut module)?;
     output::register(&mut module)?;
+    light::register(&mut module)?;
     subscribe::register(&mut module)?;
     Ok(module.into())
 }

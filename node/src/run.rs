@@ -8,6 +8,7 @@ use crate::{
     config::{Config, Role, SignerKind},
     info::SequencerInfo,
     keys::{Keys, SequencerKeys},
+    light::SetProver,
     network::Network,
     rpc::{Backend, RpcServer, serve},
     sequencer::{Sequencer, Setup},
@@ -99,12 +100,13 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         l1_head: Arc::clone(&l1_head),
         started_at: running.store.decided_head()?.map_or(0, |h| h.height),
     });
-    let rpc = open_rpc(&config, &running, Arc::clone(&info)).await?;
+    let l1 = Arc::new(l1);
+    let rpc = open_rpc(&config, &running, (Arc::clone(&info), Arc::clone(&l1))).await?;
     let tasks = crate::roles::SequencerTasks {
         config: &config,
         network: &network,
         poster: keys.poster,
-        l1: Arc::new(l1),
+        l1,
         l1_head,
         info,
         rpc: rpc.counts(),
@@ -198,12 +200,13 @@ pub(crate) async fn interrupted() -> eyre::Result<&'static str> {
 async fn open_rpc(
     config: &Config,
     running: &Sequencer,
-    info: Arc<SequencerInfo>,
+    (info, l1): (Arc<SequencerInfo>, Arc<RpcL1>),
 ) -> eyre::Result<RpcServer> {
     let backend = Backend {
         view: Arc::clone(&running.view),
         submit: Arc::clone(&running.submit),
         info,
+        set_proofs: Some(SetProver::new(l1)),
         now: Arc::new(now_ms),
         config: config.rpc_server(),
     };

@@ -13,6 +13,7 @@ mod follow;
 mod heads;
 mod inner;
 mod insured;
+mod light;
 mod promise;
 mod reader;
 mod records;
@@ -25,6 +26,7 @@ mod writer;
 pub use archive::{Archive, TxLocation};
 pub use follow::{CannotFollow, Cursor, Retraction, Step};
 pub use insured::{NoFork, Reverted};
+pub use light::{LightSubject, NoLight};
 pub use promise::NoPromise;
 pub use reader::{At, InBlock, PendingAccount, TxView};
 pub use records::{

@@ -13,7 +13,8 @@ fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
     let net = Devnet::up(21_000, &[]);
     stock_clients(&net);
     bad_input(&net);
-    the_ladder(&net);
+    let hash = the_ladder(&net);
+    a_light_client(&net, &hash);
     the_follower(&net);
     a_second_process(&net);
     health_and_metrics(&net);
@@ -58,7 +59,8 @@ fn bad_input(net: &Devnet) {
     refused(json!("0x03f8"), "blob");
 }
 
-fn the_ladder(net: &Devnet) {
+/// Gives the hash of a transaction that is final.
+fn the_ladder(net: &Devnet) -> String {
     let (mut rpc, key) = (net.rpc("n3"), account());
     let from = format!("{}", key.address());
     let nonce = quantity(&rpc.call("eth_getTransactionCount", json!([from, "latest"])).unwrap());
@@ -96,6 +98,35 @@ fn the_ladder(net: &Devnet) {
         .output()
         .unwrap();
     assert!(verified.status.success(), "{}", text(&verified));
+    hash
+}
+
+/// A proof from one node, checked against one L1 block; a changed one, and one under another block, are refused.
+fn a_light_client(net: &Devnet, hash: &str) {
+    let file = net.datadir("light.json");
+    let (path, network) = (file.to_str().unwrap(), net.datadir("n1").join("network.json"));
+    let url = format!("http://{}", net.rpc_addr("n3"));
+    let settings = ["--network", network.to_str().unwrap()];
+    let get = ["light", "get", hash, "-o", path, "--rpc-url", &url];
+    let got = net.rota().args(get).args(settings).output().unwrap();
+    assert!(got.status.success(), "{}", text(&got));
+    let l1 = net.state()["l1_url"].as_str().unwrap().to_owned();
+    let verify = |more: &[&str]| {
+        net.rota().args(["light", "verify", path, "--json"]).args(settings).args(more).output()
+    };
+    let verified = verify(&["--l1", &l1]).unwrap();
+    assert!(verified.status.success(), "{}", text(&verified));
+    let verdict: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(verdict["proof"]["transaction"]["hash"], hash, "{verdict}");
+    assert!(verdict["proof"]["height"].as_u64() < verdict["proof"]["certifiedHeight"].as_u64());
+    // With the hash alone nobody is asked.
+    let trusted = verdict["l1Hash"].as_str().unwrap();
+    assert!(verify(&["--l1-block", trusted]).unwrap().status.success());
+    let other = format!("0x{}", "11".repeat(32));
+    assert_eq!(verify(&["--l1-block", &other]).unwrap().status.code(), Some(10));
+    let changed = std::fs::read_to_string(&file).unwrap().replace(hash, &other);
+    std::fs::write(&file, changed).unwrap();
+    assert_eq!(verify(&["--l1", &l1]).unwrap().status.code(), Some(10));
 }
 
 fn the_follower(net: &Devnet) {

@@ -62,6 +62,9 @@ pub enum Command {
     /// Send and follow transactions.
     #[command(subcommand)]
     Tx(TxCommand),
+    /// Facts about the rollup that follow from one L1 block, as files.
+    #[command(subcommand)]
+    Light(super::light::LightCommand),
     /// Preconfirmations as files.
     #[command(subcommand)]
     Preconf(PreconfCommand),

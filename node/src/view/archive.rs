@@ -2,7 +2,7 @@
 
 use super::BlockView;
 use alloy_primitives::B256;
-use rota_types::{LagPoint, RewardsBook, wire::DecidedHeight};
+use rota_types::{LagPoint, MmrProof, RewardsBook, wire::DecidedHeight};
 use std::sync::Arc;
 
 /// Where an archived transaction is.
@@ -24,6 +24,10 @@ pub trait Archive: Send + Sync {
     fn height(&self, height: u64) -> Option<DecidedHeight>;
     /// Where a decided transaction is.
     fn tx_location(&self, hash: &B256) -> Option<TxLocation>;
+    /// Proof that a height is below another one; none where the heights are not kept.
+    fn history_proof(&self, _height: u64, _under: u64) -> Option<MmrProof> {
+        None
+    }
     /// The newest checkpoint of execution at or below a height, with the rewards then; none where they are not kept.
     fn rewards(&self, _upto: u64) -> Option<(LagPoint, RewardsBook)> {
         None

@@ -137,7 +137,7 @@ impl View {
 }
 
 /// The decided height that holds a transaction, and the frame's place in it.
-fn in_frame(
+pub(super) fn in_frame(
     archive: &dyn Archive,
     location: TxLocation,
     hash: &B256,

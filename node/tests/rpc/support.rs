@@ -408,6 +408,7 @@ impl Leader {
         Backend {
             view: self.view.clone(),
             submit: Arc::new(move |tx| door.submit(tx)),
+            set_proofs: None,
             info: Arc::new(facts::Facts { door: self.door.clone() }),
             now: Arc::new(move || now.load(Ordering::SeqCst)),
             config,
