@@ -17,9 +17,14 @@ contract Inbox is Fallback {
     uint256 public constant CERT_GRACE = 4;
 
     ICertificateVerifier public immutable verifier;
+    /// @notice Whose deposits derivation executes. Nothing here calls it: this is where everyone finds the same one.
+    address public immutable portal;
 
-    constructor(address registry_, address verifier_, address forced_, InboxRules memory rules) Fallback(registry_, forced_, rules) {
+    constructor(address registry_, address verifier_, address forced_, address portal_, InboxRules memory rules)
+        Fallback(registry_, forced_, rules)
+    {
         verifier = ICertificateVerifier(verifier_);
+        portal = portal_;
     }
 
     /// @notice Accepts the heights `fromHeight..=toHeight`, whose data is in this transaction's blobs.

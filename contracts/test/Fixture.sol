@@ -78,7 +78,7 @@ abstract contract Fixture is Test {
         registry = new Registry(terms(minOperators));
         verifier = new EcdsaCertificateVerifier(address(registry));
         forced = new ForcedQueue(POOL, FORCED_FEE, FORCED_GAS_PRICE);
-        inbox = new Inbox(address(registry), address(verifier), address(forced), rules());
+        inbox = new Inbox(address(registry), address(verifier), address(forced), address(0), rules());
     }
 
     function rules() internal pure returns (InboxRules memory) {

@@ -58,7 +58,7 @@ contract FormatsTest is Test {
         _placeRegistry(address(set));
         vm.roll(type(uint64).max);
         address forced = address(new ForcedQueue(address(0), 0, 0));
-        inbox = new Inbox(registry, address(new EcdsaCertificateVerifier(registry)), forced, InboxRules(1, 1, 1));
+        inbox = new Inbox(registry, address(new EcdsaCertificateVerifier(registry)), forced, address(0), InboxRules(1, 1, 1));
         bytes32[] memory hashes = new bytes32[](1);
         hashes[0] = bytes32("blob");
         vm.blobhashes(hashes);

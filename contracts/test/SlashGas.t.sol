@@ -30,7 +30,7 @@ contract SlashGasTest is Fixture {
         registry = new Registry(t);
         verifier = new EcdsaCertificateVerifier(address(registry));
         forced = new ForcedQueue(t.slasher, FORCED_FEE, FORCED_GAS_PRICE);
-        inbox = new Inbox(address(registry), address(verifier), address(forced), rules());
+        inbox = new Inbox(address(registry), address(verifier), address(forced), address(0), rules());
         checker = new EvidenceChecker(address(registry), address(inbox), address(verifier));
         address claims = address(new ClaimsChecker(address(registry), address(verifier)));
         slasher = new Slasher(address(registry), address(checker), claims, 256, 50, 50_400);

@@ -36,6 +36,7 @@ pub(crate) fn l1_rules() -> L1Rules {
         output_final_blocks: 2,
         output_window_blocks: 10,
         output_bond: 1_000_000_000_000_000_000,
+        maturity_s: 2,
         ..L1Rules::default()
     }
 }
@@ -229,6 +230,8 @@ impl Plan {
             ("--chain-id", L1_CHAIN_ID.to_string()),
             ("--block-time", block_time.to_string()),
             ("--mnemonic", crate::accounts::MNEMONIC.to_owned()),
+            // The first account covers on L1 what the genesis of the rollup gives to all of them.
+            ("--balance", "1000000".to_owned()),
         ] {
             args.extend([text(flag), value.into()]);
         }

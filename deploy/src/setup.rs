@@ -9,7 +9,7 @@ use crate::{
     supervisor::Supervisor,
 };
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use futures::future::try_join_all;
 use rota_l1::{Council, OperatorKeys};
 use rota_node::{
@@ -63,6 +63,7 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
     let rules = l1_rules();
     let council =
         Council::Members { members: accounts.iter().take(8).copied().collect(), threshold: 6 };
+    let given = accounts.iter().map(|_| balance()).fold(U256::ZERO, U256::saturating_add);
     let network = NetworkPlan {
         genesis,
         params,
@@ -70,6 +71,7 @@ pub(crate) async fn deploy(plan: &Plan) -> Result<Network, Failure> {
         min_operators: operators,
         rules,
         council,
+        seed: given,
     };
     let (network, contracts) = setup::deploy(&urls, &account(0)?, network).await?;
     let fund = rota_l1::fund_rewards_request(contracts.rewards, eth(REWARDS));

@@ -109,6 +109,20 @@ pub enum DeriveError {
         /// Generation in force.
         was: u32,
     },
+    /// Something that L1 brings in was left out. Ours, or that of the endpoint that we read.
+    #[error(
+        "L1 block {l1_number} begins with {what} {got}; {expected} is the next: some are missing"
+    )]
+    Missing {
+        /// The L1 block given.
+        l1_number: u64,
+        /// Of what.
+        what: &'static str,
+        /// Index of the next one.
+        expected: u64,
+        /// Index given.
+        got: u64,
+    },
     /// Batches must come in L1 order. Ours: roll back first.
     #[error("L1 block {got} after L1 block {seen}")]
     Order {

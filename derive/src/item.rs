@@ -3,7 +3,8 @@
 use crate::Skip;
 use alloy_primitives::{Address, B256, Bytes};
 use rota_types::{
-    CommitCertificate, Decode, DecodeError, Encode, Env, Header, LedBy, Mmr, Reader, Tx, Writer,
+    CommitCertificate, Decode, DecodeError, Deposit, Encode, Env, Header, LedBy, Mmr, Reader, Tx,
+    Writer,
 };
 use std::sync::Arc;
 
@@ -166,6 +167,8 @@ pub struct DerivedBlock {
     pub env: Env,
     /// `extraData`: value id of the last height.
     pub extra_data: B256,
+    /// What users brought in from L1: credited before any transaction.
+    pub deposits: Vec<Deposit>,
     /// Transactions in order, those that L1 forces in first. Those that fail at execution are skipped there.
     pub txs: Vec<Tx>,
     /// How many of them L1 forces in.

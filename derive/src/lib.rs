@@ -18,5 +18,5 @@ pub use item::{
     AcceptedBatch, BlockParams, Derived, DerivedBlock, DerivedHeight, Head, L1Origin, L1Ref, Mode,
     Outcome, Part, Start,
 };
-pub use pipeline::Pipeline;
+pub use pipeline::{Brought, Pipeline};
 pub use rules::{Fault, follows};

@@ -11,6 +11,7 @@ use crate::{
     Head, L1Ref, Mode, Outcome, Skip, Span, Start, rules,
 };
 use alloy_primitives::{B256, Bytes};
+pub use queue::Brought;
 use queue::Queue;
 use rota_types::{Batch, BatchHeight, Decode, Domain, Header, LedBy, ValidatorSet};
 use std::{collections::BTreeMap, sync::Arc};
@@ -57,7 +58,7 @@ impl Pipeline {
     /// A derivation from `start`, in the domain of generation 0.
     #[must_use]
     pub fn new(domain: Domain, params: BlockParams, start: Start) -> Self {
-        let head = start.head;
+        let (head, is_first) = (start.head, start.block == 0);
         let grouping = Grouping::new(start.block, head.timestamp_s, head.l1_number);
         let domain = Arc::new(of_generation(&domain, start.generation));
         let mode = start.mode;
@@ -70,7 +71,7 @@ impl Pipeline {
             seen: (start.l1_number, None),
             passed: start.l1_number.saturating_sub(1),
             ids: BTreeMap::new(),
-            queue: Queue::default(),
+            queue: if is_first { Queue::from_genesis() } else { Queue::default() },
             state,
         }
     }

@@ -25,6 +25,7 @@ mod call;
 mod error;
 mod fees;
 mod genesis;
+mod predeploys;
 mod state;
 mod trie;
 
@@ -39,5 +40,6 @@ pub use call::{
 pub use error::ExecutionError;
 pub use fees::{Fees, base_fee_return};
 pub use genesis::{genesis, prague_genesis, system_contracts};
+pub use predeploys::{MESSAGE_PASSER, TOKEN_BRIDGE, predeploys, sent_slot};
 pub use state::{Account, AccountChange, AccountProof, SlotProof, State, StateDiff};
 pub use trie::Trie;

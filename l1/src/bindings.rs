@@ -27,6 +27,46 @@ sol!(
 
 sol!(
     #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Portal,
+    "../contracts/abi/Portal.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    TokenBridgeL1,
+    "../contracts/abi/TokenBridgeL1.json"
+);
+
+/// Its ABI names the same libraries as the portal's.
+mod token_bridge {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        TokenBridgeL2,
+        "../contracts/abi/TokenBridgeL2.json"
+    );
+}
+
+pub use token_bridge::TokenBridgeL2;
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    BridgedToken,
+    "../contracts/abi/BridgedToken.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    MessagePasser,
+    "../contracts/abi/MessagePasser.json"
+);
+
+sol!(
+    #[sol(rpc)]
     EcdsaCertificateVerifier,
     "../contracts/abi/EcdsaCertificateVerifier.json"
 );

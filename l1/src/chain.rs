@@ -3,7 +3,7 @@
 //! Invariant: every answer is of one named block. Log filters do not report what a reorganisation took away, so callers
 //! that follow the chain compare parent hashes themselves.
 
-use crate::{BatchPost, Enqueued, FrozenSets, L1Error, Turn};
+use crate::{BatchPost, Deposited, Enqueued, FrozenSets, L1Error, Turn};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use futures::future::BoxFuture;
 use rota_types::{CommitCertificate, Header, Validator, ValidatorSet};
@@ -89,6 +89,9 @@ pub trait L1: Send + Sync {
 
     /// What the forced queue took in the blocks `from..=to.number`, in queue order. Fails as `batches` does.
     fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>>;
+
+    /// What the portal took in the blocks `from..=to.number`, by index. Fails as `batches` does.
+    fn deposits(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Deposited>, L1Error>>;
 
     /// What the inbox said besides certified batches in the blocks `from..=to.number`, in L1 order. Fails as `batches`
     /// does.

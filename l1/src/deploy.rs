@@ -3,6 +3,7 @@
 //! Not for: upgrades (there are none). Invariant: the contracts refer to each other and to nothing else; an address that one
 //! had to know before the other existed is checked once it does.
 
+mod bridge;
 mod oracle;
 
 pub use oracle::Council;
@@ -36,6 +37,8 @@ pub struct DeployParams {
     pub rules: L1Rules,
     /// Who decides where provers disagree.
     pub council: Council,
+    /// What the genesis gives out and the portal gets, wei.
+    pub seed: U256,
 }
 
 /// Where the contracts are.
@@ -68,6 +71,10 @@ pub struct Contracts {
     pub council: Address,
     /// What the oracle's slots are changed by.
     pub timelock: Address,
+    /// ETH into the rollup and out of it.
+    pub portal: Address,
+    /// The same for tokens.
+    pub token_bridge: Address,
     /// L1 block to read events from: none of the contracts is older.
     pub block: u64,
 }
@@ -80,14 +87,15 @@ const ORACLE: u64 = 9;
 struct Predicted {
     inbox: Address,
     slasher: Address,
+    portal: Address,
 }
 
 impl Predicted {
     /// Ed25519 verifier, registry, certificate verifier, forced queue, inbox, the two checkers, slasher, rewards, oracle, its
-    /// two slots.
+    /// two slots, portal, token bridge.
     fn new(deployer: Address, nonce: u64) -> Self {
         let at = |place: u64| deployer.create(nonce.saturating_add(place));
-        Self { inbox: at(4), slasher: at(7) }
+        Self { inbox: at(4), slasher: at(7), portal: at(12) }
     }
 }
 
@@ -125,6 +133,8 @@ pub async fn deploy<P: Provider>(
         oracle_slots: [Address::ZERO; 2],
         council,
         timelock,
+        portal: Address::ZERO,
+        token_bridge: Address::ZERO,
         block,
     };
     let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
@@ -134,7 +144,10 @@ pub async fn deploy<P: Provider>(
     // None of those before knows these.
     let rewards = Rewards::deploy(provider, inbox).await.map_err(|e| failed("Rewards", &e))?;
     let contracts = Contracts { rewards: *rewards.address(), ..contracts };
-    oracle::oracle(provider, contracts, params, (deployer, nonce.saturating_add(ORACLE))).await
+    let contracts =
+        oracle::oracle(provider, contracts, params, (deployer, nonce.saturating_add(ORACLE)))
+            .await?;
+    bridge::deploy(provider, contracts, params, predicted.portal).await
 }
 
 /// The queue of forced transactions, whose fees go to the slasher's insurance pool, and the inbox.
@@ -150,7 +163,8 @@ async fn deploy_inbox<P: Provider>(
         .await
         .map_err(|e| failed("ForcedQueue", &e))?;
     let forced = *forced.address();
-    let inbox = Inbox::deploy(provider, registry, verifier, forced, inbox_rules(&rules))
+    let portal = predicted.portal;
+    let inbox = Inbox::deploy(provider, registry, verifier, forced, portal, inbox_rules(&rules))
         .await
         .map_err(|e| failed("Inbox", &e))?;
     Ok((forced, *inbox.address()))

@@ -6,6 +6,7 @@ use crate::bindings::BondedSlot::BondedSlotErrors;
 use crate::bindings::ForcedQueue::ForcedQueueErrors;
 use crate::bindings::Inbox::InboxErrors;
 use crate::bindings::Oracle::OracleErrors;
+use crate::bindings::Portal::PortalErrors;
 use crate::bindings::Registry::RegistryErrors;
 use crate::bindings::Rewards::RewardsErrors;
 use alloy_primitives::B256;
@@ -137,6 +138,9 @@ pub enum Refusal {
     /// An error of the queue of forced transactions, by name.
     #[error("{0}()")]
     Forced(&'static str),
+    /// An error of the portal, by name.
+    #[error("{0}()")]
+    Portal(&'static str),
     /// An error of the rewards contract, by name.
     #[error("{0}()")]
     Rewards(&'static str),
@@ -169,9 +173,13 @@ impl Refusal {
             let e = BondedSlotErrors::abi_decode(data).ok()?;
             BondedSlotErrors::name_by_selector(e.selector()).map(Self::Oracle)
         };
+        let portal = || {
+            let e = PortalErrors::abi_decode(data).ok()?;
+            PortalErrors::name_by_selector(e.selector()).map(Self::Portal)
+        };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
         let known = inbox.or_else(registry).or_else(forced).or_else(rewards);
-        known.or_else(oracle).or_else(slot)
+        known.or_else(oracle).or_else(slot).or_else(portal)
     }
 }
 

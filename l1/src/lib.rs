@@ -10,6 +10,7 @@
 pub mod bindings;
 
 mod blobs;
+mod bridge;
 mod chain;
 mod court;
 mod deploy;
@@ -29,6 +30,10 @@ mod sets;
 mod tx;
 
 pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
+pub use bridge::{
+    Deposited, Withdrawal, WithdrawalProof, deposit_request, finalize_request, prove_request,
+    seed_request,
+};
 pub use chain::{At, L1, L1Block, PostedBatch};
 pub use court::{Court, CourtOffence, CourtView, CourtWindows, Ruling};
 pub use deploy::{Contracts, Council, DeployParams, deploy};

@@ -10,7 +10,7 @@ use crate::bindings::Inbox;
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::endpoints::{Endpoints, Fault, client};
 use crate::sets::FrozenSets;
-use crate::{BatchPost, BlobSource, Enqueued, L1Error, Turn, blobs};
+use crate::{BatchPost, BlobSource, Deposited, Enqueued, L1Error, Turn, blobs};
 use alloy::consensus::BlockHeader;
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
@@ -46,13 +46,16 @@ pub struct RpcL1 {
     config: RpcConfig,
     /// The queue of forced transactions: the inbox says where it is, and never changes it.
     queue: OnceLock<Address>,
+    /// As `queue`.
+    portal: OnceLock<Address>,
 }
 
 impl RpcL1 {
     /// Connects to nothing yet; the first question does.
     pub fn new(config: RpcConfig) -> Result<Self, L1Error> {
         let endpoints = Arc::new(Endpoints::new(&config.urls, config.timeout)?);
-        Ok(Self { endpoints, http: client(config.timeout)?, config, queue: OnceLock::new() })
+        let (queue, portal) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { endpoints, http: client(config.timeout)?, config, queue, portal })
     }
 
     /// The endpoints, to share with a sender.
@@ -96,6 +99,19 @@ impl RpcL1 {
     pub async fn set_proof(&self, epoch: u64) -> Result<SetProof, L1Error> {
         let registry = self.config.registry;
         self.endpoints.ask(move |p| proof::set_proof(p, registry, epoch)).await
+    }
+
+    /// Where deposits are made.
+    pub async fn portal(&self) -> Result<Address, L1Error> {
+        if let Some(known) = self.portal.get() {
+            return Ok(*known);
+        }
+        let inbox = self.config.inbox;
+        let asked = self
+            .endpoints
+            .ask(move |p| async move { Ok(Inbox::new(inbox, p).portal().call().await?) })
+            .await?;
+        Ok(*self.portal.get_or_init(|| asked))
     }
 
     async fn fetch(&self, block: &L1Block, hashes: &[B256]) -> Result<Bytes, L1Error> {
@@ -177,6 +193,14 @@ impl L1 for RpcL1 {
         async move {
             let queue = self.forced_queue().await?;
             self.endpoints.ask(move |p| logs::forced(p, queue, from, to)).await
+        }
+        .boxed()
+    }
+
+    fn deposits(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Deposited>, L1Error>> {
+        async move {
+            let portal = self.portal().await?;
+            self.endpoints.ask(move |p| logs::deposits(p, portal, from, to)).await
         }
         .boxed()
     }

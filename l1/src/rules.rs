@@ -37,6 +37,8 @@ pub struct L1Rules {
     pub output_window_blocks: u64,
     /// What is at stake with a bonded output, wei.
     pub output_bond: u64,
+    /// Seconds between showing a withdrawal and its payment: whoever may stop payments has so long to do it.
+    pub maturity_s: u64,
 }
 
 impl Default for L1Rules {
@@ -58,6 +60,7 @@ impl Default for L1Rules {
             output_final_blocks: 96,
             output_window_blocks: 21_600,
             output_bond: 10_000_000_000_000_000_000,
+            maturity_s: 259_200,
         }
     }
 }

@@ -84,9 +84,11 @@ pub struct Plan {
     pub rules: L1Rules,
     /// Who decides where provers disagree.
     pub council: Council,
+    /// What the portal gets for what the genesis gives out, wei.
+    pub seed: U256,
 }
 
-/// A genesis that gives each account the balance, in wei.
+/// A genesis that gives each account the balance, in wei, and has the contracts of the bridge.
 #[must_use]
 pub fn funded_genesis(
     chain_id: u64,
@@ -95,7 +97,7 @@ pub fn funded_genesis(
     (accounts, balance): (&[Address], U256),
 ) -> Genesis {
     let rich = || GenesisAccount::default().with_balance(balance);
-    let alloc = accounts.iter().map(|a| (*a, rich()));
+    let alloc = accounts.iter().map(|a| (*a, rich())).chain(rota_execution::predeploys());
     rota_execution::prague_genesis(chain_id, timestamp_s, params.gas_limit, alloc)
 }
 
@@ -180,6 +182,7 @@ pub async fn deploy(
         min_operators: plan.min_operators,
         rules: plan.rules,
         council: plan.council,
+        seed: plan.seed,
     };
     let contracts = rota_l1::deploy(&provider, deployer.address(), &params).await?;
     network.registry = contracts.registry;
@@ -352,6 +355,7 @@ mod tests {
             min_operators: 1,
             rules: L1Rules::default(),
             council: Council::None,
+            seed: U256::ZERO,
         };
         let said = deploy(&urls, &key, plan).await.unwrap_err().to_string();
         assert!(said.contains("no L1 endpoint answered") && !said.contains("SECRET"), "{said}");

@@ -206,6 +206,7 @@ fn members_that_hold_back_the_l1_origin() {
         assert!(newest >= 6 && decided + 4 >= newest, "{report:?}");
     }
     assert!(reports.iter().map(|r| r.forced).sum::<usize>() > 0, "nothing was forced in");
+    assert!(reports.iter().map(|r| r.deposits).sum::<usize>() > 0, "nothing was deposited");
 }
 
 #[test]

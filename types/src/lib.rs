@@ -11,6 +11,8 @@ mod batch;
 mod cert;
 mod claim;
 mod codec;
+#[cfg(feature = "native")]
+mod deposit;
 mod domain;
 mod evidence;
 #[cfg(feature = "native")]
@@ -51,6 +53,8 @@ pub use cert::{
 };
 pub use claim::{Claim, ClaimError, Fork, Reversion};
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
+#[cfg(feature = "native")]
+pub use deposit::{Deposit, MAX_DEPOSITS, MIN_DEPOSIT_GWEI, due_deposits, follow_on};
 pub use domain::{Domain, Tag};
 pub use evidence::{
     ACCUSED_MANY, AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceError,

@@ -1,9 +1,9 @@
 //! What derivation does by itself when the set is gone (`docs/protocol.md`, "Fallback").
 //!
-//! Invariant (I-25): from the activation on nothing of an older generation is accepted, and each L1 block that forces
+//! Invariant (I-25): from the activation on nothing of an older generation is accepted, and each L1 block that brings
 //! something in gives one block: the state is a function of L1, whoever asks and in whatever steps.
 
-use super::{Pipeline, State, of_generation};
+use super::{Brought, Pipeline, State, of_generation};
 use crate::{
     AcceptedBatch, DeriveError, Derived, DerivedHeight, Fault, L1Origin, L1Ref, Mode, Skip,
 };
@@ -87,7 +87,7 @@ impl Pipeline {
     /// The height and the block of one L1 block that forces something in. False if seconds have run out.
     fn force(
         &mut self,
-        (l1, entries): &(L1Origin, Vec<ForcedTx>),
+        Brought { block: l1, forced: entries, .. }: &Brought,
         since: L1Ref,
         derived: &mut Derived,
     ) -> bool {

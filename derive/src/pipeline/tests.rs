@@ -1,6 +1,7 @@
 //! The same blocks, however the heights were posted.
 #![expect(clippy::arithmetic_side_effects, reason = "a test may overflow and panic")]
 
+mod deposits;
 mod fallback;
 mod fixture;
 mod forced;

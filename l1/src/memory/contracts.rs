@@ -5,12 +5,13 @@
 
 use super::MemoryParams;
 use super::inbox::{Around, Inbox};
+use super::portal::Portal;
 use super::queue::Queue;
 use super::registry::{Message, Registry};
 use crate::chain::PostedBatch;
 use crate::sets::FrozenSets;
 use crate::tx::UnsignedTx;
-use crate::{Enqueued, L1Error, TurnKind};
+use crate::{Deposited, Enqueued, L1Error, TurnKind};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use rota_types::{Validator, ValidatorSet};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(super) struct World {
     registry: Registry,
     inbox: Inbox,
     queue: Queue,
+    portal: Portal,
     nonces: BTreeMap<Address, u64>,
     spent: BTreeMap<Address, U256>,
     received: BTreeMap<Address, U256>,
@@ -38,6 +40,8 @@ pub(super) enum Effect {
     Batch(Box<PostedBatch>),
     /// A transaction was put into the queue.
     Forced(Box<Enqueued>),
+    /// ETH for the rollup.
+    Deposit(Deposited),
     /// Something about a fallback.
     Turn(TurnKind),
 }
@@ -113,6 +117,11 @@ impl World {
         Effect::Forced(Box::new(self.queue.push(m, gas, tx)))
     }
 
+    /// Deposits without paying.
+    pub(super) fn deposit(&mut self, now: Now, to: Address, amount_gwei: u64) -> Effect {
+        Effect::Deposit(self.portal.push(now.block, to, amount_gwei))
+    }
+
     fn call(
         &mut self,
         params: &MemoryParams,
@@ -128,6 +137,10 @@ impl World {
         }
         if to == params.forced_queue {
             return self.queue.call(params, m, input).map(|t| Effect::Forced(Box::new(t)));
+        }
+        if to == params.portal {
+            let deposit = self.portal.call(m, input)?;
+            return Ok(deposit.map_or(Effect::Other, Effect::Deposit));
         }
         if to == params.domain.registry
             && let Some((receiver, amount)) = self.registry.call(params, m, input)?

@@ -6,6 +6,7 @@
 mod contracts;
 mod inbox;
 mod pool;
+mod portal;
 mod queue;
 mod registry;
 mod side;
@@ -20,7 +21,7 @@ pub use pool::MemorySender;
 use crate::chain::{At, L1, L1Block, PostedBatch};
 use crate::sets::FrozenSets;
 use crate::tx::{Fees, Observation, SendFault, SignedTx};
-use crate::{BatchPost, Enqueued, L1Error, L1Rules, Turn, TxRequest};
+use crate::{BatchPost, Deposited, Enqueued, L1Error, L1Rules, Turn, TxRequest};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use contracts::World;
 use futures::FutureExt;
@@ -46,6 +47,8 @@ pub struct MemoryParams {
     pub inbox: Address,
     /// Address of the queue of forced transactions.
     pub forced_queue: Address,
+    /// Address of the portal.
+    pub portal: Address,
     /// Who may seize stakes.
     pub slasher: Address,
     /// Times, limits and prices of the contracts.
@@ -72,6 +75,7 @@ impl MemoryParams {
             domain,
             inbox,
             forced_queue: Address::repeat_byte(0xf0),
+            portal: Address::repeat_byte(0xb0),
             slasher: Address::repeat_byte(0x51),
             rules: L1Rules::default(),
             min_stake: U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]),
@@ -263,6 +267,10 @@ impl L1 for MemoryL1 {
 
     fn forced(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Enqueued>, L1Error>> {
         now(self.read(|s| s.logs((from, to), |e| &e.forced)))
+    }
+
+    fn deposits(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Deposited>, L1Error>> {
+        now(self.read(|s| s.logs((from, to), |e| &e.deposits)))
     }
 
     fn turns(&self, from: u64, to: L1Block) -> BoxFuture<'_, Result<Vec<Turn>, L1Error>> {

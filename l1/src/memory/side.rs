@@ -8,12 +8,13 @@ use super::state::{Events, State};
 use super::{MemoryL1, versioned_hashes};
 use crate::forced::NOWHERE;
 use crate::{BatchPost, PostedBatch, TurnKind};
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 /// What goes into the next block.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     forced: Vec<(u64, Bytes)>,
+    deposits: Vec<(Address, u64)>,
     turns: Vec<TurnKind>,
 }
 
@@ -21,6 +22,11 @@ impl MemoryL1 {
     /// Enqueues bytes as a forced transaction with so much gas, in the next block.
     pub fn enqueue(&self, gas: u64, tx: Bytes) {
         self.0.lock().queue.forced.push((gas, tx));
+    }
+
+    /// Deposits so many gwei for an account, in the next block.
+    pub fn deposit(&self, to: Address, amount_gwei: u64) {
+        self.0.lock().queue.deposits.push((to, amount_gwei));
     }
 
     /// Raises the generation in the next block.
@@ -62,6 +68,10 @@ impl State {
         for (gas, tx) in waiting.forced {
             let hash = keccak256(&tx);
             events.add(hash, world.enqueue(now, gas, tx));
+        }
+        for (to, amount_gwei) in waiting.deposits {
+            let hash = keccak256([to.as_slice(), &amount_gwei.to_be_bytes()].concat());
+            events.add(hash, world.deposit(now, to, amount_gwei));
         }
         for (at, what) in (0u64..).zip(waiting.turns) {
             let hash = keccak256([now.block, at].map(u64::to_be_bytes).concat());

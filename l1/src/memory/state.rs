@@ -10,7 +10,7 @@ use super::{BLOB_BYTES, GAS_USED, MemoryParams};
 use crate::chain::{L1Block, PostedBatch};
 use crate::forced::NOWHERE;
 use crate::tx::{Fees, Inclusion, UnsignedTx};
-use crate::{Enqueued, L1Error, Turn, TurnKind, TxRequest};
+use crate::{Deposited, Enqueued, L1Error, Turn, TurnKind, TxRequest};
 use alloy_primitives::{Address, B256, Bytes, Keccak256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ pub(super) struct Events {
     count: u64,
     pub(super) batches: Vec<PostedBatch>,
     pub(super) forced: Vec<Enqueued>,
+    pub(super) deposits: Vec<Deposited>,
     pub(super) turns: Vec<Turn>,
 }
 
@@ -41,6 +42,7 @@ impl Events {
             Effect::Other => {}
             Effect::Batch(batch) => self.batches.push(PostedBatch { log_index, tx_hash, ..*batch }),
             Effect::Forced(e) => self.forced.push(Enqueued { log_index, tx_hash, ..*e }),
+            Effect::Deposit(d) => self.deposits.push(Deposited { log_index, tx_hash, ..d }),
             Effect::Turn(TurnKind::Uncertified(batch)) => {
                 let batch = PostedBatch { log_index, tx_hash, ..*batch };
                 let what = TurnKind::Uncertified(Box::new(batch));
@@ -55,6 +57,7 @@ impl Events {
     fn in_block(&mut self, at: L1Block) {
         self.batches.iter_mut().for_each(|b| b.block = at);
         self.forced.iter_mut().for_each(|f| f.block = at);
+        self.deposits.iter_mut().for_each(|d| d.block = at);
         for turn in &mut self.turns {
             turn.block = at;
             if let TurnKind::Uncertified(batch) = &mut turn.what {

@@ -1,14 +1,14 @@
-//! Batches, forced transactions and fallbacks, from the logs of their contracts.
+//! Batches, forced transactions, deposits and fallbacks, from the logs of their contracts.
 //!
 //! Invariant: logs are taken only from an endpoint that has the block they are asked up to, before and after.
 
 use super::RpcL1;
-use crate::bindings::{ForcedQueue, Inbox};
+use crate::bindings::{ForcedQueue, Inbox, Portal};
 use crate::chain::{At, L1Block, PostedBatch};
 use crate::endpoints::Fault;
 use crate::forced::decode_uncertified;
 use crate::post::Submitted;
-use crate::{Enqueued, L1Error, Turn, TurnKind};
+use crate::{Deposited, Enqueued, L1Error, Turn, TurnKind};
 use alloy::consensus::Transaction;
 use alloy::network::Ethereum;
 use alloy::providers::{Provider, RootProvider};
@@ -64,6 +64,27 @@ pub(super) async fn forced(
         })
     };
     logs(&p, queue, &events, (from, to)).await?.into_iter().map(entry).collect()
+}
+
+pub(super) async fn deposits(
+    p: RootProvider<Ethereum>,
+    portal: Address,
+    from: u64,
+    to: L1Block,
+) -> Result<Vec<Deposited>, Fault> {
+    let deposit = |placed: Placed| {
+        let event: Portal::Deposited = decoded(&placed)?;
+        Ok(Deposited {
+            block: placed.block,
+            log_index: placed.index,
+            tx_hash: placed.tx_hash,
+            index: event.index,
+            to: event.to,
+            amount_gwei: event.amountGwei,
+        })
+    };
+    let events = [Portal::Deposited::SIGNATURE_HASH];
+    logs(&p, portal, &events, (from, to)).await?.into_iter().map(deposit).collect()
 }
 
 pub(super) async fn turns(

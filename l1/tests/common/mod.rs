@@ -39,6 +39,7 @@ pub(crate) fn rules() -> L1Rules {
         output_final_blocks: 2,
         output_window_blocks: 4,
         output_bond: 1_000_000_000_000_000_000,
+        maturity_s: 60,
         ..L1Rules::default()
     }
 }
@@ -252,6 +253,7 @@ impl Net {
                 members: (0..8).map(|i| member(i).address()).collect(),
                 threshold: 6,
             },
+            seed: U256::ZERO,
         };
         let deployer = account(0).address();
         let contracts = deploy(&anvil.provider(), deployer, &params).await.unwrap();

@@ -1,35 +1,46 @@
-//! What L1 forces in, kept on disk from the moment that L1 is read until long after it was executed.
+//! What L1 brings in, kept on disk from the moment that L1 is read until long after it was executed: forced transactions
+//! and deposits.
 //!
-//! Not for: reading L1 (`settle`). Only final L1 blocks come here, so nothing is ever taken back. Invariant (I-15): an
+//! Not for: reading L1 (`settle`). Only final L1 blocks come here, so nothing is ever taken back. Invariant (I-15, I-42): an
 //! answer is complete for its range of L1 blocks, or there is none.
 
-use super::stack::StackError;
+use super::{
+    ledger::{BookError, Ledger, by_hash},
+    stack::StackError,
+};
 use alloy_primitives::{B256, keccak256};
-use rota_store::{BlockBatch, Blocks, Scan, StoreError, Tree, for_each};
-use rota_types::{Decode, Encode, ForcedTx, Reader, Tx, Writer, forced_txs};
+use rota_store::{BlockBatch, Blocks, StoreError, Tree};
+use rota_types::{Decode, Deposit, Encode, ForcedTx, Reader, Tx, due_deposits, forced_txs};
 use std::sync::Arc;
 
-/// Under it, by queue index.
-const ENTRY: &[u8] = b"forced/entry/";
-/// Under it, by L1 block: index of the first entry after it.
-const NEXT: &[u8] = b"forced/next/";
+const FORCED: Ledger =
+    Ledger { what: "forced transaction", entry: b"forced/entry/", next: b"forced/next/" };
+const DEPOSITS: Ledger =
+    Ledger { what: "deposit", entry: b"deposit/entry/", next: b"deposit/next/" };
 /// Under it, by transaction hash: index.
 const HASH: &[u8] = b"forced/hash/";
 /// The L1 block up to which everything is here.
 const UPTO: &[u8] = b"forced/upto";
-/// Entries read at once.
-const PAGE: usize = 256;
 
-/// Who knows what L1 forces in.
+/// What L1 brings into one execution block.
+#[derive(Debug, Clone, Default)]
+pub struct Due {
+    /// By index; credited first.
+    pub deposits: Vec<Deposit>,
+    /// Those that may be executed, in order.
+    pub forced: Vec<Arc<Tx>>,
+}
+
+/// Who knows what L1 brings in.
 pub trait ForcedSource: Send + Sync {
-    /// The executable ones of the L1 blocks above `after` up to `upto`, in order (`rota_types::forced_txs`).
+    /// What the L1 blocks above `after` up to `upto` bring in (`rota_types::forced_txs`, `due_deposits`).
     ///
     /// # Errors
     /// Not everything of these blocks is known here.
-    fn between(&self, after: u64, upto: u64, chain_id: u64) -> Result<Vec<Arc<Tx>>, StackError>;
+    fn between(&self, after: u64, upto: u64, chain_id: u64) -> Result<Due, StackError>;
 }
 
-/// The queue as far as it is final on L1.
+/// Queue and deposits as far as they are final on L1.
 #[derive(Clone)]
 pub struct ForcedBook {
     store: Blocks,
@@ -60,22 +71,25 @@ impl ForcedBook {
     /// Notes everything up to an L1 block. Durable when it returns.
     ///
     /// # Errors
-    /// Us: the database.
-    pub fn extend(&self, upto: u64, entries: &[ForcedTx]) -> Result<(), StoreError> {
+    /// Something is missing before what is given. Us: the database.
+    pub fn extend(
+        &self,
+        upto: u64,
+        entries: &[ForcedTx],
+        deposits: &[Deposit],
+    ) -> Result<(), BookError> {
         let mut batch = BlockBatch::default();
+        let forced = entries.iter().map(|e| (e.index, e.l1_number, e.encode())).collect();
+        FORCED.add(&self.store, &mut batch, forced)?;
         for entry in entries {
-            batch.put(Tree::L1, key(ENTRY, entry.index), entry.encode());
-            batch.put(
-                Tree::L1,
-                [HASH, keccak256(&entry.tx).as_slice()].concat(),
-                entry.index.to_be_bytes(),
-            );
-            let next = entry.index.saturating_add(1);
-            batch.put(Tree::L1, key(NEXT, entry.l1_number), next.to_be_bytes());
+            let at = by_hash(HASH, &keccak256(&entry.tx));
+            batch.put(Tree::L1, at, entry.index.to_be_bytes());
         }
+        let deposits = deposits.iter().map(|d| (d.index, d.l1_number, d.encode())).collect();
+        DEPOSITS.add(&self.store, &mut batch, deposits)?;
         batch.put(Tree::L1, UPTO, upto.to_be_bytes());
         self.store.commit(batch)?;
-        self.store.flush()
+        Ok(self.store.flush()?)
     }
 
     /// An entry by the hash of its transaction.
@@ -83,54 +97,34 @@ impl ForcedBook {
     /// # Errors
     /// Us: the database.
     pub fn find(&self, hash: &B256) -> Result<Option<ForcedTx>, StoreError> {
-        let Some(index) = self.store.get(Tree::L1, &[HASH, hash.as_slice()].concat())? else {
+        let Some(index) = self.store.get(Tree::L1, &by_hash(HASH, hash))? else {
             return Ok(None);
         };
-        let at = [ENTRY, &index].concat();
-        Ok(self.store.get(Tree::L1, &at)?.and_then(|bytes| read(&bytes)))
+        Ok(FORCED.get(&self.store, &index)?.and_then(|bytes| read(&bytes)))
     }
 
-    /// All entries of L1 blocks above `after` up to `upto`.
-    fn entries(&self, after: u64, upto: u64) -> Result<Vec<ForcedTx>, StoreError> {
-        let (first, end) = (self.next_after(after)?, self.next_after(upto)?);
-        let scan = Scan::range(&key(ENTRY, first), &key(ENTRY, end), PAGE);
-        let mut out = Vec::new();
-        for_each(&**self.store.kv(), Tree::L1, scan, |_, bytes| {
-            out.extend(read(&bytes));
-            Ok(())
-        })?;
-        Ok(out)
-    }
-
-    /// Index of the first entry above an L1 block.
-    fn next_after(&self, l1_number: u64) -> Result<u64, StoreError> {
-        let upto = Scan::range(NEXT, &key(NEXT, l1_number.saturating_add(1)), 1).descending();
-        let last = self.store.kv().scan(Tree::L1, &upto)?.pop();
-        Ok(last.and_then(|(_, v)| v.try_into().ok()).map_or(0, u64::from_be_bytes))
+    fn due(&self, after: u64, upto: u64, chain_id: u64) -> Result<Due, StoreError> {
+        let entries = FORCED.between(&self.store, (after, upto), read::<ForcedTx>)?;
+        let deposits = DEPOSITS.between(&self.store, (after, upto), read::<Deposit>)?;
+        let forced = forced_txs(&entries, after, upto, chain_id).into_iter().map(Arc::new);
+        Ok(Due { deposits: due_deposits(&deposits, after, upto), forced: forced.collect() })
     }
 }
 
 impl ForcedSource for ForcedBook {
-    fn between(&self, after: u64, upto: u64, chain_id: u64) -> Result<Vec<Arc<Tx>>, StackError> {
+    fn between(&self, after: u64, upto: u64, chain_id: u64) -> Result<Due, StackError> {
         if after >= upto {
-            return Ok(Vec::new());
+            return Ok(Due::default());
         }
         let fault = |why: String| StackError::Forced { upto, why };
         let known = self.upto().map_err(|e| fault(e.to_string()))?;
         if known.is_none_or(|known| known < upto) {
             return Err(fault(format!("L1 is read up to {known:?}")));
         }
-        let entries = self.entries(after, upto).map_err(|e| fault(e.to_string()))?;
-        Ok(forced_txs(&entries, after, upto, chain_id).into_iter().map(Arc::new).collect())
+        self.due(after, upto, chain_id).map_err(|e| fault(e.to_string()))
     }
 }
 
-fn key(prefix: &[u8], number: u64) -> Vec<u8> {
-    let mut w = Writer::with_capacity(prefix.len().saturating_add(8));
-    w.raw(prefix).u64(number);
-    w.finish()
-}
-
-fn read(bytes: &[u8]) -> Option<ForcedTx> {
-    ForcedTx::decode_from(&mut Reader::new(bytes)).ok()
+fn read<T: Decode>(bytes: &[u8]) -> Option<T> {
+    T::decode_from(&mut Reader::new(bytes)).ok()
 }

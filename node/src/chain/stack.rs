@@ -8,12 +8,12 @@ use rota_execution::{
     BlockEnv, ExecutionError, Fees, Head, OpenBlock, Outcome, Skip, State, base_fee_return,
 };
 use rota_preconf::Frame;
-use rota_types::{Env, Flags, LagPoint, RewardsBook, Tx};
+use rota_types::{Deposit, Env, Flags, LagPoint, RewardsBook, Tx};
 use std::sync::Arc;
 
 use super::{
     building::{Building, Framed, Sealed, Tentative},
-    forced::ForcedSource,
+    forced::{Due, ForcedSource},
     rewards::{SetSource, paid, point},
 };
 
@@ -169,7 +169,7 @@ impl Stack {
         }
         // First of all: if it is not known yet, nothing has changed and the frame can be given again.
         let after = self.blocks.last().map_or(self.settled.origin, |b| b.env.l1_number);
-        let forced = self.source.between(after, env.l1_number, self.chain_id)?;
+        let Due { deposits, forced } = self.source.between(after, env.l1_number, self.chain_id)?;
         let (parent, rewards) = match self.blocks.last_mut() {
             Some(top) => {
                 if top.sealed.is_none() {
@@ -190,7 +190,10 @@ impl Stack {
             fee_recipient: env.fee_vault,
             prev_randao: env.prev_randao,
             parent_beacon_block_root: env.l1_hash,
-            withdrawals: base_fee_return(&parent.header, env.fee_vault).into_iter().collect(),
+            withdrawals: base_fee_return(&parent.header, env.fee_vault)
+                .into_iter()
+                .chain(deposits.iter().map(Deposit::withdrawal))
+                .collect(),
         };
         let open = OpenBlock::open(&parent, block_env, self.chain_id)?;
         let mut building = Building {

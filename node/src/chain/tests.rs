@@ -2,11 +2,11 @@
 
 use super::{Done, ForcedBook, ForcedSource, Ground, Stack, StackError, load_lags, load_point};
 use crate::settle::testing::{CHAIN, Chain, forced};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, U256};
 use rota_execution::ExecutedBlock;
 use rota_preconf::Frame;
 use rota_store::{Blocks, MemKv};
-use rota_types::{ForcedTx, RewardsBook, Tx};
+use rota_types::{Deposit, ForcedTx, RewardsBook, Tx};
 use std::sync::Arc;
 
 fn chain() -> Chain {
@@ -15,12 +15,19 @@ fn chain() -> Chain {
     let entry =
         |(index, l1_number, nonce)| ForcedTx { index, l1_number, gas: 21_000, tx: forced(nonce) };
     chain.forced = [(0, 1, 0), (1, 1, 1), (2, 4, 5), (3, 4, 2), (4, 5, 3)].map(entry).into();
+    let deposit = |(index, l1_number)| Deposit {
+        index,
+        l1_number,
+        to: Address::repeat_byte(0xd0),
+        amount_gwei: 1_000_000 + index,
+    };
+    chain.deposits = [(0, 1), (1, 1), (2, 3), (3, 6)].map(deposit).into();
     chain.grow(16)
 }
 
 pub(crate) fn book(chain: &Chain, upto: u64) -> ForcedBook {
     let book = ForcedBook::new(Blocks::open(Arc::new(MemKv::default())).unwrap());
-    book.extend(upto, &chain.forced).unwrap();
+    book.extend(upto, &chain.forced, &chain.deposits).unwrap();
     book
 }
 
@@ -72,6 +79,46 @@ fn forced_transactions_are_executed_first_and_shown_with_the_opening_frame() {
     assert_eq!(settled.iter().map(|s| s.origin).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
 }
 
+#[test]
+fn deposits_are_credited_in_the_block_whose_origin_passes_them() {
+    let chain = chain();
+    let expected = chain.blocks();
+    let mut stack = stack(&chain, book(&chain, 9));
+    for (frame, closed) in frames(&chain) {
+        stack.accept(&frame, closed).unwrap();
+        // A detour: what is executed again is credited once.
+        if frame.height() == 12 {
+            stack.rewind(3).unwrap();
+            for (frame, closed) in &frames(&chain)[3..12] {
+                stack.accept(frame, *closed).unwrap();
+            }
+        }
+    }
+    let to = Address::repeat_byte(0xd0);
+    let mut sum = U256::ZERO;
+    for (sealed, plain) in stack.settle(14).iter().zip(&expected) {
+        assert_eq!(sealed.block.hash(), plain.hash());
+        let credited = sealed.block.withdrawals.iter().filter(|w| w.validator_index == 1);
+        let indices: Vec<u64> = credited.clone().map(|w| w.index).collect();
+        let due = chain.deposits.iter().filter(|d| d.l1_number == sealed.origin);
+        assert_eq!(indices, due.map(|d| d.index).collect::<Vec<_>>(), "origin {}", sealed.origin);
+        sum += credited.map(|w| w.amount_wei()).sum::<U256>();
+        assert_eq!(sealed.block.head.state.balance(&to), sum);
+    }
+    assert_eq!(sum, U256::from(4_000_006_000_000_000u64));
+}
+
+#[test]
+fn a_book_with_a_gap_is_refused() {
+    let chain = chain();
+    let book = book(&chain, 9);
+    let deposit = Deposit { index: 5, l1_number: 11, ..chain.deposits[3] };
+    let why = book.extend(11, &[], &[deposit]).unwrap_err();
+    assert_eq!(why.to_string(), "L1 told of deposit 5; 4 is the next: some are missing");
+    assert_eq!(book.upto().unwrap(), Some(9), "nothing was noted");
+    book.extend(11, &[], &[Deposit { index: 4, ..deposit }]).unwrap();
+}
+
 /// The rewards as of each settled block.
 pub(crate) fn rewards(chain: &Chain, upto: u64) -> Vec<Arc<RewardsBook>> {
     let mut stack = stack(chain, book(chain, upto));
@@ -90,7 +137,8 @@ fn fees_go_to_who_closed_and_to_the_set_and_none_is_lost() {
     let mut before = RewardsBook::default();
     for (after, (block, next)) in rewards.iter().zip(blocks.iter().zip(&blocks[1..])) {
         // What the vault has once the base fee is back, to the wei but for what is below a gwei in each height.
-        let burned = next.withdrawals.iter().map(|w| w.amount_wei().to::<u128>()).sum::<u128>();
+        let returned = next.withdrawals.iter().filter(|w| w.validator_index == 0);
+        let burned = returned.map(|w| w.amount_wei().to::<u128>()).sum::<u128>();
         let vault = block.head.state.balance(&vault).to::<u128>() + burned;
         assert!(after.total() <= vault && vault - after.total() < 3_000_000_000 * 8);
         // Two heights of one transfer each: who closed earns four fifths of it besides what all earn.
@@ -175,7 +223,7 @@ fn a_frame_whose_origin_is_not_read_changes_nothing_and_can_come_again() {
         let mut done = stack.accept(&frame, closed);
         if matches!(done, Err(StackError::Forced { .. })) {
             let upto = book.upto().unwrap().unwrap() + 1;
-            book.extend(upto, &[]).unwrap();
+            book.extend(upto, &[], &[]).unwrap();
             done = stack.accept(&frame, closed);
         }
         hashes.extend(sealed(done.unwrap()));

@@ -223,6 +223,9 @@ pub struct DeployArgs {
     /// Safe that decides where provers disagree: at least 8 owners, of whom 75 % must sign [default: nobody].
     #[arg(long, value_name = "ADDRESS")]
     pub council: Option<alloy_primitives::Address>,
+    /// ETH that the portal gets for what the genesis gives out: no more than was put in is ever paid back.
+    #[arg(long, default_value = "0", value_name = "ETH")]
+    pub seed: String,
     /// Times, limits and prices on L1.
     #[command(flatten)]
     pub rules: super::rules::RulesArgs,

@@ -31,6 +31,7 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
         min_operators: args.min_operators,
         rules: args.rules.rules()?,
         council: args.council.map_or(Council::None, Council::Safe),
+        seed: out::parse_eth("seed", &args.seed)?,
     };
     let urls = [args.l1_rpc.clone()];
     let (network, contracts) = setup::deploy(&urls, &deployer, plan).await?;
@@ -52,6 +53,8 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     let council = args.council.map_or_else(|| "none".to_owned(), |safe| safe.to_string());
     out::line(format_args!("council               {council}"))?;
     out::line(format_args!("timelock              {}", contracts.timelock))?;
+    out::line(format_args!("portal                {}", contracts.portal))?;
+    out::line(format_args!("token bridge          {}", contracts.token_bridge))?;
     out::line(format_args!("network file          {}", args.output.display()))?;
     if args.council.is_none() {
         eprintln!("no council: a dispute between provers stays, and their slots never change");

@@ -58,6 +58,9 @@ pub struct RulesArgs {
     /// Wei at stake with a bonded output.
     #[arg(long, default_value_t = L1Rules::default().output_bond, value_name = "WEI")]
     pub output_bond: u64,
+    /// Seconds between showing a withdrawal on L1 and its payment.
+    #[arg(long, default_value_t = L1Rules::default().maturity_s, value_name = "SECONDS")]
+    pub maturity: u64,
 }
 
 impl RulesArgs {
@@ -110,6 +113,7 @@ impl RulesArgs {
             output_final_blocks: self.output_final_blocks,
             output_window_blocks: self.output_window_blocks,
             output_bond: self.output_bond,
+            maturity_s: self.maturity,
         })
     }
 }

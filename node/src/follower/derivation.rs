@@ -4,7 +4,7 @@
 //! takes away is rolled back before anything new is taken.
 
 use super::{
-    events::{Event, accepted, origin, place, uncertified},
+    events::{Event, accepted, place, uncertified},
     execute::{note_points, run, start},
 };
 use crate::{
@@ -180,13 +180,10 @@ impl Derivation {
 
     async fn take(&mut self, l1: &dyn L1, event: Event, now: Millis) -> eyre::Result<()> {
         let done = match event {
-            Event::Forced(block, entries) => {
-                tracing::info!(
-                    l1_block = block.number,
-                    count = entries.len(),
-                    "forced transactions"
-                );
-                self.pipeline.enqueue(origin(&block), entries).map(|()| None)
+            Event::Brought(brought) => {
+                let (forced, deposits) = (brought.forced.len(), brought.deposits.len());
+                tracing::info!(l1_block = brought.block.number, forced, deposits, "brought in");
+                self.pipeline.enqueue(brought).map(|()| None)
             }
             Event::Batch(batch) => {
                 let data =

@@ -1,19 +1,19 @@
 //! What L1 told, in one order.
 //!
-//! Invariant: the order is that of L1; entries of the queue come before the rest of their block, which makes no
+//! Invariant: the order is that of L1; what it brings in comes before the rest of their block, which makes no
 //! difference to what is derived.
 
 use crate::settle::Progress;
 use alloy_primitives::{B256, Bytes};
-use rota_derive::{AcceptedBatch, L1Origin, L1Ref};
+use rota_derive::{AcceptedBatch, Brought, L1Origin, L1Ref};
 use rota_l1::{L1Block, PostedBatch, Turn};
-use rota_types::{Domain, Encode, ForcedTx};
+use rota_types::{Domain, Encode};
 use std::collections::BTreeMap;
 
 /// One thing to derive from.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    Forced(L1Block, Vec<ForcedTx>),
+    Brought(Brought),
     Batch(Box<PostedBatch>),
     Turn(Turn),
 }
@@ -22,7 +22,7 @@ impl Event {
     /// The L1 block that it is in.
     pub(super) fn number(&self) -> u64 {
         match self {
-            Self::Forced(block, _) => block.number,
+            Self::Brought(brought) => brought.block.number,
             Self::Batch(batch) => batch.block.number,
             Self::Turn(turn) => turn.block.number,
         }
@@ -30,7 +30,7 @@ impl Event {
 
     fn place(&self) -> (u64, u64) {
         match self {
-            Self::Forced(block, _) => (block.number, 0),
+            Self::Brought(brought) => (brought.block.number, 0),
             Self::Batch(batch) => (batch.block.number, batch.log_index.saturating_add(1)),
             Self::Turn(turn) => (turn.block.number, turn.log_index.saturating_add(1)),
         }
@@ -38,12 +38,14 @@ impl Event {
 
     /// Everything that was found, in L1 order.
     pub(super) fn of(progress: &mut Progress) -> Vec<Self> {
-        let mut queue: BTreeMap<u64, (L1Block, Vec<ForcedTx>)> = BTreeMap::new();
+        let mut queue: BTreeMap<u64, Brought> = BTreeMap::new();
         for found in std::mem::take(&mut progress.forced) {
-            let block = found.block;
-            queue.entry(block.number).or_insert((block, Vec::new())).1.push(found.forced());
+            at(&mut queue, &found.block).forced.push(found.forced());
         }
-        let queue = queue.into_values().map(|(block, entries)| Self::Forced(block, entries));
+        for found in std::mem::take(&mut progress.deposits) {
+            at(&mut queue, &found.block).deposits.push(found.deposit());
+        }
+        let queue = queue.into_values().map(Self::Brought);
         let batches = std::mem::take(&mut progress.batches);
         let batches = batches.into_iter().map(|b| Self::Batch(Box::new(b)));
         let turns = std::mem::take(&mut progress.turns).into_iter().map(Self::Turn);
@@ -53,8 +55,13 @@ impl Event {
     }
 }
 
-/// An L1 block that forces something in.
-pub(super) const fn origin(block: &L1Block) -> L1Origin {
+fn at<'a>(queue: &'a mut BTreeMap<u64, Brought>, block: &L1Block) -> &'a mut Brought {
+    let none = || Brought { block: origin(block), forced: Vec::new(), deposits: Vec::new() };
+    queue.entry(block.number).or_insert_with(none)
+}
+
+/// An L1 block that brings something in.
+const fn origin(block: &L1Block) -> L1Origin {
     L1Origin {
         number: block.number,
         hash: block.hash,

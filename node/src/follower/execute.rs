@@ -7,7 +7,7 @@ use crate::chain::{points, share};
 use rota_derive::{DerivedBlock, Pipeline, Start};
 use rota_execution::{BlockEnv, ExecutedBlock, Head, base_fee_return, execute_parts};
 use rota_preconf::{Lags, OtherExecution};
-use rota_types::RewardsBook;
+use rota_types::{Deposit, RewardsBook};
 use std::sync::Arc;
 
 /// Notes what the checkpoints of a block on top of a head give.
@@ -36,7 +36,10 @@ pub(super) fn run(
         fee_recipient: block.env.fee_vault,
         prev_randao: block.env.prev_randao,
         parent_beacon_block_root: block.env.l1_hash,
-        withdrawals: base_fee_return(&head.header, block.env.fee_vault).into_iter().collect(),
+        withdrawals: base_fee_return(&head.header, block.env.fee_vault)
+            .into_iter()
+            .chain(block.deposits.iter().map(Deposit::withdrawal))
+            .collect(),
     };
     let mut txs = block.txs.iter().map(|t| (&t.envelope, t.sender));
     let parts = block.parts.iter().map(|p| txs.by_ref().take(p.txs).collect::<Vec<_>>());

@@ -7,10 +7,10 @@ use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
 use crate::{chain::ForcedBook, sets::Sets};
 use alloy_primitives::Address;
 use rota_consensus::PeerNo;
-use rota_l1::{At, Enqueued, L1, L1Block, L1Error, TurnKind};
+use rota_l1::{At, Deposited, Enqueued, L1, L1Block, L1Error, TurnKind};
 use rota_preconf::Epoch;
 use rota_store::Blocks;
-use rota_types::{Env, ForcedTx};
+use rota_types::{Deposit, Env, ForcedTx};
 use std::sync::Arc;
 
 /// L1 blocks whose queue is read in one step: the strictest common limit of public endpoints.
@@ -152,8 +152,13 @@ impl Origins {
         for entry in &entries {
             tracing::info!(index = entry.index, l1_block = entry.l1_number, "forced transaction");
         }
+        let deposits = l1.deposits(known.saturating_add(1), to).await?;
+        let deposits: Vec<Deposit> = deposits.iter().map(Deposited::deposit).collect();
+        if let Some(last) = deposits.last() {
+            tracing::info!(count = deposits.len(), newest = last.index, "deposits");
+        }
         let (book, upto) = (self.book.clone(), to.number);
-        tokio::task::spawn_blocking(move || book.extend(upto, &entries)).await??;
+        tokio::task::spawn_blocking(move || book.extend(upto, &entries, &deposits)).await??;
         send(L1News::Read(upto));
         Ok(Some(upto))
     }
@@ -253,7 +258,7 @@ pub async fn follow_origins(
                 }
                 None => {
                     if throttle.due(pace.now()) {
-                        tracing::error!(%why, "what L1 forces in cannot be noted");
+                        tracing::error!(%why, "what L1 brings in cannot be noted");
                     }
                     backoff.failed(pace.every)
                 }

@@ -11,9 +11,9 @@ use rota_execution::{
 use rota_l1::{BatchPost, MemoryL1, MemoryParams};
 use rota_store::{BlockBatch, Blocks, MemKv};
 use rota_types::{
-    Batch, BatchHeight, Bitmap, Close, CommitCertificate, Domain, Env, Flags, ForcedTx, FrameBody,
-    FrameHeader, Header, Mmr, SignedFrame, SignedVote, Term, Tx, Validator, ValidatorSet, Vote,
-    VoteKey, VoteKind, forced_txs, tx_root, wire::DecidedHeight,
+    Batch, BatchHeight, Bitmap, Close, CommitCertificate, Deposit, Domain, Env, Flags, ForcedTx,
+    FrameBody, FrameHeader, Header, Mmr, SignedFrame, SignedVote, Term, Tx, Validator,
+    ValidatorSet, Vote, VoteKey, VoteKind, due_deposits, forced_txs, tx_root, wire::DecidedHeight,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub(crate) struct Chain {
     pub(crate) every: u64,
     /// What L1 forces in.
     pub(crate) forced: Vec<ForcedTx>,
+    /// What users deposited there.
+    pub(crate) deposits: Vec<Deposit>,
     /// What height 128 says that execution gave at height 64.
     pub(crate) lag: Option<B256>,
     keys: Vec<VoteKey>,
@@ -79,13 +81,14 @@ impl Chain {
         let domain = Domain::new(1, CHAIN, Address::repeat_byte(0x9e), genesis.hash, 0);
         let keys = (1u8..=4).map(|i| VoteKey::from_secret(&[i; 32]).unwrap()).collect();
         let (parent, history) = (B256::ZERO, Mmr::default());
-        let (decided, forced) = (Vec::new(), Vec::new());
+        let (decided, forced, deposits) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             domain,
             genesis,
             decided,
             every: 20,
             forced,
+            deposits,
             lag: None,
             keys,
             parent,
@@ -271,6 +274,7 @@ impl Chain {
             let env = &heights[0].header.env;
             let raw = heights.iter().flat_map(|h| &h.frames).flat_map(|f| &f.body.txs);
             let mut txs = forced_txs(&self.forced, after, env.l1_number, CHAIN);
+            let credited = due_deposits(&self.deposits, after, env.l1_number);
             after = env.l1_number;
             txs.extend(raw.map(|raw| Tx::decode(raw, CHAIN).unwrap()));
             let block_env = BlockEnv {
@@ -280,7 +284,10 @@ impl Chain {
                 fee_recipient: env.fee_vault,
                 prev_randao: env.prev_randao,
                 parent_beacon_block_root: env.l1_hash,
-                withdrawals: base_fee_return(&head.header, env.fee_vault).into_iter().collect(),
+                withdrawals: base_fee_return(&head.header, env.fee_vault)
+                    .into_iter()
+                    .chain(credited.iter().map(Deposit::withdrawal))
+                    .collect(),
             };
             let last = heights.last().unwrap().header.value_id(&self.domain);
             let txs = txs.iter().map(|t| (&t.envelope, t.sender));

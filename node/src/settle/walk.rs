@@ -5,7 +5,7 @@
 //! it any more is taken back first.
 
 use alloy_primitives::B256;
-use rota_l1::{At, Enqueued, L1, L1Block, L1Error, PostedBatch, Turn};
+use rota_l1::{At, Deposited, Enqueued, L1, L1Block, L1Error, PostedBatch, Turn};
 use std::collections::BTreeMap;
 
 /// Blocks read in one step while catching up: the strictest common limit of public endpoints.
@@ -22,6 +22,8 @@ pub struct Progress {
     pub batches: Vec<PostedBatch>,
     /// New entries of the forced queue, in its order.
     pub forced: Vec<Enqueued>,
+    /// New deposits, by index.
+    pub deposits: Vec<Deposited>,
     /// What the inbox said besides, in L1 order.
     pub turns: Vec<Turn>,
     /// The newest block read.
@@ -155,6 +157,7 @@ impl Walker {
 struct Found {
     batches: Vec<PostedBatch>,
     forced: Vec<Enqueued>,
+    deposits: Vec<Deposited>,
     turns: Vec<Turn>,
 }
 
@@ -163,6 +166,7 @@ impl Found {
         Ok(Self {
             batches: l1.batches(from, to).await?,
             forced: l1.forced(from, to).await?,
+            deposits: l1.deposits(from, to).await?,
             turns: l1.turns(from, to).await?,
         })
     }
@@ -173,7 +177,7 @@ impl Found {
         (tip, finalized): (L1Block, u64),
         more: bool,
     ) -> Progress {
-        let Self { batches, forced, turns } = self;
-        Progress { rolled_back_to, batches, forced, turns, tip, finalized, more }
+        let Self { batches, forced, deposits, turns } = self;
+        Progress { rolled_back_to, batches, forced, deposits, turns, tip, finalized, more }
     }
 }

@@ -92,7 +92,7 @@ impl Town {
         let running = Sequencer::start(setup).await?;
         let origin = origin(&network());
         // As the reader of L1 does it: what is forced in first, then the block.
-        ForcedBook::new(running.store.clone()).extend(origin.l1_number, &[])?;
+        ForcedBook::new(running.store.clone()).extend(origin.l1_number, &[], &[])?;
         running.origin()(L1News::Read(origin.l1_number));
         running.origin()(L1News::Origin(origin));
         Ok(running)

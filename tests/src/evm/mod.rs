@@ -66,7 +66,7 @@ mod ctor {
         contract One { constructor(address a); }
         contract Three { constructor(address a, address b, address c); }
         contract Queue { constructor(address pool, uint256 minFee, uint256 gasPrice); }
-        contract Inbox { constructor(address registry, address verifier, address forced, InboxRules rules); }
+        contract Inbox { constructor(address registry, address verifier, address forced, address portal, InboxRules rules); }
         contract Slasher { constructor(address registry, address checker, address claims, uint64 reveal, uint64 contest, uint64 claimsBlocks); }
     }
 }
@@ -138,7 +138,9 @@ impl Court {
         };
         let queue = chain.deploy(DEPLOYER, "ForcedQueue", &queue.abi_encode());
         let rules = InboxRules { fallbackBlocks: 1_000, rollCallBlocks: 100, forcedWindow: 3_600 };
-        let args = ctor::Inbox::constructorCall { registry, verifier, forced: queue, rules };
+        let portal = Address::ZERO;
+        let args =
+            ctor::Inbox::constructorCall { registry, verifier, forced: queue, portal, rules };
         assert_eq!(
             chain.deploy(DEPLOYER, "Inbox", &args.abi_encode()),
             inbox,

@@ -1,7 +1,8 @@
 //! After a run: everything decided goes through an L1 in memory and comes back by derivation alone.
 //!
 //! The inbox there checks certificates as the contract does. Between honest batches a griefer posts the same
-//! headers and certificates with other data. Users force transactions in, most of them bad; the blocks that the members
+//! headers and certificates with other data. Users force transactions in, most of them bad, and make
+//! deposits; the blocks that the members
 //! execute and those of a follower must be the same to the byte.
 
 use super::{check::Violation, dice::Dice, node::SimNode, sets::Sets};
@@ -11,15 +12,18 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use futures::executor::block_on;
 use rota_consensus::Decided;
 use rota_derive::{
-    AcceptedBatch, BlockParams, DerivedBlock, Grouping, L1Origin, L1Ref, Outcome, Pipeline, Span,
-    Start, spans,
+    AcceptedBatch, BlockParams, Brought, DerivedBlock, Grouping, L1Origin, L1Ref, Outcome,
+    Pipeline, Span, Start, spans,
 };
 use rota_execution::{BlockEnv, Head, base_fee_return, execute_block, genesis, prague_genesis};
 use rota_l1::{
-    At, BatchPost, Enqueued, L1, L1Block, MemoryJournal, MemoryL1, MemoryParams, Policy, TxManager,
+    At, BatchPost, Deposited, Enqueued, L1, L1Block, MemoryJournal, MemoryL1, MemoryParams, Policy,
+    TxManager,
 };
 use rota_preconf::Rules;
-use rota_types::{Batch, BatchHeight, Encode, Env, ForcedTx, Tx, forced_txs};
+use rota_types::{
+    Batch, BatchHeight, Deposit, Encode, Env, ForcedTx, Tx, due_deposits, forced_txs,
+};
 use std::collections::BTreeMap;
 
 const INBOX: Address = Address::repeat_byte(0x1b);
@@ -35,6 +39,8 @@ pub(super) struct Trip {
     pub(super) heights: usize,
     /// Transactions of the queue in the blocks.
     pub(super) forced: usize,
+    /// Deposits in the blocks.
+    pub(super) deposits: usize,
     /// Newest origin.
     pub(super) origin: u64,
 }
@@ -50,7 +56,7 @@ pub(super) fn round_trip(
     let node = nodes.iter().max_by_key(|n| n.disk.decided.len());
     let decided: Vec<&Decided> = node.into_iter().flat_map(|n| n.disk.decided.values()).collect();
     let Some(last) = decided.last() else {
-        return Ok(Trip { heights: 0, forced: 0, origin: 0 });
+        return Ok(Trip { heights: 0, forced: 0, deposits: 0, origin: 0 });
     };
     let origin = last.header.env.l1_number;
     let operators = sets.first().set().iter().map(|(_, v)| v.clone()).collect();
@@ -70,9 +76,9 @@ pub(super) fn round_trip(
         accepted(&l1)
     };
     let (heights, blocks) = derive((&queue, batches), sets, rules, &decided)?;
-    let entries: Vec<ForcedTx> = queue.into_iter().flat_map(|(_, entries)| entries).collect();
-    let forced = compare(&decided, &entries, &blocks)?;
-    Ok(Trip { heights, forced, origin })
+    let forced = compare(&decided, &queue, &blocks)?;
+    let deposits = blocks.iter().map(|b| b.deposits.len()).sum();
+    Ok(Trip { heights, forced, deposits, origin })
 }
 
 /// Posts every height, some of them with garbage first.
@@ -92,11 +98,8 @@ fn post_all(l1: &MemoryL1, decided: &[&Decided]) {
     }
 }
 
-/// What one L1 block forces in.
-type Forced = (L1Origin, Vec<ForcedTx>);
-
-/// Mines L1 beyond an origin, with transactions in the queue of which every third or so can be executed.
-fn force(l1: &MemoryL1, origin: u64, dice: &mut Dice) -> Vec<Forced> {
+/// Mines L1 beyond an origin, with deposits, and with transactions in the queue of which every third or so can be executed.
+fn force(l1: &MemoryL1, origin: u64, dice: &mut Dice) -> Vec<Brought> {
     let mut nonces: BTreeMap<u64, u64> = BTreeMap::new();
     let mut out = Vec::new();
     for _ in 0..=origin {
@@ -114,12 +117,20 @@ fn force(l1: &MemoryL1, origin: u64, dice: &mut Dice) -> Vec<Forced> {
                 }
             }
         }
+        for _ in 0..dice.between(0, 3) {
+            let who = FIRST_OUTCAST + dice.between(0, OUTCASTS);
+            l1.deposit(make::transfer(who, 0).sender, dice.between(1, 1 << 40));
+        }
         let block = l1.mine();
-        let found = block_on(l1.forced(block.number, block)).expect("answers");
-        if !found.is_empty() {
+        let forced = block_on(l1.forced(block.number, block)).expect("answers");
+        let deposits = block_on(l1.deposits(block.number, block)).expect("answers");
+        if !forced.is_empty() || !deposits.is_empty() {
             let L1Block { number, hash, timestamp, prev_randao, .. } = block;
-            let at = L1Origin { number, hash, timestamp, prev_randao };
-            out.push((at, found.iter().map(Enqueued::forced).collect()));
+            out.push(Brought {
+                block: L1Origin { number, hash, timestamp, prev_randao },
+                forced: forced.iter().map(Enqueued::forced).collect(),
+                deposits: deposits.iter().map(Deposited::deposit).collect(),
+            });
         }
     }
     out
@@ -128,9 +139,11 @@ fn force(l1: &MemoryL1, origin: u64, dice: &mut Dice) -> Vec<Forced> {
 /// What the members execute, against what a follower does. Gives how many forced transactions are in it.
 fn compare(
     decided: &[&Decided],
-    queue: &[ForcedTx],
+    queue: &[Brought],
     blocks: &[DerivedBlock],
 ) -> Result<usize, Violation> {
+    let entries: Vec<&ForcedTx> = queue.iter().flat_map(|b| &b.forced).collect();
+    let paid: Vec<&Deposit> = queue.iter().flat_map(|b| &b.deposits).collect();
     let violated = |what: String| Violation { invariant: "I-15", at_ms: 0, what };
     let rich = || alloy_genesis_account();
     let accounts = (0..OUTCASTS).map(|i| (make::transfer(FIRST_OUTCAST + i, 0).sender, rich()));
@@ -142,14 +155,16 @@ fn compare(
     members.extend(open);
     let (mut ours, mut theirs, mut forced) = (start.clone(), start, 0);
     for (span, block) in members.iter().zip(blocks) {
-        let first = forced_txs(queue, span.previous_origin, span.env.l1_number, make::CHAIN_ID);
+        let (after, upto) = (span.previous_origin, span.env.l1_number);
+        let first = forced_txs(entries.iter().copied(), after, upto, make::CHAIN_ID);
+        let credited = due_deposits(paid.iter().copied(), after, upto);
         let framed = decided
             .iter()
             .filter(|d| (span.first_height..=span.last_height).contains(&d.header.height()))
             .flat_map(|d| d.frames.iter().flat_map(|f| f.txs.iter().map(|t| (**t).clone())));
         let senders: Vec<Address> = first.iter().map(|t| t.sender).collect();
         let txs: Vec<Tx> = first.into_iter().chain(framed).collect();
-        let next = env(span, &ours);
+        let next = env(span, &ours, &credited);
         let done = execute(&mut ours, next, &txs, span.last_id);
         forced += done.iter().filter(|sender| senders.contains(sender)).count();
         let derived = Span {
@@ -160,7 +175,7 @@ fn compare(
             last_id: block.extra_data,
             previous_origin: block.previous_origin,
         };
-        let next = env(&derived, &theirs);
+        let next = env(&derived, &theirs, &block.deposits);
         execute(&mut theirs, next, &block.txs, block.extra_data);
         if ours.hash != theirs.hash {
             return Err(violated(format!("block {} differs", span.number)));
@@ -180,7 +195,7 @@ fn execute(head: &mut Head, env: BlockEnv, txs: &[Tx], extra_data: B256) -> Vec<
     block.included.iter().map(|i| i.sender).collect()
 }
 
-fn env(span: &Span, parent: &Head) -> BlockEnv {
+fn env(span: &Span, parent: &Head, credited: &[Deposit]) -> BlockEnv {
     let Env { timestamp_s, l1_hash, gas_limit, prev_randao, fee_vault, .. } = span.env.clone();
     BlockEnv {
         number: span.number,
@@ -189,7 +204,10 @@ fn env(span: &Span, parent: &Head) -> BlockEnv {
         fee_recipient: fee_vault,
         prev_randao,
         parent_beacon_block_root: l1_hash,
-        withdrawals: base_fee_return(&parent.header, fee_vault).into_iter().collect(),
+        withdrawals: base_fee_return(&parent.header, fee_vault)
+            .into_iter()
+            .chain(credited.iter().map(Deposit::withdrawal))
+            .collect(),
     }
 }
 
@@ -261,7 +279,7 @@ fn accepted(l1: &MemoryL1) -> Vec<AcceptedBatch> {
 
 /// Everything back from L1; the blocks, the open one last.
 fn derive(
-    (queue, batches): (&[Forced], Vec<AcceptedBatch>),
+    (queue, batches): (&[Brought], Vec<AcceptedBatch>),
     sets: &Sets,
     rules: &Rules,
     decided: &[&Decided],
@@ -273,8 +291,8 @@ fn derive(
     (0u64..).map_while(|e| sets.set(e)).for_each(|set| pipeline.insert_set((**set).clone()));
     let (mut derived, mut blocks) = (Vec::new(), Vec::new());
     // All entries are in L1 blocks before those of the batches.
-    for (block, entries) in queue {
-        pipeline.enqueue(*block, entries.clone()).expect("in order");
+    for brought in queue {
+        pipeline.enqueue(brought.clone()).expect("in order");
     }
     for batch in batches {
         if let Outcome::Derived(new) = pipeline.accept(&batch).expect("derivation is total") {

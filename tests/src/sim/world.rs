@@ -59,6 +59,8 @@ pub struct Report {
     pub derived: usize,
     /// Transactions that L1 forced in.
     pub forced: usize,
+    /// Deposits from L1 in the blocks.
+    pub deposits: usize,
     /// Newest L1 block, and the origin of the newest decided height.
     pub origin: (u64, u64),
     /// Crashes, gaps, retreats.
@@ -217,6 +219,7 @@ impl World {
             rewinds: 0,
             derived: 0,
             forced: 0,
+            deposits: 0,
             origin: (0, 0),
             stats: Stats::default(),
             deeds: BTreeMap::new(),

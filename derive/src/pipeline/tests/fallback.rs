@@ -3,7 +3,7 @@
 
 use super::{
     fixture::{Chain, PARAMS, chain, l1_ref, start, time_of, tx},
-    forced::{entries, l1_origin},
+    forced::{brought, entries, l1_origin},
 };
 use crate::{
     AcceptedBatch, DeriveError, DerivedBlock, DerivedHeight, Fault, Head, Mode, Outcome, Pipeline,
@@ -47,7 +47,7 @@ fn give(p: &mut Pipeline, number: u64, event: &Event, out: &mut Out) {
     out.blocks.extend(passed.blocks);
     let derived = match event {
         Event::Forced(entries) => {
-            p.enqueue(l1_origin(number), entries.clone()).unwrap();
+            p.enqueue(brought(l1_origin(number), entries.clone())).unwrap();
             return;
         }
         Event::Batch(batch) => match p.accept(batch).unwrap() {
@@ -286,8 +286,8 @@ fn a_driver_that_forgets_a_block_is_told() {
     assert_eq!(p.fall_back(3, l1_ref(61)), Err(DeriveError::Pass(60)));
     p.pass(60);
     assert_eq!(p.fall_back(3, l1_ref(61)), Err(DeriveError::Generation { got: 3, was: 1 }));
-    p.enqueue(l1_origin(61), entries(0, 61, &[1])).unwrap();
-    let late = p.enqueue(l1_origin(60), entries(0, 60, &[1]));
+    p.enqueue(brought(l1_origin(61), entries(0, 61, &[1]))).unwrap();
+    let late = p.enqueue(brought(l1_origin(60), entries(0, 60, &[1])));
     assert_eq!(late, Err(DeriveError::Order { got: 60, seen: 61 }));
     assert_eq!(p.pass(61).blocks.len(), 1);
     assert_eq!(p.pass(61).blocks.len(), 0);
@@ -298,7 +298,7 @@ fn uncertified_heights_may_order_and_let_time_pass_but_nothing_else() {
     let c = chain(&[(1, 0, vec![])]);
     let mut p = pipeline(&c);
     p.fall_back(1, l1_ref(60)).unwrap();
-    p.enqueue(l1_origin(60), entries(0, 60, &[1])).unwrap();
+    p.enqueue(brought(l1_origin(60), entries(0, 60, &[1]))).unwrap();
     p.pass(60);
     let head = p.head().clone();
     assert_eq!((head.height, head.l1_number, head.timestamp_s), (1, 60, time_of(60)));
@@ -335,7 +335,7 @@ fn the_emergency_set_goes_on_behind_the_fallback() {
     let c = chain(&[(1, 0, vec![])]);
     let mut p = pipeline(&c);
     p.fall_back(1, l1_ref(60)).unwrap();
-    p.enqueue(l1_origin(60), entries(0, 60, &[1])).unwrap();
+    p.enqueue(brought(l1_origin(60), entries(0, 60, &[1]))).unwrap();
     p.pass(61);
     p.emergency(1, 80, l1_ref(62)).unwrap();
     let head = p.head().clone();

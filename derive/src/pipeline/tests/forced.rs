@@ -1,7 +1,7 @@
 //! Forced transactions come first, in queue order, whoever posts what (I-15).
 
 use super::fixture::{CHAIN, Chain, PARAMS, chain, l1_ref, start, time_of, tx};
-use crate::{DeriveError, DerivedBlock, L1Origin, Outcome, Pipeline};
+use crate::{Brought, DeriveError, DerivedBlock, L1Origin, Outcome, Pipeline};
 use alloy_primitives::{Bytes, keccak256};
 use proptest::prelude::*;
 use rota_types::ForcedTx;
@@ -10,6 +10,11 @@ use rota_types::ForcedTx;
 pub(super) fn l1_origin(number: u64) -> L1Origin {
     let prev_randao = keccak256(keccak256(number.to_be_bytes()));
     L1Origin { number, hash: l1_ref(number).hash, timestamp: time_of(number), prev_randao }
+}
+
+/// With these entries and no deposits.
+pub(super) fn brought(block: L1Origin, forced: Vec<ForcedTx>) -> Brought {
+    Brought { block, forced, deposits: Vec::new() }
 }
 
 /// Entries with these seeds, from `index` on.
@@ -48,7 +53,7 @@ proptest! {
         let by_block: std::collections::BTreeMap<u64, Vec<u8>> = queue.into_iter().collect();
         for (number, seeds) in by_block {
             let new = entries(all.len(), number, &seeds);
-            p.enqueue(l1_origin(number), new.clone()).unwrap();
+            p.enqueue(brought(l1_origin(number), new.clone())).unwrap();
             all.extend(new);
         }
         let (mut blocks, mut l1) = (Vec::new(), 60);
@@ -82,15 +87,15 @@ proptest! {
 fn a_reorganisation_takes_the_queue_back_as_well() {
     let c = chain(&vec![(1, 0, vec![]); 6]);
     let mut p = pipeline(&c);
-    p.enqueue(l1_origin(2), entries(0, 2, &[1])).unwrap();
-    p.enqueue(l1_origin(5), entries(1, 5, &[2])).unwrap();
+    p.enqueue(brought(l1_origin(2), entries(0, 2, &[1]))).unwrap();
+    p.enqueue(brought(l1_origin(5), entries(1, 5, &[2]))).unwrap();
     p.rollback(4).unwrap();
-    p.enqueue(l1_origin(5), entries(1, 5, &[3])).unwrap();
+    p.enqueue(brought(l1_origin(5), entries(1, 5, &[3]))).unwrap();
     let Outcome::Derived(d) = p.accept(&c.batch(1, 6, 60)).unwrap() else { panic!("skipped") };
     let forced: Vec<Bytes> = d.blocks.iter().flat_map(raws).collect();
     assert_eq!(forced, [tx(1), tx(3)]);
     // What is older than a block that was given comes too late.
-    let late = p.enqueue(l1_origin(59), entries(2, 59, &[4]));
+    let late = p.enqueue(brought(l1_origin(59), entries(2, 59, &[4])));
     assert_eq!(late, Err(DeriveError::Order { got: 59, seen: 60 }));
     let queued = |p: &Pipeline| p.queue.next(0, 100).is_some();
     assert!(queued(&p));

@@ -17,10 +17,15 @@ async fn forced_chain(heights: u64) -> (Chain, MemoryL1) {
             l1.enqueue(20_000, forced(nonce.saturating_add(1)));
             l1.enqueue(21_000, b"junk".as_slice().into());
         }
+        if number % 4 != 0 {
+            l1.deposit(alloy_primitives::Address::repeat_byte(0xd0), 1_000_000 + number);
+        }
         let block = l1.mine();
         assert_eq!(block.number, number);
         let found = rota_l1::L1::forced(&l1, number, block).await.unwrap();
         chain.forced.extend(found.iter().map(rota_l1::Enqueued::forced));
+        let found = rota_l1::L1::deposits(&l1, number, block).await.unwrap();
+        chain.deposits.extend(found.iter().map(rota_l1::Deposited::deposit));
     }
     (chain.grow(heights), l1)
 }
@@ -46,6 +51,8 @@ async fn what_l1_forces_in_comes_first_in_the_followers_blocks_too() {
     let rewards = crate::chain::tests::rewards(&chain, 20);
     assert_eq!(follower.derivation.rewards(), &rewards[10]);
     assert!(rewards[10].total() > rewards[9].total());
+    let credited: Vec<_> = chain.blocks().iter().flat_map(|b| b.withdrawals.clone()).collect();
+    assert_eq!(credited.iter().filter(|w| w.validator_index == 1).count(), 8, "up to origin 11");
     assert_eq!(included, 24 + 3, "three of the queue are below origin 11, one for each height");
     // A reorganisation takes batches and queue back.
     l1.reorg(20);
@@ -69,16 +76,22 @@ async fn after_a_fallback_the_queue_alone_goes_on_and_nothing_old_is_taken() {
     let since = l1.mine();
     follower.read(&l1).await;
     // Height 13, alone in its second, is posted: a block. Then one for each L1 block with entries since its origin.
-    let forced_blocks = [9u64, 12, 15, 18, 21];
+    let brings = |n: &u64| n % 3 == 0 || n % 4 != 0;
+    let forced_blocks: Vec<u64> = (7..24).filter(brings).collect();
     assert_eq!(follower.hashes().len(), 7 + forced_blocks.len());
     assert!(matches!(follower.derivation.mode(), (1, Mode::Fallback { until: None, .. })));
+    let mut credited = Vec::new();
     for (number, origin) in (8u64..).zip(forced_blocks) {
         let block = follower.view.block(at(number)).unwrap();
         let l1_block = rota_l1::L1::block(&l1, rota_l1::At::Number(origin)).await.unwrap().unwrap();
         assert_eq!(block.header.parent_beacon_block_root, Some(l1_block.hash));
         assert!(block.header.timestamp >= l1_block.timestamp);
-        assert_eq!(block.txs.len(), 1, "origin {origin}");
+        assert_eq!(block.txs.len(), usize::from(origin % 3 == 0), "origin {origin}");
+        credited.extend(block.withdrawals.iter().filter(|w| w.validator_index == 1).copied());
     }
+    // Every deposit that the blocks before did not have, each once.
+    let due = chain.deposits.iter().filter(|d| d.l1_number > 6);
+    assert_eq!(credited, due.map(rota_types::Deposit::withdrawal).collect::<Vec<_>>());
     // The sequencers' next batch was not posted in time: it is void for ever.
     post(&l1, &chain.post(14, 24)).await;
     follower.read(&l1).await;

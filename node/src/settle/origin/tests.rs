@@ -83,12 +83,15 @@ async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
     let (l1, store) = (chain.l1(3), store());
     l1.enqueue(21_000, transfer(0));
     l1.mine();
+    l1.deposit(Address::repeat_byte(8), 5);
     l1.enqueue(20_000, transfer(1));
     l1.enqueue(21_000, transfer(2));
     l1.enqueue(21_000, Bytes::from_static(b"junk"));
     l1.mine();
     l1.mine();
     l1.enqueue(30_000, transfer(3));
+    l1.deposit(Address::repeat_byte(9), 6);
+    l1.deposit(Address::repeat_byte(9), 7);
     mine(&l1, 0..3);
     given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store.clone());
@@ -97,14 +100,19 @@ async fn the_book_answers_for_whole_ranges_and_survives_a_restart() {
     given(&mut Origins::new(settings(1), store.clone(), sets()), &l1).await;
     let book = ForcedBook::new(store);
     let nonces = |after, upto| -> Vec<u64> {
-        let txs = book.between(after, upto, CHAIN).unwrap();
-        txs.iter().map(|t| t.nonce()).collect()
+        let due = book.between(after, upto, CHAIN).unwrap();
+        due.forced.iter().map(|t| t.nonce()).collect()
     };
     assert_eq!(nonces(0, 4), [0, 2]);
     assert_eq!(nonces(0, 2), [0]);
     assert_eq!(nonces(2, 5), [2, 3]);
     assert_eq!(nonces(3, 13), [3]);
     assert!(nonces(5, 5).is_empty());
+    let amounts = |after, upto| -> Vec<u64> {
+        let due = book.between(after, upto, CHAIN).unwrap();
+        due.deposits.iter().map(|d| d.amount_gwei).collect()
+    };
+    assert_eq!((amounts(0, 4), amounts(2, 13), amounts(3, 4)), (vec![5], vec![5, 6, 7], vec![]));
     // Not read yet: no answer rather than half of one.
     assert!(book.between(3, 14, CHAIN).is_err());
     let found = book.find(&alloy_primitives::keccak256(transfer(3))).unwrap().unwrap();

@@ -1,0 +1,34 @@
+//! The portal and the bridge for tokens, which come last: they know the oracle.
+//!
+//! Invariant: the portal is where the inbox says that it is.
+
+use super::{Contracts, DeployParams, failed};
+use crate::L1Error;
+use crate::bindings::{Portal, TokenBridgeL1};
+use alloy::providers::Provider;
+use alloy_primitives::{Address, U256};
+
+/// Deploys both, and gives the portal what covers the genesis.
+pub(super) async fn deploy<P: Provider>(
+    provider: &P,
+    so_far: Contracts,
+    params: &DeployParams,
+    expected: Address,
+) -> Result<Contracts, L1Error> {
+    let maturity = U256::from(params.rules.maturity_s);
+    let portal = Portal::deploy(provider, so_far.oracle, maturity)
+        .await
+        .map_err(|e| failed("Portal", &e))?;
+    if *portal.address() != expected {
+        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+    }
+    let tokens = TokenBridgeL1::deploy(provider, expected)
+        .await
+        .map_err(|e| failed("TokenBridgeL1", &e))?;
+    if !params.seed.is_zero() {
+        let seed = portal.seed().value(params.seed).send().await;
+        let seed = seed.map_err(|e| failed("the portal's seed", &e))?;
+        seed.get_receipt().await.map_err(|e| failed("the portal's seed", &e))?;
+    }
+    Ok(Contracts { portal: expected, token_bridge: *tokens.address(), ..so_far })
+}
