@@ -4,6 +4,7 @@
 //! the code of [`crate::exit::Exit`]. Not for: anything that a library caller needs; that is in [`crate::setup`].
 
 mod args;
+mod bridge;
 mod call;
 mod claim;
 mod client;
@@ -89,6 +90,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
         Command::Light(command) => block_on(light::run(command, json)),
+        Command::Bridge(command) => block_on(bridge::run(command, json)),
         Command::Rewards(command) => block_on(rewards::run(command, json)),
         Command::Output(command) => block_on(output::run(command, json)),
         Command::Slash(command) => block_on(slash::run(command, json)),

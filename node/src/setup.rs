@@ -3,10 +3,12 @@
 //! Not for: running nodes. The command line and the devnet both come through here, so that a devnet's operators join
 //! exactly as anyone else's. Invariant: before anything is sent, the endpoint is on the chain that the network names.
 
+mod bridge;
 mod contracts;
 mod owner;
 mod sets;
 
+pub use bridge::{BridgeOnL1, ShownOnL1};
 pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1};
 pub use owner::{Calendar, OperatorOnL1, Standing};
 

@@ -9,6 +9,7 @@
 )]
 
 mod blocks;
+mod bridge;
 mod calls;
 mod fees;
 mod histories;

@@ -22,9 +22,8 @@ pub(super) async fn deploy<P: Provider>(
     if *portal.address() != expected {
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
-    let tokens = TokenBridgeL1::deploy(provider, expected)
-        .await
-        .map_err(|e| failed("TokenBridgeL1", &e))?;
+    let tokens =
+        TokenBridgeL1::deploy(provider, expected).await.map_err(|e| failed("TokenBridgeL1", &e))?;
     if !params.seed.is_zero() {
         let seed = portal.seed().value(params.seed).send().await;
         let seed = seed.map_err(|e| failed("the portal's seed", &e))?;

@@ -68,6 +68,9 @@ pub enum Command {
     /// Preconfirmations as files.
     #[command(subcommand)]
     Preconf(PreconfCommand),
+    /// ETH into the rollup and out of it.
+    #[command(subcommand)]
+    Bridge(super::bridge::BridgeCommand),
     /// What fees earned an account, and paying it out on L1.
     #[command(subcommand)]
     Rewards(super::rewards::RewardsCommand),

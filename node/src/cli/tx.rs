@@ -71,6 +71,22 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Done {
     follow.finish(json).await
 }
 
+/// Signs a call, sends it and follows it.
+pub(super) async fn send_request(
+    node: &Node,
+    request: TransactionRequest,
+    signer: &alloy::signers::local::PrivateKeySigner,
+    (until, json): (&Until, bool),
+) -> Done {
+    let (hash, raw) = sign(node, request, signer, 0).await?;
+    let follow = Follow::start(node, hash, until).await?;
+    node.ask("eth_sendRawTransaction", json!([raw])).await?;
+    if !json {
+        out::line(hash)?;
+    }
+    follow.finish(json).await
+}
+
 /// The amount with what it costs at this node, wei.
 async fn insured(node: &Node, wei: U256) -> Result<(U256, u128), Failure> {
     let coverage = node.ask("preconf_getCoverage", json!([])).await?;

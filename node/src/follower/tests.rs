@@ -1,5 +1,6 @@
 //! A follower against the blocks of the sequencers, on an L1 in memory.
 
+mod exit;
 mod forced;
 
 use super::*;

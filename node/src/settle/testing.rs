@@ -7,6 +7,7 @@ use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use rota_execution::{
     BlockEnv, ExecutedBlock, Head, base_fee_return, execute_block, genesis, prague_genesis,
+    predeploys,
 };
 use rota_l1::{BatchPost, MemoryL1, MemoryParams};
 use rota_store::{BlockBatch, Blocks, MemKv};
@@ -72,10 +73,31 @@ fn transfer_of(key: &VoteKey, nonce: u64) -> Bytes {
     TxEnvelope::from(tx.into_signed(sig)).encoded_2718().into()
 }
 
+/// A contract call of that account, and its address.
+pub(crate) fn forced_call(
+    nonce: u64,
+    (to, value): (Address, U256),
+    call: &impl alloy::sol_types::SolCall,
+) -> (Bytes, Address) {
+    let tx = TxEip1559 {
+        chain_id: CHAIN,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10_000_000_000,
+        to: TxKind::Call(to),
+        value,
+        input: call.abi_encode().into(),
+        ..TxEip1559::default()
+    };
+    let sig = Signature::from_raw_array(&outcast().sign(&tx.signature_hash())).unwrap();
+    (TxEnvelope::from(tx.into_signed(sig)).encoded_2718().into(), outcast().address())
+}
+
 impl Chain {
     pub(crate) fn new() -> Self {
         let rich = GenesisAccount::default().with_balance(U256::from(10u64).pow(U256::from(20)));
         let accounts = [(user().address(), rich.clone()), (outcast().address(), rich)];
+        let accounts = accounts.into_iter().chain(predeploys());
         let file = prague_genesis(CHAIN, GENESIS_S, 30_000_000, accounts);
         let genesis = genesis(&file).unwrap();
         let domain = Domain::new(1, CHAIN, Address::repeat_byte(0x9e), genesis.hash, 0);

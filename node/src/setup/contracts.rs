@@ -170,7 +170,7 @@ impl OnL1<'_> {
         Ok(entry.map(|e| ForcedEntry { index: e.index, l1_block, timestamp: at.timestamp }))
     }
 
-    async fn block(&self, number: u64) -> Result<L1Block, SetupError> {
+    pub(super) async fn block(&self, number: u64) -> Result<L1Block, SetupError> {
         let found = self.l1.block(rota_l1::At::Number(number)).await?;
         Ok(found.ok_or(rota_l1::L1Error::NoBlock(number))?)
     }

@@ -1,0 +1,91 @@
+//! The portal and the oracle, as somebody with a withdrawal meets them.
+//!
+//! Invariant: what L1 says, of its newest block.
+
+use super::{OnL1, SetupError, provider, unavailable};
+use alloy_primitives::{Address, B256};
+use rota_l1::bindings::{Inbox, Oracle, Portal};
+
+/// Where the bridge is, and how long it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BridgeOnL1 {
+    /// The portal.
+    pub portal: Address,
+    /// Who says which blocks are proven.
+    pub oracle: Address,
+    /// Seconds between showing a withdrawal and its payment.
+    pub maturity_s: u64,
+    /// Payments are stopped for now.
+    pub paused: bool,
+    /// The newest proven block.
+    pub proven: (u64, B256),
+    /// Time of the newest L1 block, seconds.
+    pub now_s: u64,
+}
+
+/// What the portal knows of a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownOnL1 {
+    /// In this block of the rollup; none if it was never shown.
+    pub l2_block: Option<u64>,
+    /// Since then, seconds.
+    pub since: u64,
+    /// The oracle still holds that block for proven.
+    pub counts: bool,
+    /// It was paid.
+    pub paid: bool,
+}
+
+impl OnL1<'_> {
+    /// Where the bridge is.
+    ///
+    /// # Errors
+    /// L1 does not answer, or the rollup is older than the bridge.
+    pub async fn bridge(&self) -> Result<BridgeOnL1, SetupError> {
+        let failed = |e: alloy::contract::Error| unavailable(e, self.urls);
+        let p = provider(self.urls, None)?;
+        let portal = Inbox::new(self.network.inbox, p.clone()).portal().call().await;
+        let portal = Portal::new(portal.map_err(failed)?, p.clone());
+        let address = portal.oracle().call().await.map_err(failed)?;
+        let oracle = Oracle::new(address, p);
+        let newest = oracle.tip().call().await.map_err(failed)?.l2Block;
+        let head = self.head().await?;
+        Ok(BridgeOnL1 {
+            portal: *portal.address(),
+            oracle: address,
+            maturity_s: portal.maturity().call().await.map_err(failed)?.saturating_to(),
+            paused: oracle.withdrawalsPaused().call().await.map_err(failed)?,
+            proven: (newest, oracle.provenHash(newest).call().await.map_err(failed)?),
+            now_s: self.block(head).await?.timestamp,
+        })
+    }
+
+    /// What the portal knows of a withdrawal.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn shown(&self, at: &BridgeOnL1, withdrawal: B256) -> Result<ShownOnL1, SetupError> {
+        let failed = |e: alloy::contract::Error| unavailable(e, self.urls);
+        let p = provider(self.urls, None)?;
+        let portal = Portal::new(at.portal, p.clone());
+        let shown = portal.shown(withdrawal).call().await.map_err(failed)?;
+        let oracle = Oracle::new(at.oracle, p);
+        let proven = oracle.provenHash(shown.l2Block).call().await.map_err(failed)?;
+        Ok(ShownOnL1 {
+            l2_block: (shown.since != 0).then_some(shown.l2Block),
+            since: shown.since,
+            counts: proven == shown.blockHash,
+            paid: shown.paid,
+        })
+    }
+
+    /// The hash that the oracle holds for proven at a block; zero if none.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn proven_hash(&self, at: &BridgeOnL1, l2_block: u64) -> Result<B256, SetupError> {
+        let oracle = Oracle::new(at.oracle, provider(self.urls, None)?);
+        let asked = oracle.provenHash(l2_block).call().await;
+        Ok(asked.map_err(|e| unavailable(e, self.urls))?)
+    }
+}
