@@ -136,3 +136,10 @@ sol!(
     SafeProxyFactory,
     "../contracts/abi/SafeProxyFactory.json"
 );
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
+    Warranty,
+    "../contracts/abi/Warranty.json"
+);

@@ -10,7 +10,7 @@ pub use oracle::Council;
 
 use crate::bindings::{
     ClaimsChecker, EcdsaCertificateVerifier, Ed25519Verifier, EvidenceChecker, ForcedQueue, Inbox,
-    Registry, Rewards, Slasher,
+    Registry, Rewards, Slasher, Warranty,
 };
 use crate::{L1Error, L1Rules};
 use alloy::providers::Provider;
@@ -75,6 +75,8 @@ pub struct Contracts {
     pub portal: Address,
     /// The same for tokens.
     pub token_bridge: Address,
+    /// Bonds for frames that are lost with their leader.
+    pub warranty: Address,
     /// L1 block to read events from: none of the contracts is older.
     pub block: u64,
 }
@@ -135,6 +137,7 @@ pub async fn deploy<P: Provider>(
         timelock,
         portal: Address::ZERO,
         token_bridge: Address::ZERO,
+        warranty: Address::ZERO,
         block,
     };
     let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
@@ -147,7 +150,11 @@ pub async fn deploy<P: Provider>(
     let contracts =
         oracle::oracle(provider, contracts, params, (deployer, nonce.saturating_add(ORACLE)))
             .await?;
-    bridge::deploy(provider, contracts, params, predicted.portal).await
+    let contracts = bridge::deploy(provider, contracts, params, predicted.portal).await?;
+    let (registry, verifier) = (contracts.registry, contracts.certificate_verifier);
+    let warranty = Warranty::deploy(provider, registry, verifier).await;
+    let warranty = *warranty.map_err(|e| failed("Warranty", &e))?.address();
+    Ok(Contracts { warranty, ..contracts })
 }
 
 /// The queue of forced transactions, whose fees go to the slasher's insurance pool, and the inbox.

@@ -9,6 +9,7 @@ use crate::bindings::Oracle::OracleErrors;
 use crate::bindings::Portal::PortalErrors;
 use crate::bindings::Registry::RegistryErrors;
 use crate::bindings::Rewards::RewardsErrors;
+use crate::bindings::Warranty::WarrantyErrors;
 use alloy_primitives::B256;
 use alloy_sol_types::SolInterface;
 
@@ -147,6 +148,9 @@ pub enum Refusal {
     /// An error of the oracle or of a slot of it, by name.
     #[error("{0}()")]
     Oracle(&'static str),
+    /// An error of the warranty contract, by name.
+    #[error("{0}()")]
+    Warranty(&'static str),
 }
 
 impl Refusal {
@@ -165,6 +169,10 @@ impl Refusal {
             let e = RewardsErrors::abi_decode(data).ok()?;
             RewardsErrors::name_by_selector(e.selector()).map(Self::Rewards)
         };
+        let warranty = || {
+            let e = WarrantyErrors::abi_decode(data).ok()?;
+            WarrantyErrors::name_by_selector(e.selector()).map(Self::Warranty)
+        };
         let oracle = || {
             let e = OracleErrors::abi_decode(data).ok()?;
             OracleErrors::name_by_selector(e.selector()).map(Self::Oracle)
@@ -179,7 +187,7 @@ impl Refusal {
         };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
         let known = inbox.or_else(registry).or_else(forced).or_else(rewards);
-        known.or_else(oracle).or_else(slot).or_else(portal)
+        known.or_else(oracle).or_else(slot).or_else(portal).or_else(warranty)
     }
 }
 
@@ -216,7 +224,7 @@ impl From<InboxErrors> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::{ForcedQueue, Inbox, Registry, Rewards};
+    use crate::bindings::{ForcedQueue, Inbox, Registry, Rewards, Warranty};
     use alloy_primitives::U256;
     use alloy_sol_types::SolError;
 
@@ -234,6 +242,8 @@ mod tests {
         assert_eq!(Refusal::decode(&full), Some(Refusal::Forced("Forced_BlockFull")));
         let older = Rewards::Rewards_Older { height: 64 }.abi_encode();
         assert_eq!(Refusal::decode(&older), Some(Refusal::Rewards("Rewards_Older")));
+        let none = Warranty::Warranty_None {}.abi_encode();
+        assert_eq!(Refusal::decode(&none), Some(Refusal::Warranty("Warranty_None")));
         assert_eq!(Refusal::decode(b"????"), None);
     }
 }

@@ -28,6 +28,7 @@ mod rules;
 mod sender;
 mod sets;
 mod tx;
+mod warranty;
 
 pub use blobs::{BlobSource, MAX_BLOBS_PER_TX, MAX_PAYLOAD, load_kzg};
 pub use bridge::{
@@ -65,3 +66,4 @@ pub use tx::{
     Policy, Record, SendFault, SignedTx, Status, TxChain, TxCore, TxError, TxManager, TxRequest,
     UnsignedTx,
 };
+pub use warranty::{offer_request, post_bond_request, refund_request, withdraw_bond_request};

@@ -32,6 +32,7 @@ mod signer;
 mod slash;
 mod status;
 mod tx;
+mod warranty;
 
 pub use args::Cli;
 

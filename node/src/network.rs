@@ -59,6 +59,9 @@ pub struct Network {
     /// The Oracle contract, if there is one: the others do not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oracle: Option<Address>,
+    /// The Warranty contract, if there is one: the others do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warranty: Option<Address>,
     /// No contract of the rollup is older than this L1 block.
     pub l1_deploy_block: u64,
     /// The first block, in the format that stock Ethereum clients read.
@@ -176,6 +179,7 @@ mod tests {
             inbox: Address::repeat_byte(2),
             rewards: Some(Address::repeat_byte(3)),
             oracle: Some(Address::repeat_byte(4)),
+            warranty: Some(Address::repeat_byte(5)),
             l1_deploy_block: 5,
             genesis: rota_execution::prague_genesis(70_700, 1_700_000_000, params.gas_limit, alloc),
             params,

@@ -7,10 +7,12 @@ mod bridge;
 mod contracts;
 mod owner;
 mod sets;
+mod warranty;
 
 pub use bridge::{BridgeOnL1, ShownOnL1};
 pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1};
 pub use owner::{Calendar, OperatorOnL1, Standing};
+pub use warranty::WarrantyOnL1;
 
 use crate::network::{NETWORK_VERSION, Network, NetworkError};
 use alloy::{
@@ -170,6 +172,7 @@ pub async fn deploy(
         inbox: Address::repeat_byte(2),
         rewards: None,
         oracle: None,
+        warranty: None,
         l1_deploy_block: 0,
         genesis: plan.genesis,
         params: plan.params,
@@ -191,6 +194,7 @@ pub async fn deploy(
     network.inbox = contracts.inbox;
     network.rewards = Some(contracts.rewards);
     network.oracle = Some(contracts.oracle);
+    network.warranty = Some(contracts.warranty);
     network.l1_deploy_block = contracts.block;
     network.validate()?;
     Ok((network, contracts))

@@ -1,6 +1,11 @@
 //! `rota preconf coverage` and `rota preconf claim`: what can be insured, and how one is paid.
 //!
-//! Not for: sending to L1. What is written is complete: any account may send it, and the transaction's sender is paid.
+//! Not for: sending insured claims to L1. What is written is complete: any account may send it, and the transaction's sender is
+//! paid.
+
+mod warranty;
+
+pub(super) use warranty::contract;
 
 use super::{
     Done,
@@ -13,8 +18,8 @@ use crate::exit::{Exit, Failure};
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Bytes, U256};
 use rota_types::{
-    Claim, ClaimError, CommitCertificate, Decode, Encode, Fork, FrameHeader, Header, MerkleProof,
-    Receipt, Reversion, Tx,
+    Claim, ClaimError, CommitCertificate, Decode, DecodeError, Encode, Fork, FrameHeader, Header,
+    MerkleProof, Receipt, Reversion, Tx,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -54,14 +59,20 @@ pub(super) async fn coverage(args: &RpcArgs, json: bool) -> Done {
 
 pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let receipt: Receipt = read(&args.file, "a promise")?;
+    if args.warranty {
+        return warranty::claim(args, &receipt, json).await;
+    }
+    if args.calls() {
+        return Err(Failure::new(Exit::Usage, "an insured claim is written, not sent")
+            .hint("give --offence ID, and send the two calls with any wallet; --warranty claims the leader's refund"));
+    }
     let domain = receipt.domain.domain();
     let claim = Claim::of(&receipt).map_err(wrong)?;
     let frame = FrameHeader::decode(&receipt.frame).map_err(|e| wrong(e.into()))?;
     let node = Node::new(&args.rpc.rpc_url)?;
-    let found = node.ask("preconf_getReversion", json!([frame.hash(&domain)])).await?;
-    let found: Found = serde_json::from_value(found)
-        .map_err(|e| Failure::new(Exit::Failed, format!("the node's answer is strange: {e}")))?;
-    let reversion = reversion(&receipt, &found).map_err(wrong)?;
+    let found = found(&node, &frame, &receipt).await?;
+    let (below, fork) = found.parts().map_err(|e| wrong(e.into()))?;
+    let reversion = Reversion::of(&receipt, &below, fork).map_err(wrong)?;
     check(&receipt, &reversion, &claim).map_err(wrong)?;
     let sender = Tx::decode(&claim.raw, domain.l2_chain_id)
         .map_err(|e| Failure::new(Exit::Verify, format!("the transaction of the promise: {e}")))?
@@ -76,26 +87,42 @@ pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
         "v": 1, "sender": sender, "insuredWei": claim.insured.to_string(),
         "tip": reversion.acks.frame_hash, "proof": proof, "claim": claimed, "calls": calls,
     });
-    let Some(path) = &args.output else { return out::json(&result) };
+    let amount = out::eth(U256::from(claim.insured));
+    written(args, &result, &format!("{sender} can claim {amount}"), json)
+}
+
+/// To the file, if there is one.
+fn written(args: &ClaimArgs, result: &Value, words: &str, json: bool) -> Done {
+    let Some(path) = &args.output else { return out::json(result) };
     std::fs::write(path, format!("{result:#}\n"))
         .map_err(|e| Failure::new(Exit::Failed, format!("cannot write {}: {e}", path.display())))?;
     if json {
         return out::json(&json!({ "v": 1, "file": path }));
     }
-    let amount = out::eth(U256::from(claim.insured));
-    out::line(format_args!("{sender} can claim {amount}; written to {}", path.display()))
+    out::line(format_args!("{words}; written to {}", path.display()))
 }
 
-fn reversion(receipt: &Receipt, found: &Found) -> Result<Reversion, ClaimError> {
-    let below: Result<Vec<FrameHeader>, _> =
-        found.below.iter().map(|bytes| FrameHeader::decode(bytes)).collect();
-    let fork = Fork {
-        frame: FrameHeader::decode(&found.frame)?,
-        branch: found.branch.clone(),
-        header: Header::decode(&found.header)?,
-        commit: CommitCertificate::decode(&found.certificate)?,
-    };
-    Reversion::of(receipt, &below?, fork)
+/// Where the log parts from the frame of a receipt, by a node. One that never had the frame takes it from here.
+async fn found(node: &Node, frame: &FrameHeader, receipt: &Receipt) -> Result<Found, Failure> {
+    let hash = frame.hash(&receipt.domain.domain());
+    let found = node.ask("preconf_getReversion", json!([hash, { "frame": receipt.frame }])).await?;
+    serde_json::from_value(found)
+        .map_err(|e| Failure::new(Exit::Failed, format!("the node's answer is strange: {e}")))
+}
+
+impl Found {
+    /// Headers below the frame, and the fork there.
+    fn parts(&self) -> Result<(Vec<FrameHeader>, Fork), DecodeError> {
+        let below: Result<_, _> =
+            self.below.iter().map(|bytes| FrameHeader::decode(bytes)).collect();
+        let fork = Fork {
+            frame: FrameHeader::decode(&self.frame)?,
+            branch: self.branch.clone(),
+            header: Header::decode(&self.header)?,
+            commit: CommitCertificate::decode(&self.certificate)?,
+        };
+        Ok((below?, fork))
+    }
 }
 
 /// As the contract will. A certificate of another set than the receipt's is left to it.

@@ -55,6 +55,7 @@ pub(super) async fn deploy(args: &DeployArgs, json: bool) -> Done {
     out::line(format_args!("timelock              {}", contracts.timelock))?;
     out::line(format_args!("portal                {}", contracts.portal))?;
     out::line(format_args!("token bridge          {}", contracts.token_bridge))?;
+    out::line(format_args!("warranty              {}", contracts.warranty))?;
     out::line(format_args!("network file          {}", args.output.display()))?;
     if args.council.is_none() {
         eprintln!("no council: a dispute between provers stays, and their slots never change");

@@ -10,6 +10,7 @@ use super::{
     out,
     owner::{self, JoinArgs, OperatorArgs, TopUpArgs, UpdateArgs, WithdrawArgs},
     schedule,
+    warranty::{self, WarrantyCommand},
 };
 use crate::{
     config::Config,
@@ -45,6 +46,9 @@ pub enum SetCommand {
     Params(Where),
     /// Epochs: which set signs, in whose slots, which is next and when it starts.
     Schedule(Where),
+    /// What is given back for frames that are lost with their leader, and the bond for it.
+    #[command(subcommand)]
+    Warranty(WarrantyCommand),
     /// Freeze a set; anyone may. Sequencers freeze the later ones by themselves.
     Freeze(FreezeArgs),
 }
@@ -102,6 +106,7 @@ pub(super) async fn run(command: &SetCommand, json: bool) -> Done {
         SetCommand::Show(args) => show(args, json).await,
         SetCommand::Params(at) => params(at, json).await,
         SetCommand::Schedule(at) => schedule::schedule(at, json).await,
+        SetCommand::Warranty(command) => warranty::run(command, json).await,
         SetCommand::Freeze(args) => freeze(args, json).await,
     }
 }

@@ -91,6 +91,7 @@ fn a_sequencer_without_keys_is_told_how_to_make_them() {
         inbox: alloy_primitives::Address::repeat_byte(2),
         rewards: None,
         oracle: None,
+        warranty: None,
         l1_deploy_block: 0,
         genesis,
         params,

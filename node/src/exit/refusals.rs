@@ -11,6 +11,7 @@ pub(super) fn advice(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Forced(name) => forced(name),
         Refusal::Rewards(name) => Some(rewards(name)),
         Refusal::Oracle(name) => oracle(name),
+        Refusal::Warranty(name) => warranty(name),
         _ => None,
     }
 }
@@ -89,10 +90,40 @@ fn rewards(name: &str) -> &'static str {
     }
 }
 
+fn warranty(name: &str) -> Option<&'static str> {
+    Some(match name.trim_start_matches("Warranty_") {
+        "BadOffer" => {
+            "give up to 100 times, and a cap for a transaction that is not above that for a term"
+        }
+        "NotOwner" => "only the owner may do that: rota set show names it",
+        "Lapsed" => {
+            "too many of its terms were lost: rota set warranty show says when it can offer again"
+        }
+        "Locked" => "rota set warranty show says in which epoch the bond is free",
+        "NothingPosted" => "give an amount above 0",
+        "None" => {
+            "the leader of that frame gave no warranty; the insured amount is claimed without --warranty"
+        }
+        "Expired" => "it is too late: a lost frame can be claimed for during some epochs only",
+        "NotLost" | "OtherTerm" | "NotLater" => {
+            "the frame's own term was not cut short by a later one: rota preconf verify shows what the promise proves"
+        }
+        "Equivocation" | "TwoHistories" => {
+            "the leader signed two histories: report it with rota slash, and claim the insured amount"
+        }
+        "NothingDue" => {
+            "it was refunded already, offered no tip, or nothing is left: rota set warranty show"
+        }
+        "NothingToPay" => "there is nothing to be paid: rota set warranty show",
+        "TransferFailed" => "the receiver takes no ETH: choose another with --to",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rota_l1::bindings::{ForcedQueue, Registry, Rewards};
+    use rota_l1::bindings::{ForcedQueue, Registry, Rewards, Warranty};
 
     /// Met by programs of ours only, or by the deployment.
     const OURS: [&str; 8] = [
@@ -112,11 +143,15 @@ mod tests {
         type R = Registry::RegistryErrors;
         type F = ForcedQueue::ForcedQueueErrors;
         type W = Rewards::RewardsErrors;
+        type B = Warranty::WarrantyErrors;
         let registry = R::selectors().filter_map(R::name_by_selector).map(Refusal::Registry);
         let forced = F::selectors().filter_map(F::name_by_selector).map(Refusal::Forced);
         let rewards = W::selectors().filter_map(W::name_by_selector).map(Refusal::Rewards);
+        let ours = |n: &&str| n.starts_with("Warranty_");
+        let warranty = B::selectors().filter_map(B::name_by_selector).filter(ours);
+        let warranty = warranty.map(Refusal::Warranty);
         let mut seen = 0;
-        for refusal in registry.chain(forced).chain(rewards) {
+        for refusal in registry.chain(forced).chain(rewards).chain(warranty) {
             let name = refusal.to_string();
             let ours = OURS.contains(&name.trim_end_matches("()")) || !name.contains('_');
             assert_eq!(advice(&refusal).is_none(), ours, "{name}");

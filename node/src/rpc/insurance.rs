@@ -7,17 +7,19 @@ use crate::view::NoFork;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use jsonrpsee::{core::RegisterMethodError, types::ErrorObjectOwned};
 use rota_preconf::Room;
-use rota_types::{Encode, RELEASE_BLOCKS, Tx};
+use rota_types::{Decode, Encode, FrameHeader, RELEASE_BLOCKS, Tx};
 use rota_verify::eth;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 
 pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
     module.register_method("preconf_getCoverage", |_, ctx, _| ctx.coverage())?;
     module.register_method("preconf_getReversion", |p, ctx, _| {
-        let frame: B256 = Args::of(&p)?.need("frame hash")?;
-        ctx.reversion(&frame)
+        let mut args = Args::of(&p)?;
+        let frame: B256 = args.need("frame hash")?;
+        let given: Option<Given> = args.maybe("options")?;
+        ctx.reversion(&frame, given.and_then(|g| g.frame))
     })?;
     Ok(())
 }
@@ -60,6 +62,14 @@ pub(super) struct PayerJson {
     pub(super) moniker: Option<String>,
     /// Its stake, wei.
     pub(super) stake_wei: String,
+}
+
+/// Options of `preconf_getReversion`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    /// The encoded header, for a node that never had the frame.
+    frame: Option<Bytes>,
 }
 
 /// `preconf_getReversion`.
@@ -121,8 +131,11 @@ impl Context {
         })
     }
 
-    fn reversion(&self, frame: &B256) -> Answer<ReversionJson> {
-        let found = self.view.reverted(frame).map_err(not_reverted)?;
+    fn reversion(&self, frame: &B256, given: Option<Bytes>) -> Answer<ReversionJson> {
+        let given = given.map(|bytes| FrameHeader::decode(&bytes)).transpose().map_err(|e| {
+            error::invalid(format!("invalid frame: {e}"), "give the frame of the receipt")
+        })?;
+        let found = self.view.reverted(frame, given.as_ref()).map_err(not_reverted)?;
         Ok(ReversionJson {
             below: found.below.iter().map(Bytes::from).collect(),
             frame: (&found.fork.frame).into(),

@@ -64,18 +64,19 @@ impl View {
         *self.room.write() = room;
     }
 
-    /// Where a frame that was taken back left the log.
+    /// Where a frame that was taken back left the log. `given` is its header, for a node that never had it.
     ///
     /// # Errors
     /// [`NoFork`] says whether to ask later, elsewhere, or not at all.
-    pub fn reverted(&self, frame: &B256) -> Result<Reverted, NoFork> {
-        self.inner.read().reverted(frame)
+    pub fn reverted(&self, frame: &B256, given: Option<&FrameHeader>) -> Result<Reverted, NoFork> {
+        let given = given.filter(|header| header.hash(&self.config.domain) == *frame);
+        self.inner.read().reverted(frame, given)
     }
 }
 
 impl Inner {
-    fn reverted(&self, frame: &B256) -> Result<Reverted, NoFork> {
-        let mut first = self.lost.headers.get(frame).ok_or(NoFork::Unknown)?;
+    fn reverted(&self, frame: &B256, given: Option<&FrameHeader>) -> Result<Reverted, NoFork> {
+        let mut first = self.lost.headers.get(frame).or(given).ok_or(NoFork::Unknown)?;
         if self.frame_gs.contains_key(frame) {
             return Err(NoFork::Unknown);
         }

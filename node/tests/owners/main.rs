@@ -9,6 +9,7 @@
 )]
 
 mod support;
+mod warranty;
 
 use serde_json::{Map, Value, json};
 use support::{L2_CHAIN, Net, genesis, owner, shape};
@@ -68,6 +69,7 @@ fn an_owner_joins_tops_up_rotates_leaves_and_is_paid_out() {
     joins(&net, &mut shapes);
     is_refused(&net);
     is_in(&net, &mut shapes);
+    warranty::offers(&net, &mut shapes);
     changes(&net, &mut shapes);
     leaves(&net, &mut shapes);
     forces(&net, &mut shapes);
@@ -272,6 +274,7 @@ fn reach_epoch(net: &Net, epoch: u64) {
 fn leaves(net: &Net, shapes: &mut Shapes) {
     let left = net.owned(3, &["leave", "--json"]).json();
     shapes.note("set leave", &left);
+    warranty::stops(net);
     let (state, words) = net.state(3);
     assert!(
         state == "exiting" && words.contains("still in the set; can be out from epoch 4 on"),
@@ -288,6 +291,7 @@ fn leaves(net: &Net, shapes: &mut Shapes) {
     assert!(words.starts_with("exiting: in no set since L1 block"), "{words}");
     reach_epoch(net, 7);
     assert_eq!(net.state(3), ("withdrawable".into(), "withdrawable: rota set withdraw".into()));
+    warranty::is_paid_back(net);
     let to = "0x00000000000000000000000000000000000000aa";
     let paid = net.owned(3, &["withdraw", "--to", to, "--json"]).json();
     shapes.note("set withdraw", &paid);

@@ -42,6 +42,7 @@ fn network() -> Network {
         inbox: Address::repeat_byte(2),
         rewards: None,
         oracle: None,
+        warranty: None,
         l1_deploy_block: 0,
         genesis,
         params,

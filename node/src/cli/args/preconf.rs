@@ -1,7 +1,8 @@
 //! The arguments of `rota preconf`.
 
 use super::{RpcArgs, TxArgs, Where};
-use alloy_primitives::B256;
+use crate::cli::call::CallArgs;
+use alloy_primitives::{B256, Bytes};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ pub enum PreconfCommand {
     Verify(VerifyArgs),
     /// What can be insured now, and what it costs.
     Coverage(RpcArgs),
-    /// From an insured promise that was reverted, what the Slasher on L1 is shown to pay for it.
+    /// From a promise that was broken, what L1 is shown to pay for it: the Slasher for an insured one that was reverted, the
+    /// warranty of its leader for one that was lost with it.
     Claim(ClaimArgs),
 }
 
@@ -32,7 +34,7 @@ pub struct GetArgs {
 /// `rota preconf claim`.
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
-    /// The promise, with acks and an insured amount.
+    /// The promise: with acks and an insured amount, or any with --warranty.
     pub file: PathBuf,
     /// A node that saw the frame being taken back.
     #[command(flatten)]
@@ -43,6 +45,22 @@ pub struct ClaimArgs {
     /// File to write [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Claim the refund of a leader whose frame was lost with it; sent with a key, tried with --dry-run, printed with --print-tx.
+    #[arg(long, conflicts_with = "offence")]
+    pub warranty: bool,
+    /// The signed transaction, if neither promise nor node have it.
+    #[arg(long, value_name = "HEX", requires = "warranty")]
+    pub transaction: Option<Bytes>,
+    /// How the call of --warranty is made; the key is of any account that pays for gas.
+    #[command(flatten)]
+    pub call: CallArgs,
+}
+
+impl ClaimArgs {
+    /// Whether L1 is asked, or told.
+    pub(in crate::cli) const fn calls(&self) -> bool {
+        self.call.dry_run || self.call.print_tx || self.call.owner_key_file.is_some()
+    }
 }
 
 /// `rota preconf verify`.
