@@ -14,7 +14,8 @@ fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
     stock_clients(&net);
     bad_input(&net);
     let hash = the_ladder(&net);
-    a_light_client(&net, &hash);
+    let height = a_light_client(&net, &hash);
+    a_batch_is_explained(&net, (height, &hash));
     the_follower(&net);
     a_second_process(&net);
     health_and_metrics(&net);
@@ -102,7 +103,8 @@ fn the_ladder(net: &Devnet) -> String {
 }
 
 /// A proof from one node, checked against one L1 block; a changed one, and one under another block, are refused.
-fn a_light_client(net: &Devnet, hash: &str) {
+/// Gives the height of the transaction.
+fn a_light_client(net: &Devnet, hash: &str) -> u64 {
     let file = net.datadir("light.json");
     let (path, network) = (file.to_str().unwrap(), net.datadir("n1").join("network.json"));
     let url = format!("http://{}", net.rpc_addr("n3"));
@@ -127,6 +129,32 @@ fn a_light_client(net: &Devnet, hash: &str) {
     let changed = std::fs::read_to_string(&file).unwrap().replace(hash, &other);
     std::fs::write(&file, changed).unwrap();
     assert_eq!(verify(&["--l1", &l1]).unwrap().status.code(), Some(10));
+    verdict["proof"]["height"].as_u64().unwrap()
+}
+
+/// The batch that holds a transaction: who certified it, and what is in its blobs.
+fn a_batch_is_explained(net: &Devnet, (height, hash): (u64, &str)) {
+    let datadir = net.datadir("n1");
+    let run = |args: &[&str]| {
+        let mut command = net.rota();
+        let out = command.arg("batch").args(args).arg("--datadir").arg(&datadir).arg("--json");
+        out.output().unwrap()
+    };
+    let told = |args: &[&str]| -> Value {
+        let out = run(args);
+        assert!(out.status.success(), "{args:?}: {}", text(&out));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let list = told(&["list", "--limit", "3"]);
+    assert!(list["batches"][0]["toHeight"].as_u64() >= Some(height), "{list}");
+    let shown = told(&["show", &height.to_string()]);
+    assert_eq!(shown["certificate"]["valid"], true, "{shown}");
+    assert!(shown["data"]["problem"].is_null() && shown["fromHeight"].as_u64() <= Some(height));
+    let decoded = told(&["decode", shown["l1Tx"].as_str().unwrap()]);
+    let heights = decoded["heights"].as_array().unwrap();
+    let found = heights.iter().find(|h| h["height"] == height).unwrap();
+    assert!(found["transactions"].as_array().unwrap().contains(&json!(hash)), "{found}");
+    assert_eq!(run(&["show", "99999999"]).status.code(), Some(1));
 }
 
 fn the_follower(net: &Devnet) {

@@ -62,6 +62,9 @@ pub enum Command {
     /// Send and follow transactions.
     #[command(subcommand)]
     Tx(TxCommand),
+    /// What was posted to L1, explained.
+    #[command(subcommand)]
+    Batch(super::batch::BatchCommand),
     /// Facts about the rollup that follow from one L1 block, as files.
     #[command(subcommand)]
     Light(super::light::LightCommand),
