@@ -4,8 +4,8 @@
 //! the code of [`crate::exit::Exit`]. Not for: anything that a library caller needs; that is in [`crate::setup`].
 
 mod args;
-mod bridge;
 mod batch;
+mod bridge;
 mod call;
 mod claim;
 mod client;

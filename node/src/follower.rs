@@ -8,10 +8,12 @@ mod derivation;
 mod events;
 mod execute;
 mod info;
+mod judge;
 #[cfg(test)]
 mod tests;
 
 pub use derivation::{Derivation, FollowerChain};
+pub use judge::{Before, judge};
 
 use crate::{
     metrics::{self, Metrics},

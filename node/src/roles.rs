@@ -321,15 +321,7 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         now: Arc::new(now_ms),
         stop: stop.clone(),
     };
-    let chain = FollowerChain {
-        domain: network.domain()?,
-        genesis: network.genesis_head()?,
-        params: BlockParams {
-            gas_limit: network.params.gas_limit,
-            fee_vault: network.params.fee_vault,
-        },
-        deploy_block: network.l1_deploy_block,
-    };
+    let chain = follower_chain(&network)?;
     let follower = FollowerArgs {
         chain,
         moniker: config.moniker.clone(),
@@ -350,4 +342,17 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         }
         ended = &mut role => ended,
     }
+}
+
+/// What derivation needs to know of the rollup.
+pub(crate) fn follower_chain(network: &Network) -> eyre::Result<FollowerChain> {
+    Ok(FollowerChain {
+        domain: network.domain()?,
+        genesis: network.genesis_head()?,
+        params: BlockParams {
+            gas_limit: network.params.gas_limit,
+            fee_vault: network.params.fee_vault,
+        },
+        deploy_block: network.l1_deploy_block,
+    })
 }

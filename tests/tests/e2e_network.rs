@@ -154,6 +154,9 @@ fn a_batch_is_explained(net: &Devnet, (height, hash): (u64, &str)) {
     let heights = decoded["heights"].as_array().unwrap();
     let found = heights.iter().find(|h| h["height"] == height).unwrap();
     assert!(found["transactions"].as_array().unwrap().contains(&json!(hash)), "{found}");
+    let verified = told(&["verify", &height.to_string()]);
+    assert_eq!(verified["verified"], true, "{verified}");
+    assert!(verified["newHeights"].as_u64() > Some(0) && verified["before"]["skipped"] == 0);
     assert_eq!(run(&["show", "99999999"]).status.code(), Some(1));
 }
 

@@ -4,6 +4,7 @@
 //! checked says against what.
 
 mod find;
+mod verify;
 
 use super::{Done, args::Where, node::settings_on_l1, out};
 use crate::{
@@ -30,6 +31,8 @@ pub enum BatchCommand {
     Show(WhichArgs),
     /// The heights and transactions in the blobs of one batch.
     Decode(DecodeArgs),
+    /// Derive everything before it from L1, and say what it gives, or why it is skipped.
+    Verify(WhichArgs),
 }
 
 /// `rota batch list`.
@@ -70,6 +73,7 @@ pub(super) async fn run(command: &BatchCommand, json: bool) -> Done {
         BatchCommand::List(args) => list(args, json).await,
         BatchCommand::Show(args) => show(args, json).await,
         BatchCommand::Decode(args) => decode(args, json).await,
+        BatchCommand::Verify(args) => verify::verify(args, json).await,
     }
 }
 
