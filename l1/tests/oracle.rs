@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     dead_code,
     reason = "a test fails by panicking; the fixture serves others too"
 )]

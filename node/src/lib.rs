@@ -48,6 +48,7 @@ pub mod metrics;
 pub mod network;
 pub mod outputs;
 pub mod ports;
+pub mod prover;
 mod roles;
 pub mod rpc;
 pub mod run;

@@ -119,7 +119,7 @@ pub enum OutputError {
 }
 
 /// The right output of a step and its hash: on top of what is final, or, for a step that is final, of the one before. `at` says
-/// what this node derived up to an L1 block.
+/// what a follower derived up to an L1 block.
 ///
 /// # Errors
 /// `E`, of `at` too.
@@ -129,30 +129,47 @@ pub async fn right_output<E: From<OutputError>>(
     at: impl AsyncFn(u64) -> Result<Option<BlockAt>, E>,
 ) -> Result<(Output, B256), E> {
     let failed = |e: L1Error| E::from(OutputError::L1(e));
-    let domain = l1.domain().await.map_err(failed)?;
     let known = l1.view().await.map_err(failed)?.tip.step.min(step.saturating_sub(1));
-    let mut parent = l1.output_of(known).await.map_err(failed)?;
-    let mut next = known.saturating_add(1);
-    loop {
-        let point = l1.checkpoint(next).await.map_err(failed)?;
-        let point = point.ok_or(OutputError::NoCheckpoint(next))?;
+    let parent = l1.output_of(known).await.map_err(failed)?;
+    let (found, why) = right_outputs(l1, (known, parent), step, at).await?;
+    let missing = || E::from(why.unwrap_or(OutputError::NoCheckpoint(step)));
+    found.into_iter().next_back().filter(|(o, _)| o.step == step).ok_or_else(missing)
+}
+
+/// The right outputs of the steps after a known one, with its hash, up to the last: those that can be computed, and why not the
+/// next.
+///
+/// # Errors
+/// `E`, of `at` too.
+pub async fn right_outputs<E: From<OutputError>>(
+    l1: &Outputs,
+    (known, mut parent): (u64, B256),
+    last: u64,
+    at: impl AsyncFn(u64) -> Result<Option<BlockAt>, E>,
+) -> Result<(Vec<(Output, B256)>, Option<OutputError>), E> {
+    let failed = |e: L1Error| E::from(OutputError::L1(e));
+    let domain = l1.domain().await.map_err(failed)?;
+    let mut found = Vec::new();
+    for step in known.saturating_add(1)..=last {
+        let Some(point) = l1.checkpoint(step).await.map_err(failed)? else {
+            return Ok((found, Some(OutputError::NoCheckpoint(step))));
+        };
         let l1_block = point.l1_block;
-        let block = at(l1_block).await?;
-        let block = block.ok_or(OutputError::NotDerived { step: next, l1_block })?;
+        let Some(block) = at(l1_block).await? else {
+            return Ok((found, Some(OutputError::NotDerived { step, l1_block })));
+        };
         let output = Output {
-            step: next,
+            step,
             parent,
             l2_block: block.block_number.to(),
             l2_hash: block.block_hash,
             height: block.height.to(),
             value_id: block.value_id,
         };
-        let hash = output.hash(domain, &point);
-        if next >= step {
-            return Ok((output, hash));
-        }
-        (parent, next) = (hash, next.saturating_add(1));
+        parent = output.hash(domain, &point);
+        found.push((output, parent));
     }
+    Ok((found, None))
 }
 
 #[cfg(test)]

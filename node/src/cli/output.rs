@@ -5,9 +5,11 @@
 
 mod act;
 mod look;
+mod prove;
 
 use super::{Done, args::RpcArgs, args::Where, call::CallArgs, client::Node};
 use crate::{
+    config::Dur,
     exit::{Exit, Failure},
     network::Network,
     outputs::{BlockAt, OutputError, right_output},
@@ -24,12 +26,14 @@ pub enum OutputCommand {
     List(Where),
     /// One step: its L1 block, what was claimed, what became final.
     Show(StepArgs),
-    /// Compare a step with what a follower computed from L1; exit code 5 if they differ.
+    /// Compare a step with what a follower computed from L1; exit code 10 if they differ.
     Verify(VerifyArgs),
     /// Put a bond on the right output of a step where a wrong one is bonded: the slot freezes, and the oracle knows.
     Challenge(BondArgs),
     /// Put a bond on the right output of a step.
     Propose(BondArgs),
+    /// Do all of that by itself for one slot, until stopped.
+    Prove(ProveArgs),
     /// Show the oracle what a slot stands for. Anyone may send it.
     Claim(SlotArgs),
     /// Record an L1 block up to which the next step derives. Anyone may send it.
@@ -90,6 +94,26 @@ pub struct SlotArgs {
     pub call: CallArgs,
 }
 
+/// `rota output prove`.
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// With what the follower executes, and so for which slot.
+    #[arg(long, value_enum)]
+    pub implementation: prove::Implementation,
+    /// Which slot [default: the first that is named after the implementation].
+    #[arg(long, value_name = "ADDRESS")]
+    pub slot: Option<Address>,
+    /// Between two looks at L1.
+    #[arg(long, default_value = "4s", value_name = "TIME")]
+    pub poll: Dur,
+    /// How calls are made; the key is of the account that pays bonds and gas.
+    #[command(flatten)]
+    pub call: CallArgs,
+    /// A follower of your own that derives from L1.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+}
+
 /// `rota output collect`.
 #[derive(Debug, Args)]
 pub struct CollectArgs {
@@ -107,6 +131,7 @@ pub(super) async fn run(command: &OutputCommand, json: bool) -> Done {
         OutputCommand::Show(args) => look::show(args, json).await,
         OutputCommand::Verify(args) => look::verify(args, json).await,
         OutputCommand::Challenge(args) => act::challenge(args, json).await,
+        OutputCommand::Prove(args) => prove::prove(args, json).await,
         OutputCommand::Propose(args) => act::propose(args, json).await,
         OutputCommand::Claim(args) => act::claim(args, json).await,
         OutputCommand::Checkpoint(args) => act::checkpoint(args, json).await,
@@ -128,15 +153,16 @@ async fn right(l1: &Outputs, rpc: &RpcArgs, step: u64) -> Result<(Output, B256),
         return Err(Failure::new(Exit::Usage, "steps are counted from 1"));
     }
     let node = Node::new(&rpc.rpc_url)?;
-    right_output(l1, step, async |l1_block| {
-        let answer = node.ask("rota_getBlockAt", json!([U64::from(l1_block)])).await?;
-        let block: BlockAt = serde_json::from_value(answer).map_err(|e| {
-            Failure::new(Exit::Failed, format!("the node's answer is of no use: {e}"))
-                .hint("ask another follower with --rpc-url")
-        })?;
-        Ok(Some(block))
+    right_output(l1, step, async |l1_block| follower_block(&node, l1_block).await).await
+}
+
+/// What a follower derived up to an L1 block; none if it has not come so far.
+async fn follower_block(node: &Node, l1_block: u64) -> Result<Option<BlockAt>, Failure> {
+    let answer = node.ask("rota_getBlockAt", json!([U64::from(l1_block)])).await?;
+    serde_json::from_value(answer).map_err(|e| {
+        Failure::new(Exit::Failed, format!("the node's answer is of no use: {e}"))
+            .hint("ask another follower with --rpc-url")
     })
-    .await
 }
 
 impl From<OutputError> for Failure {

@@ -28,6 +28,10 @@ pub trait NodeInfo: Send + Sync {
     fn block_at(&self, _l1_block: u64) -> Option<BlockAt> {
         None
     }
+    /// With what blocks were executed here: `revm`, and `engine` once another client has checked them too.
+    fn implementations(&self) -> Vec<String> {
+        vec!["revm".into()]
+    }
     /// Waiting transactions: ready, behind a gap.
     fn queue(&self) -> (usize, usize);
     /// Sum of the stakes of the set, wei, decimal.
