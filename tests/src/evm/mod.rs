@@ -6,9 +6,11 @@
 mod chain;
 mod claims;
 mod ed25519;
+mod warranty;
 
 pub use chain::{Chain, Refused};
 pub use ed25519::{Ed25519, Signed};
+pub use warranty::OFFER;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor, SolValue, sol};
@@ -92,6 +94,7 @@ pub struct Court {
     chain: Chain,
     registry: Address,
     slasher: Address,
+    warranty: Address,
 }
 
 const DEPLOYER: Address = Address::repeat_byte(0xd0);
@@ -163,7 +166,9 @@ impl Court {
             slasher,
             "the slasher is where the registry expects it"
         );
-        let mut court = Self { chain, registry, slasher };
+        let args = ctor::Two::constructorCall { a: registry, b: verifier };
+        let warranty = chain.deploy(DEPLOYER, "Warranty", &args.abi_encode());
+        let mut court = Self { chain, registry, slasher, warranty };
         court.register(set, domain, keys);
         court
     }
@@ -195,6 +200,7 @@ impl Court {
                 .send(v.owner, self.registry, v.stake, &registerCall { r }.abi_encode())
                 .expect("registers");
         }
+        self.warrant(set);
         self.chain
             .send(
                 DEPLOYER,

@@ -53,6 +53,8 @@ pub struct Summary {
     pub convicting: u64,
     /// Pieces of evidence, damaged ones too, that contract and nodes judged alike.
     pub judged: u64,
+    /// Claims for lost frames: refunded, refused off the log, refused on the log; alike here and on L1.
+    pub claimed: [u64; 3],
     /// Virtual milliseconds.
     pub virtual_ms: u64,
     /// Real seconds.
@@ -134,6 +136,12 @@ impl Summary {
                 let e = report.evidence;
                 self.convicting += u64::from(!e.convicted.is_empty());
                 self.judged += e.judged;
+                let c = e.claimed;
+                for (sum, more) in
+                    self.claimed.iter_mut().zip([c.refunded, c.not_lost, c.canonical])
+                {
+                    *sum += more;
+                }
                 for (kind, count) in e.kinds {
                     *self.proven.entry(kind).or_default() += count;
                 }
@@ -206,6 +214,11 @@ impl Summary {
             out,
             "somebody convicted in {} runs, nobody correct in any; {} pieces of evidence judged alike here and on L1",
             self.convicting, self.judged
+        );
+        let [refunded, not_lost, canonical] = self.claimed;
+        let _ = writeln!(
+            out,
+            "claims judged alike here and on L1: {refunded} lost frames refunded; refused {not_lost} off the log, {canonical} on it"
         );
         let _ = writeln!(out, "offences proven: {:?}", self.proven);
         let _ = write!(

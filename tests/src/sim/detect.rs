@@ -4,7 +4,11 @@
 //! tapes give a watcher; and what each of them saw alone. Invariants: nobody correct is ever accused; the contract
 //! accepts what the nodes accept and nothing else.
 
-use super::{check::Violation, sets::Sets};
+use super::{
+    check::Violation,
+    losses::{Claimed, Losses},
+    sets::Sets,
+};
 use crate::{evm::Court, make};
 use alloy_primitives::{B256, U256, keccak256};
 use rota_preconf::{Watch, WatchLimits};
@@ -39,6 +43,8 @@ pub struct Found {
     pub alone: BTreeSet<(u16, OffenceClass)>,
     /// Pieces of evidence that contract and nodes judged alike, damaged ones too.
     pub judged: u64,
+    /// Claims for frames that were lost with their leader, and for others.
+    pub claimed: Claimed,
 }
 
 pub(super) struct Detect {
@@ -49,6 +55,7 @@ pub(super) struct Detect {
     correct: Watch,
     members: Vec<Watch>,
     evidence: Vec<(View, Evidence)>,
+    losses: Losses,
     /// How much of it has been told to the members.
     told: usize,
     broken: Option<Violation>,
@@ -76,6 +83,7 @@ impl Detect {
             correct: watch(),
             members: (0..sets.nodes()).map(|_| watch()).collect(),
             evidence: Vec::new(),
+            losses: Losses::default(),
             told: 0,
             broken: None,
         }
@@ -83,6 +91,9 @@ impl Detect {
 
     /// A member lets a message go.
     pub(super) fn sent(&mut self, now_us: u64, node: u16, message: &Message) {
+        if let Message::Frame(frame) = message {
+            self.note(frame);
+        }
         for said in self.genuine(message) {
             self.show(now_us, View::Everything, &said);
             self.show_correct(now_us, node, &said);
@@ -100,9 +111,18 @@ impl Detect {
 
     /// A frame that was asked for reaches a member.
     pub(super) fn frame(&mut self, now_us: u64, to: u16, frame: &SignedFrame) {
+        self.note(frame);
         let said = Signed::Frame(frame.header.clone(), frame.signature);
         if !self.faulty.contains(&to) && self.verifies(&said) {
             self.show_correct(now_us, to, &said);
+        }
+    }
+
+    /// A frame with its body, if it is genuine.
+    fn note(&mut self, frame: &SignedFrame) {
+        let said = Signed::Frame(frame.header.clone(), frame.signature);
+        if frame.body.root() == frame.header.tx_root && self.verifies(&said) {
+            self.losses.frame(frame, &self.domain);
         }
     }
 
@@ -126,6 +146,7 @@ impl Detect {
         if self.faulty.contains(&node) || !genuine {
             return;
         }
+        self.losses.decided(header, certificate);
         for view in [View::Everything, View::Correct, View::Member(node)] {
             let watch = self.watch(view);
             let found = watch.decided(header, certificate);
@@ -230,8 +251,18 @@ impl Detect {
             .map(|(_, e)| e.encode())
             .map(|bytes| (keccak256(&bytes), bytes))
             .collect();
+        let set = self.sets.first().set();
+        if self.losses.any() {
+            let mut court = court(set, &self.domain);
+            let claimed = self.losses.judge(&mut court, set, &self.domain);
+            found.claimed = claimed.map_err(|what| Violation {
+                invariant: "I-35",
+                at_ms: now_us / 1000,
+                what,
+            })?;
+        }
         if !different.is_empty() {
-            let mut court = court(self.sets.first().set(), &self.domain);
+            let mut court = court(set, &self.domain);
             for (hash, bytes) in different {
                 found.judged += self.agree(&mut court, hash, &bytes).map_err(|what| Violation {
                     invariant: "I-6",
