@@ -1,5 +1,5 @@
 //! Frames that died with their leader, in simulated sets, before the real contract: refunded if a later term replaced them,
-//! never if they became part of the log (I-53).
+//! never if they became part of the log (I-46).
 
 use rota_tests::sim::{Event, Plan, World, campaign};
 

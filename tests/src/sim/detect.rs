@@ -256,7 +256,7 @@ impl Detect {
             let mut court = court(set, &self.domain);
             let claimed = self.losses.judge(&mut court, set, &self.domain);
             found.claimed = claimed.map_err(|what| Violation {
-                invariant: "I-35",
+                invariant: "I-46",
                 at_ms: now_us / 1000,
                 what,
             })?;
