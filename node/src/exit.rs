@@ -281,9 +281,9 @@ const ELSEWHERE: &str = "find the other machine and stop it for good, or, if thi
 const OWN: &str = "the stake of this operator will be taken: both signatures are public. Find the other machine or the restored \
     copy and stop it for good; never start with these keys again. See docs/operations.md";
 
-const OVER: &str = "L1 goes on by itself; follow it with --role follower. What users sent to L1 is executed, promises of this generation are not \
-    kept. Answer the roll call on L1 to be in the next set: rota l1 fallback show. If other L1 endpoints know of no such block, the one that \
-    was asked lies. See docs/operations.md";
+const OVER: &str = "start it again: it waits in the new generation, follows L1, and orders when the operators who answered the roll call are \
+    the set (rota l1 fallback show). Promises of the generation that is over and that are not on L1 are void. First make sure that other L1 \
+    endpoints know of that block: a directory that has begun a generation never goes back. See docs/operations.md";
 
 const EXPORTED: &str = "run the node where the file was imported; to sign here again bring the newest file back with: \
     rota guard import FILE";

@@ -12,7 +12,7 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
-pub use derivation::{Derivation, FollowerChain};
+pub use derivation::{Derivation, FollowerChain, Landed, Sink};
 pub use judge::{Before, judge};
 
 use crate::{
@@ -25,11 +25,11 @@ use crate::{
 };
 use eyre::WrapErr;
 use info::{FollowerInfo, Position};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rota_derive::DeriveError;
 use rota_l1::{L1, L1Error};
-use rota_store::{Blocks, DEFAULT_CACHE, DataDir, SledKv};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use rota_store::Blocks;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A step may wait for several endpoints, one after the other, and then for the longest backoff.
 const STEP_MS: u64 = 120_000;
@@ -41,14 +41,36 @@ pub struct FollowerArgs {
     pub chain: FollowerChain,
     /// Its name.
     pub moniker: String,
-    /// Data directory.
-    pub datadir: PathBuf,
+    /// Its database, in a data directory that this process has.
+    pub store: Blocks,
     /// JSON-RPC.
     pub rpc: (SocketAddr, RpcConfig),
     /// Metrics and health.
     pub web: SocketAddr,
     /// How often L1 is asked; ends the role.
     pub pace: Pace,
+    /// What a sequencer waits for that follows meanwhile; none for a follower.
+    pub standby: Option<Standby>,
+}
+
+/// In words, what a sequencer waits for.
+#[derive(Debug, Clone, Default)]
+pub struct Standby(Arc<RwLock<String>>);
+
+impl Standby {
+    /// Says it here, and once in the log.
+    pub fn say(&self, words: String) {
+        if *self.0.read() != words {
+            tracing::info!("{words}");
+            *self.0.write() = words;
+        }
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.0.read().clone()
+    }
 }
 
 /// Runs until told to stop, or until this node must not go on.
@@ -56,9 +78,7 @@ pub struct FollowerArgs {
 /// # Errors
 /// The data directory is in use, an address cannot be used, or execution failed.
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
-    let FollowerArgs { chain, moniker, datadir, rpc, web, pace } = args;
-    let dir = DataDir::open(datadir)?;
-    let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
+    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby } = args;
     let config = ViewConfig {
         chain_id: chain.domain.l2_chain_id,
         domain: chain.domain.clone(),
@@ -71,11 +91,12 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         view: view.clone(),
         position: Mutex::new(Position::default()),
         completed: derivation.completed().clone(),
+        standby: standby.clone(),
     });
     let (addr, config) = rpc;
     let backend = Backend {
         view: view.clone(),
-        submit: refuse(),
+        submit: refuse(standby.clone()),
         info: info.clone(),
         set_proofs: None,
         now: pace.now.clone(),
@@ -89,6 +110,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         .with_stuck_after(STEP_MS)
         .with_check(l1_check(&health))
         .with_check(sync_check(&info))
+        .with_checks(standby.map(signing_check))
         .with_pull({
             let (metrics, health, rpc) = (metrics.clone(), health.clone(), server.counts());
             move || {
@@ -112,9 +134,10 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
 }
 
 /// A follower is not connected to the sequencers.
-fn refuse() -> Submit {
-    Arc::new(|_| {
-        let reason = "this node follows L1 only; send to a sequencer".to_owned();
+fn refuse(standby: Option<Standby>) -> Submit {
+    Arc::new(move |_| {
+        let follows = || "this node follows L1 only; send to a sequencer".to_owned();
+        let reason = standby.as_ref().map_or_else(follows, Standby::words);
         Err(SubmitError::NotAccepting { reason, retry_after_ms: 0 })
     })
 }
@@ -174,6 +197,11 @@ fn l1_check(health: &Arc<L1Health>) -> Check {
         (health.is_up(), value.to_owned())
     })
     .wants("up", "check [l1].rpc and [l1].beacon")
+}
+
+fn signing_check(standby: Standby) -> Check {
+    Check::new("signing", Severity::Degraded, move || (false, standby.words()))
+        .wants("a set that goes on", "rota l1 fallback show says what comes next")
 }
 
 fn sync_check(info: &Arc<FollowerInfo>) -> Check {

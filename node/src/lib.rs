@@ -14,6 +14,7 @@
 //! | [`engine`] | The loop around the replica |
 //! | [`exit`] | Exit codes and the errors that commands end with |
 //! | [`follower`] | The role that reads L1 only |
+//! | [`generation`] | Starting in the generation that the rollup is in |
 //! | [`inbound`] | From the network to the threads |
 //! | [`info`] | What a sequencer tells about itself |
 //! | [`keys`] | The secrets of a node |
@@ -40,6 +41,7 @@ pub mod disk;
 pub mod engine;
 pub mod exit;
 pub mod follower;
+pub mod generation;
 pub mod inbound;
 pub mod info;
 pub mod keys;

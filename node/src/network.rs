@@ -114,8 +114,16 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Invalid`] if the execution layer does not accept the genesis.
     pub fn domain(&self) -> Result<Domain, NetworkError> {
+        self.domain_of(0)
+    }
+
+    /// The same in a later generation.
+    ///
+    /// # Errors
+    /// As `domain`.
+    pub fn domain_of(&self, generation: u32) -> Result<Domain, NetworkError> {
         let genesis = self.params.genesis_hash(self.genesis_head()?.hash);
-        Ok(Domain::new(self.l1_chain_id, self.l2_chain_id, self.registry, genesis, 0))
+        Ok(Domain::new(self.l1_chain_id, self.l2_chain_id, self.registry, genesis, generation))
     }
 
     /// Checks everything that can be checked without L1.

@@ -24,6 +24,7 @@ use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
 use rota_derive::BlockParams;
 use rota_l1::{RpcL1, RpcSender, TxManager};
+use rota_store::{Blocks, DEFAULT_CACHE, DataDir, SledKv};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct SequencerTasks<'a> {
     pub(crate) config: &'a Config,
     pub(crate) network: &'a Network,
+    pub(crate) generation: u32,
     pub(crate) poster: Option<PrivateKeySigner>,
     pub(crate) l1: Arc<RpcL1>,
     pub(crate) l1_head: Arc<RwLock<Option<(u64, B256)>>>,
@@ -144,6 +146,7 @@ impl SequencerTasks<'_> {
     fn origins(&self, running: &Sequencer, health: &Arc<L1Health>, pace: &Pace) {
         let settings = OriginSettings {
             start: self.network.l1_deploy_block,
+            generation: self.generation,
             backlog: 64,
             gas_limit: self.network.params.gas_limit,
             fee_vault: self.network.params.fee_vault,
@@ -321,14 +324,15 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         now: Arc::new(now_ms),
         stop: stop.clone(),
     };
-    let chain = follower_chain(&network)?;
+    let dir = DataDir::open(datadir)?;
     let follower = FollowerArgs {
-        chain,
+        chain: follower_chain(&network)?,
         moniker: config.moniker.clone(),
-        datadir,
+        store: Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?,
         rpc: (config.rpc.addr, config.rpc_server()),
         web: config.web.addr,
         pace,
+        standby: None,
     };
     let l1 = Arc::new(reader(&config, &network)?);
     let role = run_follower(follower, l1);

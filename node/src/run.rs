@@ -6,6 +6,7 @@
 use crate::{
     clock::now_ms,
     config::{Config, Role, SignerKind},
+    generation::{Enter, enter},
     info::SequencerInfo,
     keys::{Keys, SequencerKeys},
     light::SetProver,
@@ -22,14 +23,14 @@ use rota_l1::{At, L1, RpcConfig, RpcL1};
 use rota_p2p::{Ctx, Identity, Limits, Multiaddr, Topic};
 use rota_preconf::Rules;
 use rota_store::{DataDir, Watermarks};
-use rota_types::{B256, Domain, LocalSigner, Signer};
+use rota_types::{Address, B256, Domain, LocalSigner, Signer};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Version of the protocol between peers.
 pub(crate) const PROTOCOL: u16 = 1;
 /// How long L1 may take at start when a known set could stand in.
-const L1_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const L1_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for a set that is not final yet.
 const SET_POLL: Duration = Duration::from_secs(1);
 
@@ -70,16 +71,21 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
 async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
     let dir = DataDir::open(&datadir)?;
-    let l1 = reader(&config, &network)?;
+    let l1 = Arc::new(reader(&config, &network)?);
     let window = network.params.window_heights;
     let sets = Arc::new(Sets::open(&datadir, window, keys.identity.peer_id())?);
     load_sets(&l1, &sets).await?;
-    let (first, marks) = hot(&config, keys.sequencer, network.domain()?.ctx()).await?;
+    let of = Enter { config: &config, network: &network, l1: Arc::clone(&l1), sets: &sets };
+    let Some(place) = Box::pin(enter(&of, dir)).await? else { return Ok(()) };
+    let generation = place.dir.generation();
+    let domain = network.domain_of(generation)?;
+    let (first, marks) = hot(&config, keys.sequencer, domain.ctx()).await?;
     let pairs: Vec<Arc<dyn Signer>> = std::iter::once(first).chain(keys.next.map(signer)).collect();
     let voters = pairs.iter().map(|pair| pair.vote_key()).collect();
-    let rules = Rules::new(sets.book(), network.params.clone(), network.domain()?);
+    let rules = Rules::new(sets.book(), network.params.clone(), domain);
     let setup = Setup {
-        dir,
+        dir: place.dir,
+        store: place.store,
         identity: rota_consensus::Identity { me: sets.me(), pairs },
         marks,
         genesis: network.genesis_head()?,
@@ -90,21 +96,16 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     };
     let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));
+    let started_at = running.store.decided_head()?.map_or(0, |h| h.height);
     let info = Arc::new(SequencerInfo {
-        moniker: config.moniker.clone(),
-        voters,
-        sets,
-        facts: Arc::clone(&running.facts),
-        p2p: running.p2p.clone(),
-        submitter: Arc::clone(&running.submitter),
-        l1_head: Arc::clone(&l1_head),
-        started_at: running.store.decided_head()?.map_or(0, |h| h.height),
+        started_at,
+        ..facts(config.moniker.clone(), voters, &running, Arc::clone(&l1_head))
     });
-    let l1 = Arc::new(l1);
     let rpc = open_rpc(&config, &running, (Arc::clone(&info), Arc::clone(&l1))).await?;
     let tasks = crate::roles::SequencerTasks {
         config: &config,
         network: &network,
+        generation,
         poster: keys.poster,
         l1,
         l1_head,
@@ -115,6 +116,7 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let background = tasks.start(&running).await?;
     tracing::info!(
         chain_id = network.l2_chain_id,
+        generation,
         rpc = %rpc.addr(),
         web = %config.web.addr,
         peer = %running.p2p.peer_id(),
@@ -126,6 +128,25 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     rpc.stop().await;
     running.stop().await;
     result
+}
+
+/// What a running sequencer tells about itself.
+fn facts(
+    moniker: String,
+    voters: Vec<Address>,
+    running: &Sequencer,
+    l1_head: Arc<RwLock<Option<(u64, B256)>>>,
+) -> SequencerInfo {
+    SequencerInfo {
+        moniker,
+        voters,
+        sets: Arc::clone(&running.sets),
+        facts: Arc::clone(&running.facts),
+        p2p: running.p2p.clone(),
+        submitter: Arc::clone(&running.submitter),
+        l1_head,
+        started_at: 0,
+    }
 }
 
 /// The keys of this process, or the place at a signer elsewhere with what it has signed.
@@ -266,7 +287,7 @@ pub(crate) async fn load_sets(l1: &RpcL1, sets: &Arc<Sets>) -> eyre::Result<()> 
     }
 }
 
-async fn final_sets(l1: &RpcL1, sets: &Arc<Sets>) -> eyre::Result<()> {
+pub(crate) async fn final_sets(l1: &RpcL1, sets: &Arc<Sets>) -> eyre::Result<()> {
     if let Some(block) = l1.block(At::Finalized).await? {
         learn_sets(sets, l1, block.number).await?;
     }

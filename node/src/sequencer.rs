@@ -36,6 +36,8 @@ use tokio::sync::mpsc;
 pub struct Setup {
     /// Open data directory.
     pub dir: DataDir,
+    /// Its database, open.
+    pub store: Blocks,
     /// Its number and its keys.
     pub identity: Identity,
     /// What a signer elsewhere has signed with the first of them.

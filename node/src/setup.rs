@@ -10,7 +10,7 @@ mod sets;
 mod warranty;
 
 pub use bridge::{BridgeOnL1, ShownOnL1};
-pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1};
+pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1, RollCall};
 pub use owner::{Calendar, OperatorOnL1, Standing};
 pub use warranty::WarrantyOnL1;
 

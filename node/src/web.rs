@@ -65,6 +65,13 @@ impl Web {
         self
     }
 
+    /// Adds several.
+    #[must_use]
+    pub fn with_checks(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
+        self.checks.extend(checks);
+        self
+    }
+
     /// Called before each `/metrics`, to set gauges from the source.
     #[must_use]
     pub fn with_pull(mut self, pull: impl Fn() + Send + Sync + 'static) -> Self {

@@ -81,7 +81,7 @@ impl DataDir {
         for sub in [self.db(), self.wal()] {
             create_private(&sub)?;
         }
-        sync_dir(&self.place())
+        sync_dir(&self.place(generation))
     }
 
     /// The generation that the database and the logs are of.
@@ -107,16 +107,21 @@ impl DataDir {
     /// The database.
     #[must_use]
     pub fn db(&self) -> PathBuf {
-        self.place().join("db")
+        self.db_of(self.generation)
+    }
+    /// The database of a generation; it may not be there.
+    #[must_use]
+    pub fn db_of(&self, generation: u32) -> PathBuf {
+        self.place(generation).join("db")
     }
     /// Consensus log and frame log.
     #[must_use]
     pub fn wal(&self) -> PathBuf {
-        self.place().join("wal")
+        self.place(self.generation).join("wal")
     }
-    /// Where database and logs of the generation are.
-    fn place(&self) -> PathBuf {
-        match self.generation {
+    /// Where database and logs of a generation are.
+    fn place(&self, generation: u32) -> PathBuf {
+        match generation {
             0 => self.root.clone(),
             later => self.root.join(format!("{GENERATION}{later}")),
         }

@@ -93,7 +93,7 @@ impl SignGuard {
         let Opened { mut log, records, torn, .. } = AppendLog::open(&path).map_err(as_guard)?;
         let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
         let view = match read(&path, &records, &binding, domain)? {
-            Found::Guard(view) => view,
+            Found::Guard(view) => *view,
             Found::Nothing => {
                 log.reset([binding.encode().as_slice()])?;
                 GuardView { marks: Watermarks::default(), exported: false }
@@ -124,7 +124,7 @@ impl SignGuard {
         let Some(records) = AppendLog::read(&path).map_err(as_guard)? else { return Ok(None) };
         let binding = Binding { voter, generation: domain.generation, ctx: domain.ctx() };
         Ok(match read(&path, &records, &binding, domain)? {
-            Found::Guard(view) => Some(view),
+            Found::Guard(view) => Some(*view),
             Found::Earlier { exported: true, .. } => {
                 Some(GuardView { marks: Watermarks::default(), exported: true })
             }
@@ -263,7 +263,7 @@ enum Found {
     /// It has no records.
     Nothing,
     /// It is the guard that is wanted.
-    Guard(GuardView),
+    Guard(Box<GuardView>),
     /// It is of a generation that is over.
     Earlier { generation: u32, exported: bool },
 }
@@ -302,7 +302,7 @@ fn read(
         }
     }
     marks.restarted();
-    Ok(Found::Guard(GuardView { marks, exported }))
+    Ok(Found::Guard(Box::new(GuardView { marks, exported })))
 }
 
 /// What a key signed in a generation that is over may still be evidence, or prove that it is none.

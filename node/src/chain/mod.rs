@@ -5,6 +5,7 @@
 //! Invariant: the state shown is always the result of exactly the frames accepted so far; a draft is never
 //! shown, and is undone when the next frame is not the one it was made for.
 
+mod base;
 mod building;
 mod codec;
 mod forced;
@@ -14,6 +15,7 @@ mod rewards;
 mod stack;
 mod thread;
 
+pub use base::Base;
 pub use building::Sealed;
 pub use codec::{context_epoch, decode_block, decode_context, encode_block, encode_context};
 pub use forced::{Due, ForcedBook, ForcedSource};

@@ -4,6 +4,7 @@
 //! anything else is a damaged database, which is re-derived and never patched.
 
 use super::{
+    base::Base,
     building::Sealed,
     codec::{context_epoch, decode_block, decode_context, read_account},
     stack::Ground,
@@ -49,7 +50,11 @@ pub fn restore(store: &Blocks, genesis: &Head, verifier: &Verifier) -> eyre::Res
         Some(bytes) => u64::from_be_bytes(bytes.as_slice().try_into()?),
         None => 0,
     };
-    let origin = store.height(settled)?.map_or(0, |h| h.header.env.l1_number);
+    let origin = match store.height(settled)? {
+        Some(height) => height.header.env.l1_number,
+        // No block of this generation is settled: the newest is one that L1 gave.
+        None => Base::load(store)?.map_or(0, |base| base.origin),
+    };
     let mut heights = Vec::new();
     let mut from = settled.saturating_add(1);
     while from < context.height {

@@ -9,6 +9,7 @@ use crate::{
     clock::{now_ms, timed},
     config::{Config, Role},
     exit::{Exit, Failure},
+    generation,
     keys::{KeyKind, Keys, PublicKeys},
     network::Network,
     setup::l1_head,
@@ -177,7 +178,11 @@ fn member(root: &Path, seq: [u8; 32], vote: Address) -> Finding {
 
 fn guard(root: &Path, network: &Network, voter: Address) -> Finding {
     const ID: &str = "guard";
-    let domain = match network.domain() {
+    let generation = match generation::of_keys(root, voter) {
+        Ok(generation) => generation,
+        Err(e) => return fail(ID, e.to_string(), "look at the disk; see docs/operations.md"),
+    };
+    let domain = match network.domain_of(generation) {
         Ok(domain) => domain,
         Err(e) => return fail(ID, e.to_string(), "get the network file again"),
     };

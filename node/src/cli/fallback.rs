@@ -1,6 +1,6 @@
 //! `rota l1 fallback`: when the set has stopped for good, what anyone, and what its operators can do on L1.
 //!
-//! Not for: sequencers in the generation that follows. Invariant: what L1 would refuse for its time is refused here, with what comes next.
+//! Not for: starting sequencers in the generation that follows (`rota run` does). Invariant: what L1 would refuse for its time is refused here, with what comes next.
 
 use super::{
     Done,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     exit::{Exit, Failure},
     network::Network,
-    setup::{FallbackOnL1, OnL1, OperatorOnL1},
+    setup::{FallbackOnL1, OnL1, RollCall},
 };
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
@@ -62,17 +62,12 @@ pub(super) async fn run(command: &FallbackCommand, json: bool) -> Done {
 }
 
 async fn show(l1: &OnL1<'_>, state: &FallbackOnL1, json: bool) -> Done {
-    let members = members(l1).await?;
-    let mut answered = Vec::new();
-    for (operator, weight) in members {
-        let here = state.resuming && l1.answered(state.generation, operator.id).await?;
-        answered.push((operator, weight, here));
-    }
+    let members = l1.roll_call(state).await?;
     if json {
-        let members: Vec<_> = answered
+        let members: Vec<_> = members
             .iter()
-            .map(|(o, weight, here)| {
-                json!({ "operator": o.id, "owner": o.owner, "weightGwei": weight, "answered": here })
+            .map(|RollCall { operator: o, weight, answered }| {
+                json!({ "operator": o.id, "owner": o.owner, "weightGwei": weight, "answered": answered })
             })
             .collect();
         return out::json(&json!({
@@ -83,8 +78,8 @@ async fn show(l1: &OnL1<'_>, state: &FallbackOnL1, json: bool) -> Done {
     }
     out::line(format_args!("generation     {}", state.generation))?;
     out::line(format_args!("fallback       {}", words(state)))?;
-    for (operator, weight, here) in answered.iter().filter(|_| state.resuming) {
-        let said = if *here { "answered" } else { "has not answered" };
+    for RollCall { operator, weight, answered } in members.iter().filter(|_| state.resuming) {
+        let said = if *answered { "answered" } else { "has not answered" };
         out::line(format_args!("operator {}     {weight} gwei, {said}", operator.id))?;
     }
     Ok(())
@@ -115,16 +110,6 @@ fn words(s: &FallbackOnL1) -> String {
             s.epoch
         ),
     }
-}
-
-/// The newest set: operators with their weights, gwei.
-async fn members(l1: &OnL1<'_>) -> Result<Vec<(OperatorOnL1, u64)>, Failure> {
-    let last = l1.calendar().await?.last_frozen;
-    let Some(set) = l1.set(Some(last)).await? else { return Ok(Vec::new()) };
-    let operators = l1.operators().await?;
-    let weight =
-        |o: &OperatorOnL1| set.iter().find(|(_, v)| o.has(v.vote_key)).map(|(_, v)| v.power());
-    Ok(operators.into_iter().filter_map(|o| weight(&o).map(|w| (o, w))).collect())
 }
 
 async fn start(

@@ -6,6 +6,7 @@
 use super::{Done, args::Where, node::settings, out};
 use crate::{
     exit::{Exit, Failure},
+    generation,
     keys::PublicKeys,
     network::Network,
 };
@@ -91,8 +92,9 @@ impl Of {
     fn read(at: &Where) -> Result<Self, Failure> {
         let config = settings(at, Vec::new())?;
         let root = config.data_root();
-        let domain = Network::load(&config.network_path())?.domain()?;
         let (seq, vote) = PublicKeys::signing(&root)?;
+        let generation = generation::of_keys(&root, vote).map_err(store)?;
+        let domain = Network::load(&config.network_path())?.domain_of(generation)?;
         let of = SignStateOf::new(&domain, vote, seq);
         Ok(Self { root, domain, of })
     }

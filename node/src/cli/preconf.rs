@@ -44,7 +44,8 @@ pub(super) async fn verify(args: &VerifyArgs, json: bool) -> Done {
     let network = if needed { Some(Network::load(&config.network_path())?) } else { None };
     let ctx = match (args.ctx, &network) {
         (Some(ctx), _) => ctx,
-        (None, Some(network)) => network.domain()?.ctx(),
+        // Which generation it is of is part of what was signed, and says by itself which fallbacks made it void.
+        (None, Some(network)) => network.domain_of(receipt.domain.generation)?.ctx(),
         (None, None) => B256::ZERO,
     };
     let anchor =

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, Failure},
+    generation,
     keys::Keys,
     network::Network,
     signer::{Core, CoreError, Identity, Server, serve},
@@ -45,6 +46,10 @@ pub struct RunArgs {
     /// Public keys of the nodes that are served, separated by commas (rota signer id, there).
     #[arg(long, required = true, value_delimiter = ',', value_parser = key, value_name = "KEYS")]
     pub allow: Vec<Allowed>,
+    /// Sign from this generation of the rollup on, and never in an earlier one again: after a fallback on L1
+    /// (rota l1 fallback show). It is remembered.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub generation: u32,
 }
 
 /// A public key.
@@ -69,7 +74,6 @@ fn sign(args: &RunArgs, json: bool) -> Done {
     let config = settings(&args.at, Vec::new())?;
     let root = config.data_root();
     start_log(&config.log.filter, config.log.format);
-    let domain = Network::load(&config.network_path())?.domain()?;
     let keys = Keys::load_sequencer(&root, &config.passwords())?;
     let identity = Identity::open(&root)?;
     let store = |e: CoreError| match e {
@@ -78,6 +82,8 @@ fn sign(args: &RunArgs, json: bool) -> Done {
     };
     let dir = DataDir::open(&root).map_err(|e| Failure::from_report(&e.into()))?;
     let (vote, public) = (keys.vote.address(), hex::encode(identity.public()));
+    let known = generation::of_keys(&root, vote).map_err(|e| Failure::from_report(&e.into()))?;
+    let domain = Network::load(&config.network_path())?.domain_of(known.max(args.generation))?;
     let keys = LocalSigner { seq: keys.seq, vote: keys.vote };
     let core = Core::open(&dir.sign_state(), keys, domain).map_err(store)?;
     let listener = TcpListener::bind(args.listen).map_err(|e| {

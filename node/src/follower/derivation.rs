@@ -3,21 +3,19 @@
 //! Invariant: the blocks shown are what the batches on the L1 chain read so far give; what a reorganisation
 //! takes away is rolled back before anything new is taken.
 
+mod blocks;
+
+pub use blocks::{Landed, Sink};
+
 use super::{
     events::{Event, accepted, place, uncertified},
-    execute::{note_points, run, start},
+    execute::start,
 };
-use crate::{
-    outputs::Completed,
-    settle::Walker,
-    view::{BlockView, Posting, Span, View},
-};
+use crate::{outputs::Completed, settle::Walker, view::View};
 use alloy_primitives::{B256, Bytes};
-use rota_derive::{
-    AcceptedBatch, BlockParams, DeriveError, Derived, DerivedBlock, Mode, Outcome, Pipeline,
-};
-use rota_execution::{ExecutedBlock, Head};
-use rota_l1::{L1, L1Block, L1Error, Turn, TurnKind};
+use rota_derive::{AcceptedBatch, BlockParams, DeriveError, Mode, Outcome, Pipeline};
+use rota_execution::Head;
+use rota_l1::{At, L1, L1Block, L1Error, Turn, TurnKind};
 use rota_preconf::Lags;
 use rota_store::{BlockBatch, Blocks, Tree};
 use rota_types::{Domain, Millis, RewardsBook};
@@ -26,8 +24,6 @@ use std::{
     sync::Arc,
 };
 
-/// Every so many blocks the hash is told in the log.
-const TELL_EVERY: u64 = 10;
 /// Events read and not derived. Policy when full: read no further.
 const MAX_QUEUE: usize = 64;
 
@@ -63,6 +59,8 @@ pub struct Derivation {
     walker: Walker,
     pipeline: Pipeline,
     head: Head,
+    /// Its L1 origin, while nothing is rolled back.
+    origin: u64,
     /// As of the head.
     rewards: Arc<RewardsBook>,
     /// What checkpoints gave here, and what certified headers say they gave.
@@ -77,6 +75,8 @@ pub struct Derivation {
     finalized: u64,
     skipped: u64,
     more: bool,
+    /// Takes each block, for who keeps them.
+    sink: Option<Sink>,
 }
 
 impl std::fmt::Debug for Derivation {
@@ -100,6 +100,7 @@ impl Derivation {
             walker,
             pipeline,
             head,
+            origin: 0,
             rewards: Arc::default(),
             lags: Lags::default(),
             done: VecDeque::new(),
@@ -109,6 +110,7 @@ impl Derivation {
             finalized: 0,
             skipped: 0,
             more: false,
+            sink: None,
         }
     }
 
@@ -293,7 +295,9 @@ impl Derivation {
 
     async fn know_set(&mut self, l1: &dyn L1, epoch: u64, l1_block: u64) -> eyre::Result<()> {
         if self.pipeline.set(epoch).is_none() {
-            let set = l1.validator_set(epoch, l1_block).await?;
+            // A frozen set stays as it is, and few endpoints know the state of an old block.
+            let newest = l1.block(At::Finalized).await?.map_or(0, |b| b.number);
+            let set = l1.validator_set(epoch, l1_block.max(newest)).await?;
             let set = set.ok_or_else(|| eyre::eyre!("L1 has no set of epoch {epoch}"))?;
             self.view.validators(Arc::new(set.clone()));
             self.pipeline.insert_set(set);
@@ -314,44 +318,6 @@ impl Derivation {
         } else {
             tracing::warn!(from, to, l1_block, %tx, %why, "batch skipped; it can be posted again");
         }
-    }
-
-    fn execute(&mut self, derived: Derived, now: Millis) -> eyre::Result<()> {
-        for height in &derived.heights {
-            let header = &height.header;
-            self.positions.insert(header.height(), (header.first_g, header.last_g));
-        }
-        for block in derived.blocks {
-            let before = (&self.head, self.rewards.as_ref());
-            note_points(&mut self.lags, &block, before)?;
-            let (executed, rewards) = run(&block, before, &self.pipeline)?;
-            self.show(&block, &executed, now);
-            let parent = (
-                std::mem::replace(&mut self.head, executed.head),
-                std::mem::replace(&mut self.rewards, Arc::new(rewards)),
-            );
-            let l1_number = block.completed_by;
-            self.done.push_back(Done { l1_number, height: block.last_height, parent });
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, block: &DerivedBlock, executed: &ExecutedBlock, now: Millis) {
-        let first = self.positions.get(&block.first_height).map_or(0, |p| p.0);
-        let last = self.positions.get(&block.last_height).map_or(0, |p| p.1);
-        let (first_height, last_height) = (block.first_height, block.last_height);
-        let span = Span { first_g: first, last_g: last, first_height, last_height };
-        let view = Arc::new(BlockView::from_executed(executed, span));
-        let l1 = block.l1_block;
-        let posting =
-            Posting { height: last_height, l1_tx: l1.tx_hash, l1_block: l1.number, at_ms: now };
-        let (number, hash, txs) = (block.number, executed.hash(), executed.included.len());
-        if number.is_multiple_of(TELL_EVERY) {
-            tracing::info!("block={number} hash={hash}");
-        }
-        tracing::debug!(number, %hash, txs, last_height, "block derived");
-        self.view.derived(view, posting);
-        self.completed.note(block, hash);
     }
 
     fn finalize(&mut self, now: Millis) {
@@ -390,8 +356,8 @@ impl Derivation {
 
     fn start_over(&mut self) {
         self.view.start_over(&self.chain.genesis);
-        let completed = self.completed.restart();
+        let (completed, sink) = (self.completed.restart(), self.sink.take());
         let new = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
-        *self = Self { completed, ..new };
+        *self = Self { completed, sink, ..new };
     }
 }

@@ -1,5 +1,6 @@
 //! What a follower tells about itself over RPC.
 
+use super::Standby;
 use crate::{
     outputs::{BlockAt, Completed},
     rpc::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo},
@@ -26,6 +27,7 @@ pub(super) struct FollowerInfo {
     pub(super) view: Arc<View>,
     pub(super) position: Mutex<Position>,
     pub(super) completed: Completed,
+    pub(super) standby: Option<Standby>,
 }
 
 impl NodeInfo for FollowerInfo {
@@ -52,7 +54,7 @@ impl NodeInfo for FollowerInfo {
         let position = *self.position.lock();
         SeqStatus {
             moniker: self.moniker.clone(),
-            role: "follower".into(),
+            role: if self.standby.is_some() { "sequencer" } else { "follower" }.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             address: None,
             state: if position.caught_up { "following" } else { "syncing" }.into(),
@@ -63,7 +65,7 @@ impl NodeInfo for FollowerInfo {
             next_slot_ms: None,
             peers: 0,
             power_connected: "0/0".into(),
-            observing: None,
+            observing: self.standby.as_ref().map(Standby::words),
             failing_checks: Vec::new(),
         }
     }

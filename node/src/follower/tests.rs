@@ -245,7 +245,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
     let chain = Chain::new().grow(8);
     let l1 = chain.l1(2);
     post(&l1, &chain.post(1, 8)).await;
-    let (dir, web) = (tempfile::tempdir().unwrap(), free());
+    let web = free();
     let rpc_addr = free();
     let stop = tokio_util::sync::CancellationToken::new();
     let args = FollowerArgs {
@@ -256,7 +256,8 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
             deploy_block: 1,
         },
         moniker: "f".into(),
-        datadir: dir.path().join("f"),
+        store: store(),
+        standby: None,
         rpc: (rpc_addr, RpcConfig::default()),
         web,
         pace: Pace {

@@ -19,7 +19,7 @@ use eyre::{WrapErr, eyre};
 use rota_consensus::Restored;
 use rota_p2p::Handle;
 use rota_preconf::{BadFrame, Chain, Epoch, Frame, HeightContext, Lags, Rules};
-use rota_store::{AppendLog, BlockBatch, Blocks, DEFAULT_CACHE, SignGuard, SledKv, Tree};
+use rota_store::{AppendLog, BlockBatch, Blocks, SignGuard, Tree};
 use rota_types::{Header, Millis, wire::DecidedHeight};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Recovered {
     /// Opens the files and reads them.
     pub(super) fn open(setup: &Setup) -> eyre::Result<Self> {
         let Setup { dir, identity, sets, rules, genesis, .. } = setup;
-        let store = Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?;
+        let store = setup.store.clone();
         let voters: Vec<_> = identity.pairs.iter().map(|pair| pair.vote_key()).collect();
         let mut guards = Vec::new();
         for voter in &voters {
@@ -130,8 +130,8 @@ fn catch_up_store(
         }
     }
     decided.sort_by_key(|(h, _)| h.height());
-    let mut head = store.decided_head()?.map_or(0, |h| h.height);
     let mut context = chain::load_context(store, verifier)?;
+    let mut head = context.height.saturating_sub(1);
     // Without its database a node reads L1 anew; until then a height above cannot be executed, and is fetched later.
     let known = ForcedBook::new(store.clone()).upto()?;
     for (header, certificate) in decided {

@@ -43,6 +43,28 @@ impl Cursor {
     }
 }
 
+/// Lets the inbox be read from above an L1 block on, up to which everything up to a height is final. `posted` is where that
+/// height was posted: transaction and L1 block.
+pub(crate) fn start_inbox(
+    batch: &mut BlockBatch,
+    l1_number: u64,
+    height: u64,
+    posted: (B256, u64),
+) {
+    let (tx, block) = posted;
+    let at = Cursor {
+        l1_number,
+        usable: height,
+        accepted: height,
+        batches: 0,
+        tx,
+        block,
+        seen: height,
+        seen_at: posted,
+    };
+    batch.put(Tree::L1, KEY, at.encode());
+}
+
 impl Encode for Cursor {
     fn encode_to(&self, w: &mut Writer) {
         w.u64(self.l1_number).u64(self.usable).u64(self.accepted).u64(self.batches);

@@ -4,7 +4,10 @@
 //! blocks below it force in is in the book (I-15).
 
 use super::pace::{Backoff, L1Health, Pace, Throttle, complain};
-use crate::{chain::ForcedBook, sets::Sets};
+use crate::{
+    chain::{Base, ForcedBook},
+    sets::Sets,
+};
 use alloy_primitives::Address;
 use rota_consensus::PeerNo;
 use rota_l1::{At, Deposited, Enqueued, L1, L1Block, L1Error, TurnKind};
@@ -23,6 +26,8 @@ const AHEAD: u64 = 512;
 pub struct OriginSettings {
     /// No earlier L1 block is given.
     pub start: u64,
+    /// The generation that this node is in.
+    pub generation: u32,
     /// Blocks given below the newest one, or below the chain's, at start.
     pub backlog: u64,
     /// Gas limit of an execution block.
@@ -125,7 +130,7 @@ impl Origins {
         let known = self.book.upto()?.unwrap_or(self.settings.start.saturating_sub(1));
         if known.min(head.number) > self.sets.book().known() {
             // A crash came between the two books.
-            self.read_sets(l1, known.min(head.number), send).await?;
+            self.read_sets(l1, (head.number, known.min(head.number)), send).await?;
         }
         if !std::mem::replace(&mut self.told, true) {
             send(L1News::Read(known));
@@ -140,13 +145,15 @@ impl Origins {
             l1.block(At::Number(to)).await?.ok_or(L1Error::NoBlock(to))?
         };
         for turn in l1.turns(known.saturating_add(1), to).await? {
-            if let TurnKind::Fallback { generation } = turn.what {
+            if let TurnKind::Fallback { generation } = turn.what
+                && generation > self.settings.generation
+            {
                 // Before it is noted that L1 was read so far: a node that is started again finds it again.
                 send(L1News::Over { generation, l1_block: turn.block.number });
                 return Ok(None);
             }
         }
-        self.read_sets(l1, to.number, send).await?;
+        self.read_sets(l1, (head.number, to.number), send).await?;
         let entries = l1.forced(known.saturating_add(1), to).await?;
         let entries: Vec<ForcedTx> = entries.iter().map(Enqueued::forced).collect();
         for entry in &entries {
@@ -163,18 +170,19 @@ impl Origins {
         Ok(Some(upto))
     }
 
-    /// Reads the sets that are frozen in an L1 block and new here, and notes that they are all.
+    /// Reads the sets that are frozen in the final head and new here, and notes that they are all up to an L1 block.
+    /// Few endpoints know the state of old blocks, and no set of them is missing in that of the head.
     async fn read_sets(
         &self,
         l1: &dyn L1,
-        at: u64,
+        (head, upto): (u64, u64),
         send: &mut (dyn FnMut(L1News) + Send),
     ) -> eyre::Result<()> {
-        for (epoch, peers) in learn_sets(&self.sets, l1, at).await? {
+        for (epoch, peers) in learn_sets(&self.sets, l1, head).await? {
             send(L1News::Set(epoch, peers));
         }
         let sets = Arc::clone(&self.sets);
-        tokio::task::spawn_blocking(move || sets.reach(at)).await?
+        tokio::task::spawn_blocking(move || sets.reach(upto)).await?
     }
 
     /// Gives the blocks up to `read` in order, not too far ahead of the chain.
@@ -216,9 +224,11 @@ impl Origins {
         self.newest = None;
     }
 
-    /// Origin of the newest decided height.
+    /// Origin of the newest decided height; before the first after a fallback, its last L1 block.
     fn chain_origin(&self) -> eyre::Result<Option<u64>> {
-        let Some(head) = self.store.decided_head()? else { return Ok(None) };
+        let Some(head) = self.store.decided_head()? else {
+            return Ok(Base::load(&self.store)?.map(|base| base.floor()));
+        };
         Ok(self.store.height(head.height)?.map(|h| h.header.env.l1_number))
     }
 

@@ -17,7 +17,7 @@ use rota_l1::{
     Journal, JournalError, L1, L1Error, Outcome, Policy, Refusal, Status, TxChain, TxError,
     TxManager,
 };
-use rota_store::{BlockBatch, Blocks, Tree};
+use rota_store::{BlockBatch, Blocks, StoreError, Tree};
 use rota_types::Millis;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -36,6 +36,16 @@ pub fn posting_policy() -> Policy {
 /// The journal of the posting account, in the store.
 #[derive(Debug, Clone)]
 pub struct StoreJournal(pub Blocks);
+
+impl StoreJournal {
+    /// Takes over what another database has under way from this account: the nonce is still taken.
+    pub(crate) fn hand_on(&self, batch: &mut BlockBatch) -> Result<(), StoreError> {
+        if let Some(bytes) = self.0.get(Tree::L1, JOURNAL)? {
+            batch.put(Tree::L1, JOURNAL, bytes);
+        }
+        Ok(())
+    }
+}
 
 impl Journal for StoreJournal {
     fn load(&self) -> Result<Option<Vec<u8>>, JournalError> {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: as everywhere here, what a call would do is asked of L1 before it is paid for.
 
-use super::{OnL1, SetupError, provider, unavailable};
+use super::{OnL1, OperatorOnL1, SetupError, provider, unavailable};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256, U256};
 use rota_l1::bindings::{ForcedQueue, Inbox, Rewards};
@@ -76,7 +76,37 @@ impl FallbackOnL1 {
     }
 }
 
+/// A member of the newest set in a roll call.
+#[derive(Debug, Clone)]
+pub struct RollCall {
+    /// The operator.
+    pub operator: OperatorOnL1,
+    /// Its weight, gwei.
+    pub weight: u64,
+    /// Whether it answered the newest one.
+    pub answered: bool,
+}
+
 impl OnL1<'_> {
+    /// The members of the newest set, and who of them answered.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn roll_call(&self, state: &FallbackOnL1) -> Result<Vec<RollCall>, SetupError> {
+        let frozen = self.frozen().await?.epochs;
+        // Until its set is formed the newest one is called; then that set is who answered.
+        let called = frozen.iter().rev().find(|e| state.epoch == 0 || **e < state.epoch);
+        let Some(set) = self.set(called.copied()).await? else { return Ok(Vec::new()) };
+        let mut out = Vec::new();
+        for operator in self.operators().await? {
+            let of = |(_, v): &(u16, &rota_types::Validator)| operator.has(v.vote_key);
+            let Some(weight) = set.iter().find(of).map(|(_, v)| v.power()) else { continue };
+            let answered = state.resuming && self.answered(state.generation, operator.id).await?;
+            out.push(RollCall { operator, weight, answered });
+        }
+        Ok(out)
+    }
+
     /// Where the rollup stands with fallbacks.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rota_node::{
 };
 use rota_p2p::{Config, Ctx, Identity, Limits};
 use rota_preconf::Rules;
-use rota_store::{AppendLog, DataDir, Intent, SignGuard};
+use rota_store::{AppendLog, Blocks, DEFAULT_CACHE, DataDir, Intent, SignGuard, SledKv};
 use rota_types::{Decode, SeqKey, ValidatorSet, VoteKey};
 use std::{
     fs,
@@ -70,7 +70,9 @@ impl Town {
         let sets = Sets::open(&self.dir(i), params.window_heights, identity(i).peer_id())?;
         sets.learn(0, self.set.clone())?;
         let validators = sets.entries();
+        let kv = SledKv::open(dir.db(), DEFAULT_CACHE)?;
         let setup = Setup {
+            store: Blocks::open(Arc::new(kv))?,
             dir,
             identity: Signing::local(sets.me(), SeqKey::from_seed(&secret("seq", i)), vote),
             rules: Rules::new(sets.book(), params, domain()),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 fn settings(start: u64) -> OriginSettings {
     let fee_vault = Address::repeat_byte(4);
-    OriginSettings { start, backlog: 5, gas_limit: 7, fee_vault }
+    OriginSettings { start, generation: 0, backlog: 5, gas_limit: 7, fee_vault }
 }
 
 fn mine(l1: &MemoryL1, blocks: std::ops::Range<u32>) {
