@@ -174,7 +174,7 @@ pub async fn deploy(
         oracle: None,
         warranty: None,
         l1_deploy_block: 0,
-        genesis: plan.genesis,
+        genesis: bridge::with_predeploys(plan.genesis)?,
         params: plan.params,
     };
     network.validate()?;

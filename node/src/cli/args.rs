@@ -214,7 +214,7 @@ pub struct DeployArgs {
     /// File with the password of that key file, if it is encrypted.
     #[arg(long, value_name = "FILE")]
     pub key_password_file: Option<PathBuf>,
-    /// Genesis of the rollup in the format of geth.
+    /// Genesis of the rollup in the format of geth; the contracts of the bridge are added to it.
     #[arg(long, value_name = "FILE")]
     pub genesis: PathBuf,
     /// Parameters that differ from the usual ones, as JSON.

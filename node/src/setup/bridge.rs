@@ -3,8 +3,25 @@
 //! Invariant: what L1 says, of its newest block.
 
 use super::{OnL1, SetupError, provider, unavailable};
+use crate::network::NetworkError;
+use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B256};
 use rota_l1::bindings::{Inbox, Oracle, Portal};
+
+/// The genesis with the rollup's side of the bridge, which a file in the format of geth need not have.
+///
+/// # Errors
+/// Something else is at one of the addresses.
+pub(super) fn with_predeploys(mut genesis: Genesis) -> Result<Genesis, NetworkError> {
+    for (address, account) in rota_execution::predeploys() {
+        let code = account.code.clone();
+        if genesis.alloc.entry(address).or_insert(account).code != code {
+            let why = format!("genesis: the account {address} belongs to the bridge");
+            return Err(NetworkError::Invalid(why));
+        }
+    }
+    Ok(genesis)
+}
 
 /// Where the bridge is, and how long it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,5 +104,23 @@ impl OnL1<'_> {
         let oracle = Oracle::new(at.oracle, provider(self.urls, None)?);
         let asked = oracle.provenHash(l2_block).call().await;
         Ok(asked.map_err(|e| unavailable(e, self.urls))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Bytes;
+    use rota_execution::{MESSAGE_PASSER, prague_genesis, predeploys};
+
+    #[test]
+    fn a_genesis_gets_the_bridge_once_and_keeps_no_other_code_there() {
+        let plain = prague_genesis(7, 1, 30_000_000, []);
+        let given = with_predeploys(plain).unwrap();
+        assert!(predeploys().all(|(a, account)| given.alloc[&a].code == account.code));
+        assert_eq!(with_predeploys(given.clone()).unwrap(), given);
+        let mut other = given;
+        other.alloc.get_mut(&MESSAGE_PASSER).unwrap().code = Some(Bytes::from_static(b"x"));
+        assert!(with_predeploys(other).unwrap_err().to_string().contains("belongs to the bridge"));
     }
 }
