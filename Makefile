@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim sets deaths evidence model contracts analyze e2e bench kills fmt tools clients wasm
+.PHONY: help devnet test lint unit simulation mutations sim sets deaths evidence model contracts analyze e2e bench kills fmt tools clients geth ethereumjs wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -82,7 +82,7 @@ analyze: $(STAMP) ## Slither over the contracts; skipped where it is not install
 	  --filter-paths "node_modules|test/" --exclude incorrect-equality,uninitialized-local,unused-return \
 	  --exclude-low --exclude-informational --exclude-optimization --fail-none
 
-e2e: $(STAMP) clients ## stock clients against real processes
+e2e: $(STAMP) clients geth ethereumjs ## stock clients against real processes
 	cargo test --locked --workspace --test rpc -- --ignored
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --test 'e2e*' -- --test-threads=1
@@ -108,4 +108,19 @@ $(STAMP): contracts/package-lock.json
 clients: node/tests/clients/node_modules/.package-lock.json
 node/tests/clients/node_modules/.package-lock.json: node/tests/clients/package-lock.json
 	cd node/tests/clients && npm ci --silent
+	@touch $@
+
+# Unmodified Ethereum clients that follow the rollup. The newest geth whose modules can all be had from the module proxy; the same version
+# is named in tests/src/clients.rs. Built once, kept in the target directory.
+GETH = v1.17.8
+GETH_BIN = $(abspath $(or $(CARGO_TARGET_DIR),target))/geth/$(GETH)
+geth: ## go-ethereum by its Go module; skipped where Go is not installed
+	@if [ -x "$(GETH_BIN)/geth" ]; then exit 0; fi; \
+	if ! command -v go >/dev/null; then echo "SKIPPED geth: Go is not installed"; exit 0; fi; \
+	GOBIN="$(GETH_BIN)" go install github.com/ethereum/go-ethereum/cmd/geth@$(GETH) \
+	  || echo "SKIPPED geth: it could not be built"
+
+ethereumjs: tests/clients/node_modules/.package-lock.json
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	cd tests/clients && npm ci --silent
 	@touch $@

@@ -4,8 +4,8 @@ use crate::{layout::Layout, netns::Namespaces, proc::Spec};
 use alloy_primitives::Address;
 use rota_l1::L1Rules;
 use rota_node::config::{
-    BatchConfig, BlobIndex, Config, Dur, L1Config, LogConfig, P2pConfig, PreconfConfig, Role,
-    RpcSettings, SignerConfig, WebConfig,
+    BatchConfig, BlobIndex, Config, Dur, EngineSettings, L1Config, LogConfig, P2pConfig,
+    PreconfConfig, Role, RpcSettings, SignerConfig, WebConfig,
 };
 use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
@@ -304,6 +304,7 @@ impl Plan {
             },
             preconf: PreconfConfig::default(),
             signer: SignerConfig::default(),
+            engine: EngineSettings::default(),
             log: LogConfig { filter: self.log_filter.clone(), ..LogConfig::default() },
         }
     }

@@ -7,6 +7,7 @@ mod args;
 mod batch;
 mod bridge;
 mod call;
+mod chain;
 mod claim;
 mod client;
 mod confirm;
@@ -80,6 +81,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Signer(command) => signer::run(command, json),
         Command::Doctor(at) => block_on(doctor::doctor(at, json)),
         Command::Set(command) => block_on(set::run(command, json)),
+        Command::Chain(command) => chain::run(command, json),
         Command::L1(L1Command::Deploy(args)) => block_on(l1::deploy(args, json)),
         Command::L1(L1Command::Fallback(command)) => block_on(fallback::run(command, json)),
         Command::Status(args) => block_on(status::status(args, json)),

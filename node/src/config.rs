@@ -89,6 +89,8 @@ pub struct Config {
     pub preconf: PreconfConfig,
     /// Who signs.
     pub signer: SignerConfig,
+    /// An execution client to lead along; of followers only.
+    pub engine: EngineSettings,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -200,6 +202,16 @@ impl Default for SignerConfig {
     }
 }
 
+/// An execution client to lead along.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// Its authenticated address, such as `http://127.0.0.1:8551`; empty for none.
+    pub url: String,
+    /// File with the secret that both sides have (32 bytes in hex, mode 0600), relative to the data directory.
+    pub jwt: PathBuf,
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -225,6 +237,7 @@ impl Default for Config {
             batch: BatchConfig::default(),
             preconf: PreconfConfig::default(),
             signer: SignerConfig::default(),
+            engine: EngineSettings::default(),
             log: LogConfig::default(),
         }
     }

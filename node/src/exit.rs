@@ -6,8 +6,8 @@
 mod refusals;
 
 use crate::{
-    config::ConfigError, disk::DiskError, keys::KeyFileError, network::NetworkError,
-    setup::SetupError, slash::SentryError,
+    config::ConfigError, disk::DiskError, external::ExternalError, keys::KeyFileError,
+    network::NetworkError, setup::SetupError, slash::SentryError,
 };
 use rota_consensus::Fatal;
 use rota_l1::{L1Error, TxError};
@@ -186,6 +186,9 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(e) = cause.downcast_ref::<L1Error>() {
         return Some(l1(e));
     }
+    if let Some(e) = cause.downcast_ref::<ExternalError>() {
+        return Some(refusals::external(e).0);
+    }
     if let Some(e) = cause.downcast_ref::<P2pError>() {
         return Some(match e {
             P2pError::BadKey => Exit::Key,
@@ -249,6 +252,9 @@ impl<'a> Signing<'a> {
 
 /// What to do about one error in a chain of causes, where there is more to say than for its code.
 fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(e) = cause.downcast_ref::<ExternalError>() {
+        return Some(refusals::external(e).1);
+    }
     if let Some(SentryError::Own { .. }) = cause.downcast_ref::<SentryError>() {
         return Some(OWN);
     }

@@ -9,6 +9,7 @@ mod events;
 mod execute;
 mod info;
 mod judge;
+mod leading;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +17,9 @@ pub use derivation::{Derivation, FollowerChain, Landed, Sink};
 pub use judge::{Before, judge};
 
 use crate::{
+    external::External,
     metrics::{self, Metrics},
-    rpc::{Backend, RpcConfig, Submit, serve},
+    rpc::{Backend, RpcConfig, RpcCounts, Submit, serve},
     settle::{Backoff, L1Health, Pace, Throttle},
     submit::SubmitError,
     view::{View, ViewConfig},
@@ -25,6 +27,7 @@ use crate::{
 };
 use eyre::WrapErr;
 use info::{FollowerInfo, Position};
+use leading::Leading;
 use parking_lot::{Mutex, RwLock};
 use rota_derive::DeriveError;
 use rota_l1::{L1, L1Error};
@@ -51,6 +54,8 @@ pub struct FollowerArgs {
     pub pace: Pace,
     /// What a sequencer waits for that follows meanwhile; none for a follower.
     pub standby: Option<Standby>,
+    /// A client to lead along, if any.
+    pub external: Option<External>,
 }
 
 /// In words, what a sequencer waits for.
@@ -78,14 +83,16 @@ impl Standby {
 /// # Errors
 /// The data directory is in use, an address cannot be used, or execution failed.
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
-    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby } = args;
+    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external } = args;
+    let leading = external.map(|e| Leading::new(e, &chain, &store));
     let config = ViewConfig {
         chain_id: chain.domain.l2_chain_id,
         domain: chain.domain.clone(),
         ..ViewConfig::default()
     };
     let view = Arc::new(View::new(config, &chain.genesis));
-    let derivation = Derivation::new(chain, view.clone(), store);
+    let derivation = Derivation::new(chain, view.clone(), store)
+        .with_ledger(leading.as_ref().map(Leading::ledger));
     let info = Arc::new(FollowerInfo {
         moniker,
         view: view.clone(),
@@ -111,26 +118,35 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         .with_check(l1_check(&health))
         .with_check(sync_check(&info))
         .with_checks(standby.map(signing_check))
-        .with_pull({
-            let (metrics, health, rpc) = (metrics.clone(), health.clone(), server.counts());
-            move || {
-                rpc.take().for_each(|(method, code, n)| metrics.record_rpc(method, code, n));
-                metrics.set_l1_up(health.is_up());
-                metrics.pull_process();
-            }
-        });
+        .with_pull(pull(&metrics, &health, server.counts()));
+    let status = match &leading {
+        Some(leading) => leading.show(status, &metrics, &pace),
+        None => status,
+    };
     let follow = follow(derivation, l1, (health, progress), info, pace.clone());
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
     let served = serve_web(web, status, pace.stop.clone());
+    let led = leading::run(leading, pace.clone());
     tracing::info!(rpc = %server.addr(), %web, "following L1");
     let done = tokio::select! {
         done = Box::pin(follow) => done,
         done = served => done.wrap_err_with(|| format!("serving {web}")),
+        done = led => done,
         () = collect => Ok(()),
     };
     pace.stop.cancel();
     server.stop().await;
     done
+}
+
+/// Reads at each scrape what is not told by events.
+fn pull(metrics: &Arc<Metrics>, health: &Arc<L1Health>, rpc: Arc<RpcCounts>) -> impl Fn() + use<> {
+    let (metrics, health) = (metrics.clone(), health.clone());
+    move || {
+        rpc.take().for_each(|(method, code, n)| metrics.record_rpc(method, code, n));
+        metrics.set_l1_up(health.is_up());
+        metrics.pull_process();
+    }
 }
 
 /// A follower is not connected to the sequencers.

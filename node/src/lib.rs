@@ -13,6 +13,7 @@
 //! | [`disk`] | Group sync of what is signed |
 //! | [`engine`] | The loop around the replica |
 //! | [`exit`] | Exit codes and the errors that commands end with |
+//! | [`external`] | An execution client outside, led along by the Engine API |
 //! | [`follower`] | The role that reads L1 only |
 //! | [`generation`] | Starting in the generation that the rollup is in |
 //! | [`inbound`] | From the network to the threads |
@@ -40,6 +41,7 @@ pub mod config;
 pub mod disk;
 pub mod engine;
 pub mod exit;
+pub mod external;
 pub mod follower;
 pub mod generation;
 pub mod inbound;

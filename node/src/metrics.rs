@@ -5,12 +5,14 @@
 //! of the safety counters is there from the start, at 0.
 
 mod collect;
+mod engine;
 mod process;
 mod queues;
 #[cfg(test)]
 mod tests;
 
 pub use collect::collect;
+pub use engine::EngineReading;
 pub use process::Process;
 pub use queues::{QueueGauge, Queues};
 
@@ -59,6 +61,7 @@ pub struct Metrics {
     l1_up: IntGauge,
     l1_balance: Gauge,
     batches: IntGaugeVec,
+    engine: engine::EngineGauges,
     process: Process,
 }
 
@@ -120,6 +123,7 @@ impl Metrics {
             l1_up: gauge(r, "rota_l1_endpoint_up", "1 if L1 answers.")?,
             l1_balance: float(r, "rota_l1_account_balance_ether", "Of the posting account.")?,
             batches: gauge_vec(r, "rota_batches_total", "Batches of this node.", &["result"])?,
+            engine: engine::EngineGauges::register(r)?,
             process: Process::register(r)?,
         };
         metrics.zero();

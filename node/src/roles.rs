@@ -3,6 +3,7 @@
 use crate::{
     clock::now_ms,
     config::Config,
+    external::{EngineConfig, External},
     follower::{FollowerArgs, FollowerChain, run_follower},
     info::SequencerInfo,
     metrics::{self, Metrics, QueueGauge, Queues},
@@ -315,6 +316,16 @@ fn forward_again(submitter: &Submitter, forward: &Sender<Arc<rota_types::Tx>>, a
     }
 }
 
+/// The client that the settings name.
+fn external(config: &Config) -> eyre::Result<Option<External>> {
+    let (engine, root) = (&config.engine, config.data_root());
+    if engine.url.is_empty() {
+        return Ok(None);
+    }
+    let client = EngineConfig::open(engine.url.clone(), &root.join(&engine.jwt))?;
+    Ok(Some(External { client, reports: root.join("reports") }))
+}
+
 /// The follower role: everything from L1 alone.
 pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, datadir, .. } = args;
@@ -333,6 +344,7 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         web: config.web.addr,
         pace,
         standby: None,
+        external: external(&config)?,
     };
     let l1 = Arc::new(reader(&config, &network)?);
     let role = run_follower(follower, l1);

@@ -1,6 +1,10 @@
 //! What the tests share: the deterministic simulation of a whole set, real processes, and small makers of
 //! real input.
 
+/// Random chains, for other implementations of Ethereum to judge.
+pub mod chains;
+/// Unmodified Ethereum clients as processes.
+pub mod clients;
 /// The compiled contracts in a virtual machine.
 pub mod evm;
 /// Real processes.

@@ -2,6 +2,7 @@
 //! And what must not stop it: `kill -9` of the leader, a second process on the same data.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
+use rota_tests::clients::{Client, Kind, free_port};
 use rota_tests::live::{Devnet, account, get, quantity, text, transfer, until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
     let height = a_light_client(&net, &hash);
     a_batch_is_explained(&net, (height, &hash));
     the_follower(&net);
+    an_unmodified_client(&net);
     a_second_process(&net);
     health_and_metrics(&net);
     an_l1_that_hangs(&net);
@@ -174,6 +176,83 @@ fn the_follower(net: &Devnet) {
         assert_eq!(ours["hash"], theirs["hash"], "block {number}");
         assert_eq!(ours["stateRoot"], theirs["stateRoot"], "block {number}");
     }
+}
+
+/// geth on the live chain, led by a follower that knows only L1. Both die and come back.
+fn an_unmodified_client(net: &Devnet) {
+    let dir = tempfile::tempdir().unwrap();
+    let (follower, genesis) = (net.datadir("follower"), dir.path().join("genesis.json"));
+    let out = net
+        .rota()
+        .args(["chain", "genesis", "--format", "geth", "--network"])
+        .arg(follower.join("network.json"))
+        .arg("--out")
+        .arg(&genesis)
+        .output()
+        .unwrap();
+    assert!(out.status.success() && text(&out).contains("the same"), "{}", text(&out));
+    let genesis = serde_json::from_slice(&std::fs::read(genesis).unwrap()).unwrap();
+    let mut client = match Client::start(Kind::Geth, &genesis) {
+        Ok(client) => client,
+        Err(why) => return println!("SKIPPED geth: {why}"),
+    };
+    let (url, jwt) = (client.url(), client.jwt());
+    let start = || {
+        let local = || format!("127.0.0.1:{}", free_port());
+        let child = net
+            .rota()
+            .args(["run", "--role", "follower", "--rpc.addr", &local(), "--web.addr", &local()])
+            .arg("--config")
+            .arg(follower.join("rota.toml"))
+            .arg("--network")
+            .arg(follower.join("network.json"))
+            .arg("--datadir")
+            .arg(dir.path().join("data"))
+            .args(["--engine", &url, "--jwt"])
+            .arg(&jwt)
+            .stderr(std::fs::File::create(dir.path().join("log")).unwrap())
+            .spawn();
+        Killed(child.unwrap())
+    };
+    let mut leading = start();
+    let first = agrees(net, &client);
+    client.kill();
+    drop(leading);
+    client.run();
+    leading = start();
+    let began = Instant::now();
+    let second = agrees(net, &client);
+    println!(
+        "geth followed to block {first}; killed with its follower, at block {second} after {:?}",
+        began.elapsed()
+    );
+    drop(leading);
+}
+
+/// A process that is killed when it is dropped.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Waits until the client has what the set has decided now; all its blocks are the set's.
+fn agrees(net: &Devnet, client: &Client) -> u64 {
+    let mut sequencer = net.rpc("n1");
+    let want = quantity(&sequencer.call("eth_blockNumber", json!([])).unwrap());
+    let head = until(LONG, "the client to have what is decided now", || {
+        let head = quantity(&client.ask("eth_blockNumber", json!([]))?);
+        (head >= want).then_some(head)
+    });
+    for number in 0..=head {
+        let at = json!(format!("{number:#x}"));
+        let ours = sequencer.call("eth_getBlockByNumber", json!([at, false])).unwrap();
+        assert_eq!(ours["hash"].as_str(), client.hash(&at).as_deref(), "block {number}");
+    }
+    head
 }
 
 fn a_second_process(net: &Devnet) {

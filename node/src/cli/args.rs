@@ -57,6 +57,9 @@ pub enum Command {
     /// The contracts on L1.
     #[command(subcommand)]
     L1(L1Command),
+    /// The rollup as other programs see it.
+    #[command(subcommand)]
+    Chain(super::chain::ChainCommand),
     /// How a running node is; exit code 6 if it is not well.
     Status(RpcArgs),
     /// Send and follow transactions.
@@ -161,6 +164,12 @@ pub struct RunFlags {
     /// Time between two batches.
     #[arg(long = "batch.interval", value_name = "TIME")]
     pub batch_interval: Option<String>,
+    /// Follower: Engine API of an execution client to lead along, such as http://127.0.0.1:8551.
+    #[arg(long, value_name = "URL")]
+    pub engine: Option<String>,
+    /// Follower: file with the JWT secret of that client.
+    #[arg(long, value_name = "FILE")]
+    pub jwt: Option<PathBuf>,
     /// Log directives, such as info,rota_p2p=debug.
     #[arg(long = "log.filter", value_name = "FILTER")]
     pub log_filter: Option<String>,

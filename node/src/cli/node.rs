@@ -76,6 +76,8 @@ pub(super) fn run(flags: &RunFlags) -> Done {
             ("web.addr", text(&flags.web_addr)),
             ("batch.post", text(&flags.batch_post)),
             ("batch.interval", text(&flags.batch_interval)),
+            ("engine.url", text(&flags.engine)),
+            ("engine.jwt", flags.jwt.as_deref().map(absolute)),
             ("log.filter", text(&flags.log_filter)),
             ("log.format", text(&flags.log_format)),
         ],

@@ -142,3 +142,32 @@ fn a_taken_port_is_named_with_its_setting() {
         assert!(failure.hint.contains(&format!("--{key}")));
     }
 }
+
+#[test]
+fn the_genesis_file_of_stock_clients_has_the_hash_of_the_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let [network, file] = ["network.json", "genesis.json"].map(|name| dir.path().join(name));
+    let params = rota_types::ChainParams::default();
+    let genesis = rota_execution::prague_genesis(70_700, 1_700_000_000, params.gas_limit, []);
+    let address = alloy_primitives::Address::repeat_byte;
+    let made = crate::network::Network {
+        version: crate::network::NETWORK_VERSION,
+        l1_chain_id: 31_337,
+        l2_chain_id: 70_700,
+        registry: address(1),
+        inbox: address(2),
+        rewards: None,
+        oracle: None,
+        warranty: None,
+        l1_deploy_block: 5,
+        genesis,
+        params,
+    };
+    made.save(&network).unwrap();
+    let [at, out] = [&network, &file].map(|p| p.to_str().unwrap());
+    run(&["rota", "chain", "genesis", "--network", at, "--out", out]).unwrap();
+    let read: alloy_genesis::Genesis =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let hash = rota_execution::genesis(&read).unwrap().hash;
+    assert_eq!(hash, made.genesis_head().unwrap().hash);
+}

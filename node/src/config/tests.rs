@@ -154,6 +154,9 @@ fn settings_that_do_not_fit_together_are_refused() {
         ("role = \"sequencer\"\n[p2p]\nlisten = []", "p2p.listen"),
         ("[p2p]\nbootnodes = [\"/ip4/1.2.3.4/tcp/1\"]", "p2p.bootnodes"),
         ("moniker = \"\"", "moniker"),
+        ("[engine]\nurl = \"localhost:8551\"\njwt = \"j\"", "engine.url"),
+        ("[engine]\nurl = \"http://127.0.0.1:8551\"", "engine.jwt"),
+        ("role = \"sequencer\"\n[engine]\nurl = \"http://a:8551\"\njwt = \"j\"", "engine.url"),
     ];
     for (text, key) in cases {
         assert!(said(text).starts_with(&format!("`{key}`")), "{}", said(text));

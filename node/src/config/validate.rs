@@ -31,6 +31,7 @@ impl Config {
             return Err(("preconf.premium_bps", "must be at most 10000, the whole amount".into()));
         }
         self.check_signer()?;
+        self.check_engine()?;
         between("batch.interval", self.batch.interval, (100, 3_600_000))?;
         EnvFilter::try_new(&self.log.filter)
             .map_err(|e| ("log.filter", format!("{:?} is no filter: {e}", self.log.filter)))?;
@@ -78,6 +79,21 @@ impl Config {
             return Ok(());
         }
         Err(("signer.public_key", "must be 32 bytes in hex, as rota signer id shows them".into()))
+    }
+
+    fn check_engine(&self) -> Result<(), Wrong> {
+        let engine = &self.engine;
+        if engine.url.is_empty() {
+            return Ok(());
+        }
+        urls("engine.url", std::slice::from_ref(&engine.url))?;
+        if engine.jwt.as_os_str().is_empty() {
+            return Err(("engine.jwt", "must name the file with the client's JWT secret".into()));
+        }
+        if self.role == Role::Sequencer {
+            return Err(("engine.url", "only a follower leads an execution client along".into()));
+        }
+        Ok(())
     }
 
     fn check_servers(&self) -> Result<(), Wrong> {

@@ -46,6 +46,8 @@ fn errors_of_the_running_node_get_their_code_under_any_context() {
     assert_eq!(code(io::Error::from(io::ErrorKind::AddrInUse)), Exit::Config);
     assert_eq!(code(io::Error::from(io::ErrorKind::NotFound)), Exit::Failed);
     assert_eq!(code(Failure::new(Exit::Timeout, "late")), Exit::Timeout);
+    assert_eq!(code(ExternalError::Unauthorized("stale".into())), Exit::Key);
+    assert_eq!(code(ExternalError::OtherChain { theirs: 1, ours: 2 }), Exit::Network);
     let said = Failure::from_report(&eyre::eyre!("inner").wrap_err("outer")).message;
     assert_eq!(said, "outer: inner");
 }

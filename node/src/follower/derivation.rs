@@ -4,6 +4,7 @@
 //! takes away is rolled back before anything new is taken.
 
 mod blocks;
+mod outside;
 
 pub use blocks::{Landed, Sink};
 
@@ -11,7 +12,7 @@ use super::{
     events::{Event, accepted, place, uncertified},
     execute::start,
 };
-use crate::{outputs::Completed, settle::Walker, view::View};
+use crate::{external::Ledger, outputs::Completed, settle::Walker, view::View};
 use alloy_primitives::{B256, Bytes};
 use rota_derive::{AcceptedBatch, BlockParams, DeriveError, Mode, Outcome, Pipeline};
 use rota_execution::Head;
@@ -77,6 +78,10 @@ pub struct Derivation {
     more: bool,
     /// Takes each block, for who keeps them.
     sink: Option<Sink>,
+    /// For a client outside, if there is one.
+    ledger: Option<Arc<Ledger>>,
+    /// Whether L1 was read to its end since this began.
+    settled: bool,
 }
 
 impl std::fmt::Debug for Derivation {
@@ -111,6 +116,8 @@ impl Derivation {
             skipped: 0,
             more: false,
             sink: None,
+            ledger: None,
+            settled: false,
         }
     }
 
@@ -177,6 +184,8 @@ impl Derivation {
             self.pass(tip.number, now)?;
         }
         self.finalize(now);
+        self.settled |= self.is_caught_up();
+        self.tell();
         Ok(self.more)
     }
 
@@ -351,13 +360,16 @@ impl Derivation {
         }
         let number = self.head.header.number;
         let gone = self.view.revert(number, now);
+        self.tell();
         tracing::warn!(l1_block = to, number, gone, "L1 was reorganised; going back");
     }
 
     fn start_over(&mut self) {
         self.view.start_over(&self.chain.genesis);
         let (completed, sink) = (self.completed.restart(), self.sink.take());
+        let ledger = self.ledger.take();
         let new = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
-        *self = Self { completed, sink, ..new };
+        *self = Self { completed, sink, ledger, ..new };
+        self.tell();
     }
 }

@@ -265,6 +265,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
             now: Arc::new(crate::clock::now_ms),
             stop: stop.clone(),
         },
+        external: None,
     };
     let client = async {
         // Not there at first; the deadline is that of the whole test.

@@ -165,6 +165,7 @@ impl Waits<'_> {
             web: config.web.addr,
             pace: Pace { every: self.every(), now: Arc::new(now_ms), stop: stop.clone() },
             standby: Some(standby.clone()),
+            external: None,
         })
     }
 

@@ -77,6 +77,7 @@ impl Derivation {
                 block: executed,
             };
             self.show(&block, &sealed, now);
+            self.note_block(&sealed.block)?;
             if let Some(sink) = &mut self.sink {
                 sink(&sealed)?;
             }
@@ -88,6 +89,7 @@ impl Derivation {
             let l1_number = block.completed_by;
             self.done.push_back(Done { l1_number, height: block.last_height, parent });
         }
+        self.tell();
         Ok(())
     }
 
