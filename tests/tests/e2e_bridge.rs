@@ -12,6 +12,7 @@ use std::{
 };
 
 #[test]
+#[ignore = "written, not run yet: run it with --ignored, then take this away"]
 fn a_wallet_brings_eth_and_takes_it_back() {
     let net = Devnet::up(30_000, &["--block-time", "1", "--no-slasher"]);
     let follower = net.rpc_addr("follower");

@@ -82,7 +82,12 @@ mod tests {
     use super::*;
 
     fn deposit(index: u64, l1_number: u64) -> Deposit {
-        Deposit { index, l1_number, to: Address::repeat_byte(7), amount_gwei: 5 + index }
+        Deposit {
+            index,
+            l1_number,
+            to: Address::repeat_byte(7),
+            amount_gwei: index.saturating_add(5),
+        }
     }
 
     #[test]

@@ -214,7 +214,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn id(i: u64) -> B256 {
-        B256::left_padding_from(&(i + 1).to_be_bytes())
+        B256::left_padding_from(&i.saturating_add(1).to_be_bytes())
     }
 
     /// Every leaf is proven under every later root, and nothing else is.

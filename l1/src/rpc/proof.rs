@@ -19,7 +19,7 @@ pub(super) async fn set_proof(
 ) -> Result<SetProof, Fault> {
     let tag = BlockNumberOrTag::Finalized;
     let block = p.get_block_by_number(tag).await?;
-    let header = block.ok_or_else(|| Fault::View(L1Error::NoBlock(0)))?.header;
+    let header = block.ok_or(Fault::View(L1Error::NoBlock(0)))?.header;
     let rlp = alloy_rlp::encode(&header.inner);
     if keccak256(&rlp) != header.hash {
         return Err(Fault::Endpoint(format!(
