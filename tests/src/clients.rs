@@ -2,7 +2,6 @@
 //!
 //! Not for: installing them; `make geth` and `make ethereumjs` do. A client that is not there is skipped with the reason.
 //! Invariant: a client is killed when it is dropped, and its log is shown when a test fails.
-#![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
 use crate::live::{Rpc, until};
 use serde_json::{Value, json};

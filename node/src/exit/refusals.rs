@@ -122,6 +122,34 @@ fn warranty(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Code and one line for an execution client that is led no further.
+pub(super) const fn external(e: &ExternalError) -> (Exit, &'static str) {
+    match e {
+        ExternalError::Unauthorized(_) => (
+            Exit::Key,
+            "give --jwt the file that the client reads too (geth: --authrpc.jwtsecret), and set both clocks: they may be 60 s apart",
+        ),
+        ExternalError::NoEngine { .. } => (
+            Exit::Config,
+            "give --engine the authenticated port (geth: --authrpc.port, usually 8551) of a client that knows Prague",
+        ),
+        ExternalError::OtherChain { .. } | ExternalError::OtherGenesis { .. } => (
+            Exit::Network,
+            "start the client in an empty data directory with the file of: rota chain genesis --out genesis.json",
+        ),
+        ExternalError::Invalid(_) | ExternalError::Disagreed { .. } => (
+            Exit::Verify,
+            "keep the file and try the block on a third client: docs/follow.md. Do not restart blindly: the same block comes again",
+        ),
+        ExternalError::Stuck { .. } => (
+            Exit::Failed,
+            "look at the client's log; a client that will not go behind its final block needs an empty data directory",
+        ),
+        ExternalError::Io { .. } => (Exit::DataDir, "look at the disk, then start again"),
+        ExternalError::Setup(_) => (Exit::Failed, "the log lines above say what came before"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,33 +188,5 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 30, "{seen}");
-    }
-}
-
-/// Code and one line for an execution client that is led no further.
-pub(super) const fn external(e: &ExternalError) -> (Exit, &'static str) {
-    match e {
-        ExternalError::Unauthorized(_) => (
-            Exit::Key,
-            "give --jwt the file that the client reads too (geth: --authrpc.jwtsecret), and set both clocks: they may be 60 s apart",
-        ),
-        ExternalError::NoEngine { .. } => (
-            Exit::Config,
-            "give --engine the authenticated port (geth: --authrpc.port, usually 8551) of a client that knows Prague",
-        ),
-        ExternalError::OtherChain { .. } | ExternalError::OtherGenesis { .. } => (
-            Exit::Network,
-            "start the client in an empty data directory with the file of: rota chain genesis --out genesis.json",
-        ),
-        ExternalError::Invalid(_) | ExternalError::Disagreed { .. } => (
-            Exit::Verify,
-            "keep the file and try the block on a third client: docs/follow.md. Do not restart blindly: the same block comes again",
-        ),
-        ExternalError::Stuck { .. } => (
-            Exit::Failed,
-            "look at the client's log; a client that will not go behind its final block needs an empty data directory",
-        ),
-        ExternalError::Io { .. } => (Exit::DataDir, "look at the disk, then start again"),
-        ExternalError::Setup(_) => (Exit::Failed, "the log lines above say what came before"),
     }
 }
