@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 
 /// Failures of this crate. A transaction that cannot be included is not one of them: it is
 /// [`crate::Skip`].
@@ -31,6 +31,9 @@ pub enum ExecutionError {
     /// Us: the EVM failed for a reason no valid or invalid transaction should reach.
     #[error("the EVM failed: {0}")]
     Evm(String),
+    /// Whoever made the witness: the block reads what it does not show.
+    #[error("the witness does not show {}", match .1 { Some(slot) => format!("slot {slot:#x} of {0}", .0), None => format!("account {0}", .0) })]
+    NotInWitness(Address, Option<U256>),
     /// User: a call or an estimate was asked for that could never be a transaction.
     #[error("{0}")]
     Call(String),

@@ -15,6 +15,7 @@
 //! | [`Fees`], [`base_fee_return`] | what transactions paid, and how the base fee comes back |
 //! | [`State`], [`AccountProof`] | reading, roots and proofs on any snapshot |
 //! | [`call()`], [`estimate_gas`], [`list_accesses`] | runs that are never in a block |
+//! | [`record`], [`reexecute`], [`Witness`] | one block executed with nothing but what it reads |
 //! | [`Trie`] | the persistent Merkle-Patricia trie underneath |
 //!
 //! Ordering never waits for this crate: a transaction that cannot be included is a [`Skip`], not an
@@ -28,6 +29,7 @@ mod genesis;
 mod predeploys;
 mod state;
 mod trie;
+mod witness;
 
 pub use block::{
     BlockContext, BlockEnv, Checkpoint, ExecutedBlock, Head, Included, OpenBlock, Outcome, Run,
@@ -42,4 +44,5 @@ pub use fees::{Fees, base_fee_return};
 pub use genesis::{genesis, prague_genesis, system_contracts};
 pub use predeploys::{MESSAGE_PASSER, TOKEN_BRIDGE, predeploys, sent_slot};
 pub use state::{Account, AccountChange, AccountProof, SlotProof, State, StateDiff};
-pub use trie::Trie;
+pub use trie::{BadNodes, Trie};
+pub use witness::{NotReexecuted, Witness, record, reexecute};

@@ -11,6 +11,7 @@
 mod commit;
 mod database;
 mod diff;
+mod partial;
 mod tries;
 
 pub use diff::{AccountChange, StateDiff};
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use commit::Touch;
 use imbl::{HashMap, Vector};
+use partial::Known;
+pub(crate) use partial::Recorder;
 use revm::bytecode::Bytecode;
 use tries::Tries;
 
@@ -70,6 +73,10 @@ pub struct State {
     seen: usize,
     /// Every write since the last block, each an allocation of its own: that is its identity.
     touched: Vector<Arc<[Touch]>>,
+    /// Set where only a part is here.
+    known: Option<Arc<Known>>,
+    /// Set where somebody wants to know what is read.
+    recorder: Option<Recorder>,
 }
 
 impl State {

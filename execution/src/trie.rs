@@ -10,16 +10,23 @@
 
 mod edit;
 mod node;
+mod partial;
 #[cfg(test)]
 mod tests;
 
 use alloy_primitives::{B256, Bytes, keccak256};
 use node::{Kind, Link, nibble, shared_until};
+pub use partial::BadNodes;
+pub(crate) use partial::{Look, Nodes};
 
 /// One version of a trie. Values are RLP and never empty.
 #[derive(Clone, Debug, Default)]
 pub struct Trie {
     root: Option<Link>,
+    /// Some nodes may be hidden.
+    partial: bool,
+    /// A change would have needed a hidden node: the root means nothing any more.
+    broken: bool,
 }
 
 impl Trie {
@@ -48,12 +55,17 @@ impl Trie {
                     link = children.get(nibble(key, depth))?.as_ref()?;
                     depth = depth.saturating_add(1);
                 }
+                Kind::Hidden(_) => return None,
             }
         }
     }
 
     /// Puts a value under a key, replacing any other.
     pub fn insert(&mut self, key: B256, value: &[u8]) {
+        if self.partial && !self.may_insert(&key) {
+            self.broken = true;
+            return;
+        }
         match &mut self.root {
             Some(root) => edit::insert(root, 0, &key, value),
             empty => *empty = Some(node::leaf(key, value)),
@@ -62,6 +74,10 @@ impl Trie {
 
     /// Takes a key away; does nothing if it is not there.
     pub fn remove(&mut self, key: &B256) {
+        if self.partial && !self.may_remove(key) {
+            self.broken = true;
+            return;
+        }
         if self.get(key).is_none() {
             return;
         }
@@ -96,7 +112,7 @@ impl Trie {
                 nodes.push(encoded.into());
             }
             next = match link.kind() {
-                Kind::Leaf { .. } => None,
+                Kind::Leaf { .. } | Kind::Hidden(_) => None,
                 Kind::Extension { key: own, end, child } => {
                     let follows = shared_until(own, key, depth, *end) == *end;
                     depth = *end;

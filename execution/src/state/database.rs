@@ -13,6 +13,12 @@ impl Database for State {
     type Error = ExecutionError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ExecutionError> {
+        self.check_account(&address)?;
+        if let Some(recorder) = &self.recorder {
+            recorder.note(|seen| {
+                seen.accounts.entry(address).or_default();
+            });
+        }
         Ok(self.account(&address).map(|account| AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
@@ -26,10 +32,21 @@ impl Database for State {
         if code_hash == KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
+        if let Some(recorder) = &self.recorder {
+            recorder.note(|seen| {
+                seen.codes.insert(code_hash);
+            });
+        }
         self.codes.get(&code_hash).cloned().ok_or(ExecutionError::MissingCode(code_hash))
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
+        self.check_slot(&address, &slot)?;
+        if let Some(recorder) = &self.recorder {
+            recorder.note(|seen| {
+                seen.accounts.entry(address).or_default().insert(slot);
+            });
+        }
         Ok(Self::storage(self, &address, &slot))
     }
 
@@ -37,6 +54,6 @@ impl Database for State {
     /// window, which is wider than the 256 blocks that `BLOCKHASH` may ask for.
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {
         let slot = U256::from(number.checked_rem(HISTORY_SERVE_WINDOW as u64).unwrap_or_default());
-        Ok(Self::storage(self, &HISTORY_STORAGE_ADDRESS, &slot).into())
+        Ok(Database::storage(self, HISTORY_STORAGE_ADDRESS, slot)?.into())
     }
 }

@@ -41,9 +41,23 @@ pub(super) struct Tries {
     pub(super) accounts: Trie,
     /// Only accounts with at least one slot.
     storage: HashMap<Address, Trie>,
+    broken: bool,
 }
 
 impl Tries {
+    /// The storage of an account, if it has any.
+    pub(super) fn storage_of(&self, address: &Address) -> Option<&Trie> {
+        self.storage.get(address)
+    }
+    /// As a witness shows it.
+    pub(super) fn put_storage(&mut self, address: Address, trie: Trie) {
+        self.storage.insert(address, trie);
+    }
+    /// Whether some change could not be made.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken || self.accounts.is_broken()
+    }
+
     /// Takes over what changed in `state` at the touched places.
     pub(super) fn catch_up(&mut self, state: &State, touched: &BTreeMap<Address, Touched>) {
         let mut leaf = Vec::new();
@@ -97,6 +111,7 @@ impl Tries {
             }
             None => {}
         }
+        self.broken |= trie.is_broken();
         let root = trie.root();
         if entry.is_none() || trie.is_empty() {
             self.storage.remove(&address);

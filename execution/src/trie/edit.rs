@@ -13,7 +13,7 @@ pub(super) fn insert(link: &mut Link, depth: usize, key: &B256, value: &[u8]) {
     let (own, end) = match link.kind() {
         Kind::Leaf { key, .. } => (*key, KEY_NIBBLES),
         Kind::Extension { key, end, .. } => (*key, *end),
-        Kind::Branch(_) => (*key, depth),
+        Kind::Branch(_) | Kind::Hidden(_) => (*key, depth),
     };
     let fork = shared_until(&own, key, depth, end);
     if fork < end {
@@ -28,6 +28,8 @@ pub(super) fn insert(link: &mut Link, depth: usize, key: &B256, value: &[u8]) {
             Some(empty) => *empty = Some(leaf(*key, value)),
             None => {}
         },
+        // `partial` lets nobody come here.
+        Kind::Hidden(_) => {}
     }
 }
 
@@ -35,6 +37,7 @@ pub(super) fn insert(link: &mut Link, depth: usize, key: &B256, value: &[u8]) {
 pub(super) fn remove(link: &mut Link, depth: usize, key: &B256) -> bool {
     match Arc::make_mut(link).kind_mut() {
         Kind::Leaf { .. } => return true,
+        Kind::Hidden(_) => return false,
         Kind::Extension { end, child, .. } => {
             remove(child, *end, key);
             if !matches!(child.kind(), Kind::Branch(_)) {
@@ -65,7 +68,7 @@ fn split(old: &Link, depth: usize, fork: usize, added: Link, key: &B256) -> Link
         Kind::Extension { key, end, child } if *end == below => (key, child.clone()),
         Kind::Extension { key, .. } | Kind::Leaf { key, .. } => (key, moved(old)),
         // Keys differ nowhere before a branch, so nobody splits one.
-        Kind::Branch(_) => return old.clone(),
+        Kind::Branch(_) | Kind::Hidden(_) => return old.clone(),
     };
     let mut children: Box<Children> = Box::default();
     for (at, child) in [(nibble(own, fork), kept), (nibble(key, fork), added)] {
@@ -90,7 +93,7 @@ fn collapse(children: &Children, depth: usize, removed: &B256) -> Option<Link> {
     }
     Some(match child.kind() {
         Kind::Leaf { .. } | Kind::Extension { .. } => moved(child),
-        Kind::Branch(_) => Arc::new(Node::new(Kind::Extension {
+        Kind::Branch(_) | Kind::Hidden(_) => Arc::new(Node::new(Kind::Extension {
             key: with_nibble(removed, depth, at),
             end: depth.saturating_add(1),
             child: child.clone(),

@@ -1,4 +1,4 @@
-//! The three kinds of trie node, their RLP and their cached references.
+//! The three kinds of trie node, their RLP and their cached references; and what stands for a node that is not here.
 //!
 //! A node does not store its own path: it holds a whole key and the caller knows the depth. Moving
 //! a leaf up or down then changes nothing but its reference, and no paths are sliced or joined.
@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Extension { key: B256, end: usize, child: Link },
     /// At least two keys differ here.
     Branch(Box<Children>),
+    /// Known by what its parent holds, and by nothing else.
+    Hidden(RlpNode),
 }
 
 impl Clone for Node {
@@ -60,6 +62,9 @@ impl Node {
 
     /// What the parent writes down: the hash, or the node itself when shorter than 32 bytes.
     pub(super) fn reference(&self, depth: usize) -> &RlpNode {
+        if let Kind::Hidden(reference) = &self.kind {
+            return reference;
+        }
         self.reference.get_or_init(|| RlpNode::from_rlp(&self.encoded(depth)))
     }
 
@@ -97,6 +102,7 @@ impl Node {
                 out.put_u8(EMPTY_STRING_CODE);
                 out
             }
+            Kind::Hidden(reference) => reference.to_vec(),
         }
     }
 }

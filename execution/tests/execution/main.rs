@@ -15,3 +15,4 @@ mod fees;
 mod histories;
 mod support;
 mod vectors;
+mod witness;
