@@ -28,6 +28,7 @@ mod state;
 mod stats;
 mod stream;
 mod subscribe;
+mod witness;
 
 pub use count::RpcCounts;
 pub use info::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo};
@@ -170,6 +171,7 @@ pub fn methods(backend: Backend) -> Result<jsonrpsee::Methods, RegisterMethodErr
     rewards::register(&mut module)?;
     output::register(&mut module)?;
     light::register(&mut module)?;
+    witness::register(&mut module)?;
     subscribe::register(&mut module)?;
     Ok(module.into())
 }

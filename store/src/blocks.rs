@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(blocks.get(Tree::Accounts, &[5]).unwrap(), Some(vec![6]));
         assert_eq!(blocks.tx(id(22)).unwrap(), None);
         let mut range = rota_types::Mmr::default();
-        [1, 2].map(|n| range.push(id(n)));
+        [1, 2].iter().for_each(|n| range.push(id(*n)));
         assert!(blocks.history_proof(2, 3).unwrap().unwrap().verifies(&range.root(), &id(2)));
     }
 

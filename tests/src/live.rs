@@ -99,7 +99,7 @@ impl Devnet {
     fn copy_programs(&self) {
         let built = binaries();
         std::fs::create_dir_all(self.bin()).unwrap();
-        for program in ["rota", "rota-devnet"] {
+        for program in ["rota", "rota-devnet", "rota-stateless"] {
             std::fs::copy(built.join(program), self.bin().join(program)).unwrap();
         }
         // Tools are shared between runs: they are only read.
@@ -129,6 +129,10 @@ impl Devnet {
     /// What the supervisor says of its processes.
     pub fn state(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.file("state.json")).unwrap()).unwrap()
+    }
+    /// The program that executes a block from a file.
+    pub fn stateless(&self) -> Command {
+        Command::new(self.bin().join("rota-stateless"))
     }
     /// The program `rota`.
     pub fn rota(&self) -> Command {

@@ -17,6 +17,7 @@ fn a_transaction_climbs_the_ladder_and_the_follower_agrees() {
     let hash = the_ladder(&net);
     let height = a_light_client(&net, &hash);
     a_batch_is_explained(&net, (height, &hash));
+    a_block_without_a_state(&net, &hash);
     the_follower(&net);
     an_unmodified_client(&net);
     a_second_process(&net);
@@ -132,6 +133,26 @@ fn a_light_client(net: &Devnet, hash: &str) -> u64 {
     std::fs::write(&file, changed).unwrap();
     assert_eq!(verify(&["--l1", &l1]).unwrap().status.code(), Some(10));
     verdict["proof"]["height"].as_u64().unwrap()
+}
+
+/// The block of a transaction, executed by a program that has nothing but a file; a changed file is refused.
+fn a_block_without_a_state(net: &Devnet, hash: &str) {
+    let receipt = net.rpc("n2").call("eth_getTransactionReceipt", json!([hash])).unwrap();
+    let number = quantity(&receipt["blockNumber"]).to_string();
+    let file = net.datadir("witness.json");
+    let url = format!("http://{}", net.rpc_addr("n2"));
+    let mut write = net.rota();
+    write.args(["output", "witness", &number, "--rpc-url", &url, "-o"]).arg(&file);
+    let wrote = write.output().unwrap();
+    assert!(wrote.status.success(), "{}", text(&wrote));
+    let done = net.stateless().arg(&file).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done));
+    assert!(text(&done).contains(receipt["blockHash"].as_str().unwrap()), "{}", text(&done));
+    println!("{}", text(&done));
+    let mut told: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    told["witness"]["state"].as_array_mut().unwrap().pop();
+    std::fs::write(&file, told.to_string()).unwrap();
+    assert_eq!(net.stateless().arg(&file).output().unwrap().status.code(), Some(10));
 }
 
 /// The batch that holds a transaction: who certified it, and what is in its blobs.

@@ -6,6 +6,7 @@
 mod act;
 mod look;
 mod prove;
+mod witness;
 
 use super::{Done, args::RpcArgs, args::Where, call::CallArgs, client::Node};
 use crate::{
@@ -28,6 +29,8 @@ pub enum OutputCommand {
     Show(StepArgs),
     /// Compare a step with what a follower computed from L1; exit code 10 if they differ.
     Verify(VerifyArgs),
+    /// Write a block with all that is needed to execute it: `rota-stateless FILE` does, with nothing else.
+    Witness(WitnessArgs),
     /// Put a bond on the right output of a step where a wrong one is bonded: the slot freezes, and the oracle knows.
     Challenge(BondArgs),
     /// Put a bond on the right output of a step.
@@ -63,6 +66,19 @@ pub struct VerifyArgs {
     /// A follower that derives from L1.
     #[command(flatten)]
     pub rpc: RpcArgs,
+}
+
+/// `rota output witness`.
+#[derive(Debug, Args)]
+pub struct WitnessArgs {
+    /// Number of the block.
+    pub block: u64,
+    /// A node that keeps the state of the block before it.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+    /// File to write [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<std::path::PathBuf>,
 }
 
 /// `rota output challenge` and `propose`.
@@ -130,6 +146,7 @@ pub(super) async fn run(command: &OutputCommand, json: bool) -> Done {
         OutputCommand::List(at) => look::list(at, json).await,
         OutputCommand::Show(args) => look::show(args, json).await,
         OutputCommand::Verify(args) => look::verify(args, json).await,
+        OutputCommand::Witness(args) => witness::witness(args, json).await,
         OutputCommand::Challenge(args) => act::challenge(args, json).await,
         OutputCommand::Prove(args) => prove::prove(args, json).await,
         OutputCommand::Propose(args) => act::propose(args, json).await,
