@@ -19,7 +19,7 @@ fn chain() -> Chain {
         index,
         l1_number,
         to: Address::repeat_byte(0xd0),
-        amount_gwei: 1_000_000 + index,
+        amount_gwei: index.saturating_add(1_000_000),
     };
     chain.deposits = [(0, 1), (1, 1), (2, 3), (3, 6)].map(deposit).into();
     chain.grow(16)

@@ -124,11 +124,7 @@ async fn list(args: &ListArgs, json: bool) -> Done {
     let (batches, finalized) = reading.posts().newest(args.limit).await?;
     let stage = |b: &PostedBatch| if b.block.number <= finalized { "finalized" } else { "posted" };
     if json {
-        let one = |b: &PostedBatch| {
-            let mut of = of(b);
-            of["stage"] = stage(b).into();
-            of
-        };
+        let one = |b: &PostedBatch| with(of(b), json!({ "stage": stage(b) }));
         return out::json(
             &json!({ "v": 1, "batches": batches.iter().map(one).collect::<Vec<_>>() }),
         );
@@ -148,6 +144,14 @@ async fn list(args: &ListArgs, json: bool) -> Done {
         out::line("no batch is posted yet")?;
     }
     Ok(())
+}
+
+/// An object with more fields.
+fn with(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
 }
 
 /// In a fallback anyone posts heights that nobody certified.
@@ -209,12 +213,9 @@ async fn show(args: &WhichArgs, json: bool) -> Done {
         Err(other) => return Err(failed(other.clone())),
     };
     if json {
-        let mut of = of(&b);
-        of["v"] = 1.into();
-        of["valueId"] = json!(value_id);
-        of["certificate"] = certified;
-        of["data"] = held.json();
-        return out::json(&of);
+        let more =
+            json!({ "v": 1, "valueId": value_id, "certificate": certified, "data": held.json() });
+        return out::json(&with(of(&b), more));
     }
     let env = &b.header.env;
     out::line(format_args!("heights      {} to {}", b.from_height, b.to_height))?;

@@ -39,8 +39,12 @@ pub(super) async fn claim(args: &ClaimArgs, receipt: &Receipt, json: bool) -> Do
     if args.calls() {
         return tell(args, &refund, json).await;
     }
-    let request =
-        refund_request(Address::ZERO, refund.generation, &refund.lost, &[refund.tx.clone()]);
+    let request = refund_request(
+        Address::ZERO,
+        refund.generation,
+        &refund.lost,
+        std::slice::from_ref(&refund.tx),
+    );
     let result = json!({
         "v": 1, "sender": refund.sender, "frame": frame.hash(&receipt.domain.domain()),
         "generation": refund.generation, "lost": Bytes::from(refund.lost.encode()),

@@ -18,7 +18,10 @@ async fn forced_chain(heights: u64) -> (Chain, MemoryL1) {
             l1.enqueue(21_000, b"junk".as_slice().into());
         }
         if number % 4 != 0 {
-            l1.deposit(alloy_primitives::Address::repeat_byte(0xd0), 1_000_000 + number);
+            l1.deposit(
+                alloy_primitives::Address::repeat_byte(0xd0),
+                number.saturating_add(1_000_000),
+            );
         }
         let block = l1.mine();
         assert_eq!(block.number, number);
@@ -76,7 +79,7 @@ async fn after_a_fallback_the_queue_alone_goes_on_and_nothing_old_is_taken() {
     let since = l1.mine();
     follower.read(&l1).await;
     // Height 13, alone in its second, is posted: a block. Then one for each L1 block with entries since its origin.
-    let brings = |n: &u64| n % 3 == 0 || n % 4 != 0;
+    let brings = |n: &u64| n.is_multiple_of(3) || !n.is_multiple_of(4);
     let forced_blocks: Vec<u64> = (7..24).filter(brings).collect();
     assert_eq!(follower.hashes().len(), 7 + forced_blocks.len());
     assert!(matches!(follower.derivation.mode(), (1, Mode::Fallback { until: None, .. })));
