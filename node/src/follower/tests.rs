@@ -2,6 +2,7 @@
 
 mod exit;
 mod forced;
+mod outputs;
 
 use super::*;
 use crate::settle::testing::{Chain, INBOX};
