@@ -133,6 +133,9 @@ impl Archive for StoreArchive {
     fn history_proof(&self, height: u64, under: u64) -> Option<MmrProof> {
         log(self.0.history_proof(height, under))?
     }
+    fn voided(&self, hash: &B256) -> Option<u64> {
+        log(crate::generation::voided(&self.0, hash))?
+    }
     fn rewards(&self, upto: u64) -> Option<(LagPoint, RewardsBook)> {
         log(load_point(&self.0, upto))?
     }

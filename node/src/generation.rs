@@ -12,6 +12,7 @@ mod era;
 mod landing;
 mod standby;
 mod upto;
+mod void;
 
 use alloy_primitives::Address;
 use rota_store::{DataDir, SignGuard, StoreError};
@@ -20,6 +21,7 @@ use std::path::Path;
 pub use era::{EmergencySet, Era, Eras};
 pub use landing::Lander;
 pub(crate) use standby::{Enter, enter};
+pub use void::voided;
 
 /// The generation that the keys of `voter` in a data directory sign in: that of the directory, or of the guard if that is
 /// ahead, as on a machine that only signs.

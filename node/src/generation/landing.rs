@@ -3,11 +3,11 @@
 //! Invariant: blocks are written in order, each whole, and the base last; after a crash the same blocks are derived again,
 //! those that are there are compared, and the rest is added.
 
-use super::{EmergencySet, upto::Upto};
+use super::{EmergencySet, upto::Upto, void};
 use crate::{
     chain::{Base, CONTEXT, Sealed, encode_context, write_block, write_genesis},
     follower::{Derivation, FollowerChain, Landed},
-    settle::{StoreJournal, start_inbox},
+    settle::{StoreJournal, posted_upto, start_inbox},
     view::{View, ViewConfig},
 };
 use alloy_primitives::B256;
@@ -101,6 +101,8 @@ impl Lander {
         start_inbox(&mut batch, last.number, base.start.head.height, posted);
         if let Some(before) = before {
             StoreJournal(before.clone()).hand_on(&mut batch)?;
+            let void = void::note(&store, before, posted_upto(before)?)?;
+            tracing::info!(transactions = void, "decided, not posted in time, and void");
         }
         batch.put(Tree::Meta, CONTEXT, encode_context(&context));
         base.put(&mut batch);

@@ -169,6 +169,25 @@ async fn the_first_height_stands_on_what_l1_alone_gave() {
 }
 
 #[tokio::test]
+async fn what_was_decided_and_not_posted_is_said_to_be_void() {
+    let (chain, l1) = formed().await;
+    let (store, before) = (Blocks::open(Arc::new(MemKv::default())).unwrap(), chain.store(24));
+    let mut batch = rota_store::BlockBatch::default();
+    crate::settle::start_inbox(&mut batch, 1, 13, (B256::ZERO, 1));
+    before.commit(batch).unwrap();
+    let mut lander = Lander::new(rollup(&chain), store.clone(), &l1, (1, SET)).await.unwrap();
+    while lander.step(&l1, 7).await.unwrap() {}
+    lander.finish(&epoch(&chain), Some(&before), 7).unwrap();
+    for height in 1..=24 {
+        for tx in &chain.at(height).frames[0].body.txs {
+            let void = voided(&store, &alloy_primitives::keccak256(tx)).unwrap();
+            assert_eq!(void, (height > 13).then_some(height));
+        }
+    }
+    assert_eq!(voided(&store, &alloy_primitives::keccak256(forced(0))).unwrap(), None);
+}
+
+#[tokio::test]
 async fn other_blocks_in_the_database_are_not_overwritten() {
     let (chain, l1) = formed().await;
     let store = Blocks::open(Arc::new(MemKv::default())).unwrap();

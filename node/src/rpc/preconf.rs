@@ -14,6 +14,12 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
     module.register_method("preconf_getTransactionStatus", |p, ctx, _| {
         let hash: B256 = Args::of(&p)?.need("hash")?;
         ctx.status(&hash).ok_or_else(|| {
+            if let Some(height) = ctx.view.voided(&hash) {
+                let void = format!(
+                    "void: height {height}, which had it, was decided and not posted before the set was given up on L1"
+                );
+                return error::plain(error::TX_UNKNOWN, void, "send it again");
+            }
             let hint = "check the hash, or ask the node it was sent to";
             error::plain(error::TX_UNKNOWN, "unknown transaction", hint)
         })

@@ -65,6 +65,11 @@ pub(crate) fn start_inbox(
     batch.put(Tree::L1, KEY, at.encode());
 }
 
+/// Last height of which a database knows that it can be derived from final L1 blocks.
+pub(crate) fn posted_upto(store: &Blocks) -> Result<u64, StoreError> {
+    Ok(Cursor::load(store)?.map_or(0, |c| c.usable))
+}
+
 impl Encode for Cursor {
     fn encode_to(&self, w: &mut Writer) {
         w.u64(self.l1_number).u64(self.usable).u64(self.accepted).u64(self.batches);

@@ -20,7 +20,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cursor::start_inbox;
+pub(crate) use cursor::{posted_upto, start_inbox};
 pub use inbox::{Inbox, InboxEvent, InboxState, follow_inbox};
 pub use origin::{L1News, OriginSettings, Origins, follow_origins, learn_sets};
 pub use pace::{Backoff, L1Health, Pace, Throttle};

@@ -28,6 +28,10 @@ pub trait Archive: Send + Sync {
     fn history_proof(&self, _height: u64, _under: u64) -> Option<MmrProof> {
         None
     }
+    /// The height of a generation that is over that had a transaction, if it was decided there and is void.
+    fn voided(&self, _hash: &B256) -> Option<u64> {
+        None
+    }
     /// The newest checkpoint of execution at or below a height, with the rewards then; none where they are not kept.
     fn rewards(&self, _upto: u64) -> Option<(LagPoint, RewardsBook)> {
         None

@@ -189,6 +189,12 @@ impl View {
         self.archived_tx(hash)
     }
 
+    /// The height that had a transaction in a generation that is over, if it is void.
+    #[must_use]
+    pub fn voided(&self, hash: &B256) -> Option<u64> {
+        self.archive()?.voided(hash)
+    }
+
     fn archived_tx(&self, hash: &B256) -> Option<TxView> {
         let archive = self.archive()?;
         let location = archive.tx_location(hash)?;
