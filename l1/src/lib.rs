@@ -66,4 +66,6 @@ pub use tx::{
     Policy, Record, SendFault, SignedTx, Status, TxChain, TxCore, TxError, TxManager, TxRequest,
     UnsignedTx,
 };
-pub use warranty::{offer_request, post_bond_request, refund_request, withdraw_bond_request};
+pub use warranty::{
+    Warranted, offer_request, post_bond_request, refund_request, withdraw_bond_request,
+};

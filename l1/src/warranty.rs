@@ -1,13 +1,16 @@
-//! What the Warranty contract is asked for.
+//! What the Warranty contract is asked for, and what it says of the members of a set.
 //!
 //! Not for: what shows a loss (`types`). Invariant: none; the contract checks everything itself.
 
-use crate::bindings::Warranty;
+use crate::bindings::{Registry, Warranty};
 use crate::register::request;
-use crate::{L1Error, TxRequest};
+use crate::{Endpoints, L1Error, TxRequest};
+use alloy::network::Ethereum;
+use alloy::providers::RootProvider;
 use alloy_primitives::aliases::U88;
 use alloy_primitives::{Address, Bytes, U256};
 use rota_types::{Encode, LostFrame, LostTx, WarrantyOffer};
+use std::collections::BTreeMap;
 
 /// Gas of a payment into a bond, of an offer and of a withdrawal.
 const GAS_SMALL: u64 = 250_000;
@@ -67,4 +70,52 @@ pub fn refund_request(
         .saturating_add(GAS_BYTE.saturating_mul(bytes));
     let call = Warranty::claimCall { generation, lost: lost.encode().into(), txs };
     request(warranty, &call, gas)
+}
+
+/// What a leader gives back for frames of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warranted {
+    /// What is left of its bond, wei.
+    pub bond: U256,
+    /// What it offers.
+    pub offer: WarrantyOffer,
+}
+
+impl Warranted {
+    /// As the contract has it.
+    #[must_use]
+    pub fn new(bond: U256, o: &Warranty::Offer) -> Self {
+        let (claim_cap, term_cap) = (o.claimCap.saturating_to(), o.termCap.saturating_to());
+        Self { bond, offer: WarrantyOffer { bps: o.bps, claim_cap, term_cap } }
+    }
+
+    /// Those of the first `members` of a set, by index, that give anything.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn of_set(
+        endpoints: &Endpoints,
+        (registry, warranty): (Address, Address),
+        epoch: u64,
+        members: u16,
+    ) -> Result<BTreeMap<u16, Self>, L1Error> {
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            let (registry, warranty) =
+                (Registry::new(registry, p.clone()), Warranty::new(warranty, p));
+            let mut out = BTreeMap::new();
+            for index in 0..members {
+                let member = registry.member(epoch, U256::from(index)).call().await?;
+                let bond = warranty.bondOf(member.operator).call().await?;
+                if bond.is_zero() {
+                    continue;
+                }
+                let offer = warranty.offerAt(member.operator, epoch).call().await?;
+                if offer.bps > 0 {
+                    out.insert(index, Self::new(bond, &offer));
+                }
+            }
+            Ok(out)
+        };
+        endpoints.ask(ask).await
+    }
 }

@@ -13,7 +13,8 @@ use crate::{
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, L1News, OriginSettings, Origins, Pace, Poster, PosterStats,
-        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, posting_policy, run_poster,
+        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, follow_warranties,
+        posting_policy, run_poster,
     },
     submit::Submitter,
     web::{Check, Severity, Web, bind, serve_on},
@@ -68,6 +69,7 @@ impl SequencerTasks<'_> {
         };
         let poster = Arc::new(Mutex::new(PosterStats::default()));
         self.origins(running, &health, &pace);
+        self.warranties(running, &pace)?;
         let inbox = self.inbox(running, &health, &pace)?;
         self.poster(running, (&health, &poster), inbox, &pace)?;
         second_hand(running, &stop);
@@ -140,6 +142,18 @@ impl SequencerTasks<'_> {
         let poster = poster.with_freezes(self.network.registry);
         let task = PosterTask { inbox, health: Arc::clone(health), stats: Arc::clone(stats) };
         tokio::spawn(run_poster(poster, self.l1.clone(), task, pace.clone()));
+        Ok(())
+    }
+
+    /// Reads what leaders warrant, for wallets.
+    #[expect(clippy::disallowed_methods, reason = "a named task of the node")]
+    fn warranties(&self, running: &Sequencer, pace: &Pace) -> eyre::Result<()> {
+        let Some(contract) = self.network.warranty else { return Ok(()) };
+        let timeout = Duration::from_millis(self.config.l1.timeout.as_millis());
+        let endpoints = rota_l1::Endpoints::new(&self.config.l1.rpc, timeout)?;
+        let contracts = (self.network.registry, contract);
+        let task = follow_warranties(Arc::clone(&running.view), endpoints, contracts, pace.clone());
+        tokio::spawn(task);
         Ok(())
     }
 

@@ -82,6 +82,7 @@ pub struct View {
     waiters: Arc<Waiters>,
     archive: RwLock<Option<Arc<dyn Archive>>>,
     room: RwLock<Option<rota_preconf::Room>>,
+    warranties: RwLock<(u64, insured::Warranties)>,
 }
 
 impl std::fmt::Debug for View {
@@ -104,6 +105,7 @@ impl View {
             waiters,
             archive: RwLock::new(None),
             room: RwLock::new(None),
+            warranties: RwLock::default(),
         }
     }
 

@@ -46,8 +46,35 @@ pub(super) struct CoverageJson {
     pub(super) counts_from: &'static str,
     /// Who leads, and whose stake pays first.
     pub(super) leader: PayerJson,
+    /// What it gives back if its frame is lost with it; null for nothing, or if this node did not read it on L1.
+    pub(super) warranty: Option<WarrantyJson>,
     /// All of it in words.
     pub(super) words: String,
+}
+
+/// A leader's warranty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WarrantyJson {
+    /// In 1/10,000 of tip times gas limit.
+    pub(super) bps: u32,
+    /// Most for one transaction.
+    pub(super) per_tx_wei: String,
+    /// Most for all transactions of one term.
+    pub(super) per_term_wei: String,
+    /// What is left of its bond.
+    pub(super) bond_wei: String,
+}
+
+impl WarrantyJson {
+    fn of(w: &rota_l1::Warranted) -> Self {
+        Self {
+            bps: w.offer.bps,
+            per_tx_wei: w.offer.claim_cap.to_string(),
+            per_term_wei: w.offer.term_cap.to_string(),
+            bond_wei: w.bond.to_string(),
+        }
+    }
 }
 
 /// Who pays.
@@ -127,6 +154,7 @@ impl Context {
                 moniker: self.info.moniker(&owner),
                 stake_wei: leader.map_or(U256::ZERO, |v| v.stake).to_string(),
             },
+            warranty: self.view.warranted(room.epoch, room.leader).as_ref().map(WarrantyJson::of),
             words: words(&room, self.config.premium_bps),
         })
     }

@@ -14,6 +14,7 @@ mod payload;
 mod poster;
 mod turn;
 mod walk;
+mod warranties;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,3 +32,4 @@ pub use poster::{
 };
 pub use turn::{Turn, Waiting};
 pub use walk::{Progress, Walker};
+pub use warranties::follow_warranties;

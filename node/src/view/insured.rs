@@ -4,12 +4,16 @@
 
 use super::{View, inner::Inner};
 use alloy_primitives::B256;
+use rota_l1::Warranted;
 use rota_preconf::Room;
 use rota_types::{CommitCertificate, Decode, Fork, FrameHeader, MAX_CHAIN};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Headers of reverted frames that are kept. Policy when full: drop the lowest position.
 const MAX_LOST: usize = 4_096;
+
+/// What members of a set warrant, by index.
+pub(super) type Warranties = BTreeMap<u16, Warranted>;
 
 /// Why there is no proof that a frame was reverted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +66,18 @@ impl View {
     /// Notes how much can be insured on top of the newest frame.
     pub fn set_room(&self, room: Option<Room>) {
         *self.room.write() = room;
+    }
+
+    /// Notes what the members of the set of an epoch warrant, by index.
+    pub fn set_warranties(&self, epoch: u64, warranties: Warranties) {
+        *self.warranties.write() = (epoch, warranties);
+    }
+
+    /// What a member of the set of an epoch warrants, as far as this node read it on L1.
+    #[must_use]
+    pub fn warranted(&self, epoch: u64, member: u16) -> Option<Warranted> {
+        let known = self.warranties.read();
+        known.1.get(&member).filter(|_| known.0 == epoch).copied()
     }
 
     /// Where a frame that was taken back left the log. `given` is its header, for a node that never had it.

@@ -5,10 +5,12 @@ use crate::{
     support::{Leader, OWNER, hash_of, plain, sign, user},
 };
 use alloy_consensus::TxEip1559;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U256};
+use rota_l1::Warranted;
 use rota_preconf::Room;
 use rota_types::{
     Claim, CommitCertificate, Decode, Fork, FrameHeader, Header, MerkleProof, Receipt, Reversion,
+    WarrantyOffer,
 };
 use rota_verify::{Anchor, covered, verify};
 use serde_json::{Value, json};
@@ -45,6 +47,20 @@ async fn users_are_told_what_is_free_who_pays_and_what_it_costs() {
     assert_eq!((&told["premiumBps"], &told["countsFrom"]), (&json!(5), &json!("acked")));
     assert_eq!(told["leader"]["owner"], json!(OWNER));
     assert_eq!(told["leader"]["stakeWei"], "32000000000000000000");
+    assert_eq!(told["warranty"], json!(null));
+    let offer = WarrantyOffer { bps: 20_000, claim_cap: 5, term_cap: 9 };
+    let warranted = Warranted { bond: U256::from(7), offer };
+    let known = |epoch, member| leader.view.set_warranties(epoch, [(member, warranted)].into());
+    // Of another set, or of who does not lead.
+    known(0, 0);
+    let none = call(&rpc, "preconf_getCoverage", json!([])).await.unwrap();
+    known(1, 1);
+    let other = call(&rpc, "preconf_getCoverage", json!([])).await.unwrap();
+    assert_eq!((&none["warranty"], &other["warranty"]), (&json!(null), &json!(null)));
+    known(1, 0);
+    let given = call(&rpc, "preconf_getCoverage", json!([])).await.unwrap();
+    let want = json!({ "bps": 20_000, "perTxWei": "5", "perTermWei": "9", "bondWei": "7" });
+    assert_eq!(given["warranty"], want);
     assert!(told["words"].as_str().unwrap().starts_with("Up to 4.266666 ETH can be insured now."));
 }
 
@@ -142,4 +158,28 @@ async fn a_reverted_insured_receipt_becomes_a_claim() {
     let claim = Claim::of(&receipt).unwrap();
     let tip = (reversion.acks.g, reversion.acks.frame_hash);
     claim.verify(tip, frame.g, &leader.domain).unwrap();
+}
+
+/// What a leader showed to a user alone: the user brings the header.
+#[tokio::test]
+async fn a_frame_that_the_node_never_had_is_placed_by_its_header() {
+    let mut leader = Leader::new();
+    leader.frame();
+    let receipt = insured(&mut leader).await;
+    leader.close(true);
+    leader.decide();
+    let rpc = leader.methods();
+    let there = FrameHeader::decode(&receipt.frame).unwrap();
+    let mut lost = there.clone();
+    lost.timestamp_ms += 1;
+    let hash = lost.hash(&leader.domain);
+    let ask = |given: Value| call(&rpc, "preconf_getReversion", json!([hash, given]));
+    assert_eq!(ask(json!({})).await.unwrap_err()["code"], 7011);
+    // Not the header of that hash.
+    let other = ask(json!({ "frame": receipt.frame })).await.unwrap_err();
+    assert_eq!(other["code"], 7011);
+    assert!(ask(json!({ "frame": "0x00" })).await.unwrap_err()["message"].is_string());
+    let found = ask(json!({ "frame": Bytes::from(&lost) })).await.unwrap();
+    assert_eq!(found["frame"], json!(Bytes::from(&there)));
+    assert_eq!(found["below"], Value::Array(Vec::new()));
 }
