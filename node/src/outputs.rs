@@ -181,7 +181,7 @@ mod tests {
         BlockAt {
             block_number: U64::from(n),
             block_hash: hash,
-            height: U64::from(4 * n),
+            height: U64::from(n.saturating_mul(4)),
             value_id: hash,
         }
     }

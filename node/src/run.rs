@@ -96,11 +96,8 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     };
     let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));
-    let started_at = running.store.decided_head()?.map_or(0, |h| h.height);
-    let info = Arc::new(SequencerInfo {
-        started_at,
-        ..facts(config.moniker.clone(), voters, &running, Arc::clone(&l1_head))
-    });
+    let info = facts(config.moniker.clone(), voters, &running, Arc::clone(&l1_head))?;
+    let info = Arc::new(info);
     let rpc = open_rpc(&config, &running, (Arc::clone(&info), Arc::clone(&l1))).await?;
     let tasks = crate::roles::SequencerTasks {
         config: &config,
@@ -136,8 +133,8 @@ fn facts(
     voters: Vec<Address>,
     running: &Sequencer,
     l1_head: Arc<RwLock<Option<(u64, B256)>>>,
-) -> SequencerInfo {
-    SequencerInfo {
+) -> eyre::Result<SequencerInfo> {
+    Ok(SequencerInfo {
         moniker,
         voters,
         sets: Arc::clone(&running.sets),
@@ -145,8 +142,8 @@ fn facts(
         p2p: running.p2p.clone(),
         submitter: Arc::clone(&running.submitter),
         l1_head,
-        started_at: 0,
-    }
+        started_at: running.store.decided_head()?.map_or(0, |h| h.height),
+    })
 }
 
 /// The keys of this process, or the place at a signer elsewhere with what it has signed.

@@ -189,7 +189,7 @@ fn a_set_that_was_replaced_long_ago_is_not_believed() {
     let expired = LightInvalid::Expired { blocks: TRUST_BLOCKS + 1 };
     assert_eq!(verify_light(&old, &anchor), Err(expired));
     // Leaving the successor out, or hiding it, does not help.
-    let mut hidden = old.clone();
+    let mut hidden = old;
     hidden.l1.as_mut().unwrap().next = None;
     assert!(matches!(verify_light(&hidden, &anchor), Err(LightInvalid::Storage(_))));
     hidden.l1.as_mut().unwrap().entry.value = entry(0, FROZEN);

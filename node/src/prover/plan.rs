@@ -159,9 +159,9 @@ mod tests {
         let output = Output {
             step,
             parent: B256::repeat_byte(parent),
-            l2_block: step * 10,
+            l2_block: step.saturating_mul(10),
             l2_hash: B256::repeat_byte(block),
-            height: step * 40,
+            height: step.saturating_mul(40),
             value_id: B256::repeat_byte(block),
         };
         (output, B256::repeat_byte(block))
