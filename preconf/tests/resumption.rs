@@ -63,7 +63,10 @@ fn context() -> HeightContext {
 }
 
 fn rules(generation: u32) -> Rules {
-    let mut epochs = Epochs::new(epoch());
+    // The set that was given up is in the book too: the last L1 block of the fallback is of its epoch.
+    let before = ValidatorSet::new(EPOCH.saturating_sub(1), Vec::new());
+    let mut epochs = Epochs::new(Arc::new(Epoch::new(0, Arc::new(before), 3)));
+    assert!(epochs.insert(epoch()));
     epochs.reach(FLOOR.saturating_add(50));
     let domain = Domain::new(1, 2, Address::repeat_byte(3), B256::repeat_byte(4), generation);
     Rules::new(epochs, ChainParams { window_heights: 3, ..ChainParams::default() }, domain)
