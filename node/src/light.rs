@@ -1,6 +1,6 @@
 //! That L1 has a set, for light clients: one proof for each epoch, asked of L1 now and then.
 //!
-//! Not for: the rest of a light proof (`view`). Invariant: however often clients ask, L1 is asked once in [`FRESH_MS`] for an
+//! Not for: the rest of a light proof (`view`). Invariant: however often clients ask, L1 is asked once in a minute for an
 //! epoch; a question that fails is not repeated before that either.
 
 use rota_l1::{L1Error, RpcL1};

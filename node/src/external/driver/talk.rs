@@ -99,7 +99,7 @@ pub enum Failed {
 /// What to do.
 #[derive(Debug)]
 pub enum Next {
-    /// Ask, and give the answer to [`Driver::answer`].
+    /// Ask, and give the answer to `Driver::answer`.
     Ask(Ask),
     /// Come back after so many milliseconds, or when there is a new target.
     Wait(Millis),
