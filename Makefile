@@ -29,7 +29,7 @@ unit: $(STAMP) ## tests of every crate, some of them against a real anvil
 	cargo test --locked --workspace --test architecture
 
 simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
-	cargo test --locked --workspace --test simulation --test set_changes --test byzantine --test evidence --test leading --test model
+	cargo test --locked --workspace --test simulation --test set_changes --test byzantine --test evidence --test losses --test insurance --test ed25519 --test leading --test model
 
 mutations: ## rules switched off one by one: the simulation must notice each
 	cargo test --locked -p rota-tests --features mutations --test mutations
