@@ -118,7 +118,8 @@ contract Oracle is WithdrawalPause {
         _finalize(o, output, true);
     }
 
-    /// @notice Replaces a slot, or adds one after the last. What the old one claimed for the open step counts no more.
+    /// @notice Replaces a slot, or adds one after the last. What the old one claimed for the open step supports nothing
+    /// any more; it stays a candidate.
     function setSlot(uint256 index, address slot) external {
         if (msg.sender != timelock) revert Oracle_NotTimelock();
         if (!Council.holds(council)) revert Oracle_NotCouncil();
@@ -138,6 +139,8 @@ contract Oracle is WithdrawalPause {
             hash = bytes32(headers[i][4:36]);
         }
         uint64 ancestor = l2Block - uint64(headers.length);
+        bytes32 before = provenHash[ancestor];
+        if (before != 0 && before != hash) revert Oracle_Backwards();
         provenHash[ancestor] = hash;
         emit Proven(ancestor, hash);
     }

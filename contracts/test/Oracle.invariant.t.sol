@@ -39,7 +39,7 @@ contract OracleHandler is OracleFixture {
         if (at > oracle.lastCheckpoint()) return;
         Output memory o = right(at);
         if (ahead % 2 == 1) o.parent = oracle.hashOf(right(at - 1));
-        if (salt % 8 < 2) o.l2Hash = keccak256(abi.encode("wrong", salt % 8));
+        if (salt % 8 < 2) o.l2Hash = keccak256(_other(salt)[0]);
         try slot(which).propose{value: BOND}(o) {
             _all.push(o);
             bonds++;
@@ -69,6 +69,19 @@ contract OracleHandler is OracleFixture {
         try oracle.resolve(o) {
             if (!may || (s.candidates != 0 && !claimed)) illegal = true;
         } catch {}
+    }
+
+    /// @dev Headers of what is wrong lead down past the step before, to another block than the one that may be proven there.
+    function ancestor(uint256 index, uint8 salt) external {
+        if (_all.length == 0) return;
+        uint64 from = _all[index % _all.length].l2Block;
+        bytes32 before = oracle.provenHash(from - 100);
+        try oracle.proveAncestor(from, _other(salt)) {} catch {}
+        if (before != 0 && oracle.provenHash(from - 100) != before) fell = true;
+    }
+
+    function _other(uint8 salt) private pure returns (bytes[] memory) {
+        return headersTo(keccak256(abi.encode("wrong", salt % 2)), 100);
     }
 
     function settle(uint256 which, uint256 index) external {

@@ -279,10 +279,6 @@ contract OracleTest is OracleFixture {
 
     // Ancestors.
 
-    function header(bytes32 parent, uint256 salt) private pure returns (bytes memory) {
-        return abi.encodePacked(hex"f90200a0", parent, keccak256(abi.encode(salt)), new bytes(448));
-    }
-
     function test_ancestorsOfAProvenBlock() public {
         uint64 step = newStep();
         Output memory o = right(step);
@@ -297,6 +293,26 @@ contract OracleTest is OracleFixture {
         oracle.proveAncestor(100, headers);
         equal(oracle.provenHash(98), "grandparent");
         equal(oracle.provenHash(99), 0);
+    }
+
+    function test_anAncestorThatIsProvenStays() public {
+        uint64 step = newStep();
+        finalizeRight(step);
+        bytes32 proven = oracle.provenHash(100);
+        step = newStep();
+        Output memory o = right(step);
+        // Nothing says that the headers of what is proven lead down to what was proven before.
+        bytes[] memory headers = headersTo("another", o.l2Block - 100);
+        o.l2Hash = keccak256(headers[0]);
+        prove(o);
+        bondOn(revm, ALICE, o);
+        passWindow();
+        claim(address(revm), o);
+        equal(oracle.provenHash(o.l2Block), o.l2Hash);
+        vm.expectRevert(IOracleEvents.Oracle_Backwards.selector);
+        oracle.proveAncestor(o.l2Block, headers);
+        equal(oracle.provenHash(100), proven);
+        equal(oracle.provenHash(0), GENESIS_BLOCK);
     }
 
     function test_ancestorsNeedEveryHeader() public {

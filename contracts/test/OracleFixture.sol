@@ -164,6 +164,19 @@ abstract contract OracleFixture is Test {
         o.l2Hash = keccak256(abi.encode("wrong", salt));
     }
 
+    /// @dev Headers, newest first, that lead down to a hash. Only their parents and their length are those of real ones.
+    function headersTo(bytes32 parent, uint256 count) internal pure returns (bytes[] memory headers) {
+        headers = new bytes[](count);
+        for (uint256 i = count; i > 0; i--) {
+            headers[i - 1] = header(parent, i);
+            parent = keccak256(headers[i - 1]);
+        }
+    }
+
+    function header(bytes32 parent, uint256 salt) internal pure returns (bytes memory) {
+        return abi.encodePacked(hex"f90200a0", parent, keccak256(abi.encode(salt)), new bytes(448));
+    }
+
     function bondOn(BondedSlot slot, address who, Output memory o) internal {
         vm.prank(who);
         slot.propose{value: BOND}(o);
