@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Digests} from "./Digests.sol";
 import {Ed25519Verifier} from "./Ed25519Verifier.sol";
+import {EvidenceBlock} from "./EvidenceBlock.sol";
 import {EvidenceReader} from "./EvidenceReader.sol";
 import {Court, EvidenceSeq, Place} from "./EvidenceSeq.sol";
 import {EvidenceVotes} from "./EvidenceVotes.sol";
@@ -12,8 +13,9 @@ import "./EvidenceTypes.sol";
 /// @title What evidence shows
 /// @notice `version:u8 = 1 || kind:u8 || generation:u32 || epoch:u64 || accused:u16`, then the body of the kind, byte for byte as the
 /// nodes encode it. A contradiction is objective: it needs no clock, no state of the rollup and no other message, and no execution of
-/// the protocol by a node that keeps its signing state gives one.
-/// @dev Stateless but for what it reads of registry and inbox.
+/// the protocol by a node that keeps its signing state gives one. The last kind is none: what a certificate says of execution against what
+/// the oracle holds for proven.
+/// @dev Stateless but for what it reads of registry, inbox and oracle.
 contract EvidenceChecker is IEvidenceErrors {
     using EvidenceReader for bytes;
 
@@ -25,16 +27,20 @@ contract EvidenceChecker is IEvidenceErrors {
     IGeneration public immutable inbox;
     ICertificateVerifier public immutable verifier;
     Ed25519Verifier public immutable edVerifier;
+    /// @notice Says which blocks are proven; zero for none.
+    IAgreedBlocks public immutable oracle;
     /// @notice Epochs for which evidence is taken after the last use of a set.
     uint64 public immutable evidenceEpochs;
     uint64 private immutable _l2ChainId;
     bytes32 private immutable _genesisHash;
 
     /// @param verifier_ checks certificates against the registry's sets
-    constructor(address registry_, address inbox_, address verifier_) {
+    /// @param oracle_ may come after it; zero if there is none
+    constructor(address registry_, address inbox_, address verifier_, address oracle_) {
         registry = ISetRegistry(registry_);
         inbox = IGeneration(inbox_);
         verifier = ICertificateVerifier(verifier_);
+        oracle = IAgreedBlocks(oracle_);
         edVerifier = Ed25519Verifier(ISetRegistry(registry_).edVerifier());
         evidenceEpochs = ISetRegistry(registry_).evidenceEpochs();
         _l2ChainId = ISetRegistry(registry_).l2ChainId();
@@ -45,7 +51,7 @@ contract EvidenceChecker is IEvidenceErrors {
     function check(bytes calldata e) external view returns (Finding memory f) {
         EvidenceReader.need(e.length >= HEAD && e.number(0, 1) == 1);
         f.kind = uint8(e.number(1, 1));
-        EvidenceReader.need(f.kind >= FRAME_TWICE && f.kind <= STATUS_HIDES_VOTE);
+        EvidenceReader.need(f.kind >= FRAME_TWICE && f.kind <= FALSE_BLOCK);
         f.generation = uint32(e.number(2, 4));
         f.epoch = uint64(e.number(6, 8));
         if (f.generation > inbox.generation()) revert Evidence_Generation(f.generation);
@@ -56,6 +62,9 @@ contract EvidenceChecker is IEvidenceErrors {
         if (f.kind == CERT_TWICE) {
             f.group = 6;
             (p, f.guilty) = _certificates(f, e);
+        } else if (f.kind == FALSE_BLOCK) {
+            f.group = 7;
+            (p, f.guilty) = _falseBlock(f, e);
         } else {
             (p, f.group) = _judge(_court(f, e), f.kind, e);
             f.guilty = 1 << e.number(14, 2);
@@ -68,9 +77,10 @@ contract EvidenceChecker is IEvidenceErrors {
         return Digests.context(_l2ChainId, address(registry), _genesisHash, generation);
     }
 
-    /// @dev Kinds that a leader commits with its stream cost by themselves; the others by how many commit them together.
+    /// @dev Kinds that a leader commits with its stream cost by themselves, as does a wrong result; the others by how many commit them together.
     function _class(uint8 kind) private pure returns (uint8) {
         if (kind <= OTHER_CUT) return CLASS_EQ;
+        if (kind == FALSE_BLOCK) return CLASS_EXEC;
         return kind == CERT_TWICE ? CLASS_FULL : CLASS_CORR;
     }
 
@@ -101,7 +111,7 @@ contract EvidenceChecker is IEvidenceErrors {
 
     /// @dev Two certificates of one height and round: more than a third signed both.
     function _certificates(Finding memory f, bytes calldata e) private view returns (Place memory p, uint256 guilty) {
-        if (e.number(14, 2) != ACCUSED_MANY) revert Evidence_Accused(uint16(e.number(14, 2)));
+        _accusesMany(e);
         uint256 second = _certificateEnd(e, HEAD);
         EvidenceReader.need(_certificateEnd(e, second) == e.length);
         EvidenceSeq.guilty(e.number(HEAD, 12) == e.number(second, 12) && e.word(HEAD + 12) != e.word(second + 12));
@@ -109,6 +119,38 @@ contract EvidenceChecker is IEvidenceErrors {
         bytes32 separator = Digests.separator(ctx, address(registry));
         guilty = _quorum(f.epoch, separator, e, HEAD, second) & _quorum(f.epoch, separator, e, second, e.length);
         p = Place(uint64(e.number(HEAD, 8)), uint32(e.number(HEAD + 8, 4)));
+    }
+
+    /// @dev A certificate of a header whose checkpoint names another hash than the block has that is proven: everyone in it.
+    function _falseBlock(Finding memory f, bytes calldata e) private view returns (Place memory p, uint256 guilty) {
+        _accusesMany(e);
+        uint256 cert = EvidenceBlock.end(e);
+        EvidenceReader.need(_certificateEnd(e, cert) == e.length);
+        bytes32 ctx = context(f.generation);
+        (bytes32 encoding, uint256 height) = EvidenceBlock.named(e);
+        EvidenceSeq.guilty(e.number(cert, 8) == height && e.word(cert + 12) == Digests.digest(Digests.TAG_HEADER, ctx, encoding));
+        _otherBlock(e);
+        guilty = _quorum(f.epoch, Digests.separator(ctx, address(registry)), e, cert, e.length);
+        p = Place(uint64(height), uint32(e.number(cert + 8, 4)));
+    }
+
+    /// @dev What the header names is not what is proven, on one log.
+    function _otherBlock(bytes calldata e) private view {
+        (uint64 number, bytes32 blockHash) = EvidenceBlock.point(e);
+        bytes32 proven = _agreed(number);
+        EvidenceSeq.guilty(blockHash != proven);
+        (bytes32 next, uint32 generation) = EvidenceBlock.next(e);
+        EvidenceBlock.sameLog(e, Digests.digest(Digests.TAG_HEADER, context(generation), next), proven);
+    }
+
+    function _agreed(uint64 number) private view returns (bytes32 hash) {
+        if (address(oracle) == address(0)) revert Evidence_NoOracle();
+        hash = oracle.agreedHash(number);
+        if (hash == 0) revert Evidence_NotProven(number);
+    }
+
+    function _accusesMany(bytes calldata e) private pure {
+        if (e.number(14, 2) != ACCUSED_MANY) revert Evidence_Accused(uint16(e.number(14, 2)));
     }
 
     /// @dev Where the certificate at `pos` ends: `height || round || value_id || length:u8 || bitmap || signature:65*`.

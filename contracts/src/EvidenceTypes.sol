@@ -17,13 +17,15 @@ uint8 constant VOTE_TWICE = 10;
 uint8 constant PROPOSAL_TWICE = 11;
 uint8 constant CERT_TWICE = 12;
 uint8 constant STATUS_HIDES_VOTE = 13;
+uint8 constant FALSE_BLOCK = 14;
 
-/// @dev What an offence costs without proven harm: a leader's contradiction, a validator's, everything.
+/// @dev What an offence costs without proven harm: a leader's contradiction, a validator's, everything, a wrong result of execution.
 uint8 constant CLASS_EQ = 1;
 uint8 constant CLASS_CORR = 2;
 uint8 constant CLASS_FULL = 3;
+uint8 constant CLASS_EXEC = 4;
 
-/// @dev "Everyone in both certificates", in place of an index.
+/// @dev "Everyone in the certificate, or in both", in place of an index.
 uint16 constant ACCUSED_MANY = 0xffff;
 
 /// @notice What evidence shows.
@@ -72,6 +74,12 @@ interface IGeneration {
     function generation() external view returns (uint32);
 }
 
+/// @notice What the checks need of the oracle.
+interface IAgreedBlocks {
+    /// The hash of a block on which slots agreed without the council; zero for none.
+    function agreedHash(uint64 l2Block) external view returns (bytes32);
+}
+
 /// @notice Why evidence is refused. The reporter is at fault.
 interface IEvidenceErrors {
     /// Wrong length, version, count or flag: not evidence as the nodes encode it.
@@ -92,4 +100,8 @@ interface IEvidenceErrors {
     error Evidence_Path();
     /// The messages do not contradict each other.
     error Evidence_NotGuilty();
+    /// There is no oracle here that could prove a block.
+    error Evidence_NoOracle();
+    /// No slots agreed on a hash of this block yet.
+    error Evidence_NotProven(uint64 l2Block);
 }

@@ -44,6 +44,8 @@ contract Oracle is WithdrawalPause {
     mapping(uint64 => bytes32) public outputOf;
     /// @notice Hash of a proven block; zero for none.
     mapping(uint64 => bytes32) public provenHash;
+    /// @notice Hash of a block on which slots agreed, without a choice of the council; zero for none. Stake is taken for this only.
+    mapping(uint64 => bytes32) public agreedHash;
     /// @notice First output that a slot stood for in a step; zero for none.
     mapping(uint64 => mapping(address => bytes32)) public claimOf;
     /// @notice What the council may choose in a step that is in dispute.
@@ -133,6 +135,7 @@ contract Oracle is WithdrawalPause {
     function proveAncestor(uint64 l2Block, bytes[] calldata headers) external {
         bytes32 hash = provenHash[l2Block];
         if (hash == 0 || headers.length == 0 || headers.length > l2Block) revert Oracle_NotProven(l2Block);
+        bool agreed = agreedHash[l2Block] == hash;
         for (uint256 i; i < headers.length; i++) {
             // The hash is of a block: its header is a list of 256 bytes to 64 KiB that begins with the parent's hash.
             if (keccak256(headers[i]) != hash) revert Oracle_WrongHeader(i);
@@ -142,6 +145,7 @@ contract Oracle is WithdrawalPause {
         bytes32 before = provenHash[ancestor];
         if (before != 0 && before != hash) revert Oracle_Backwards();
         provenHash[ancestor] = hash;
+        if (agreed) agreedHash[ancestor] = hash;
         emit Proven(ancestor, hash);
     }
 
@@ -244,6 +248,7 @@ contract Oracle is WithdrawalPause {
         emit Finalized(o.step, output, byCouncil, o);
         if (!further) return;
         provenHash[o.l2Block] = o.l2Hash;
+        if (!byCouncil) agreedHash[o.l2Block] = o.l2Hash;
         emit Proven(o.l2Block, o.l2Hash);
     }
 

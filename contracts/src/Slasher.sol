@@ -79,7 +79,7 @@ contract Slasher is SlasherLedger {
     }
 
     /// @notice Judges evidence without effect; reverts with a named error unless it shows an offence.
-    /// @return v for two certificates, which accuse many: operator and key of the first of them, `processed` if all are
+    /// @return v for certificates, which accuse many: operator and key of the first of them, `processed` if all are
     function check(bytes calldata evidence) external view returns (Verdict memory v) {
         Finding memory f = checker.check(evidence);
         (v.kind, v.class, v.processed) = (f.kind, f.class, true);
@@ -97,6 +97,7 @@ contract Slasher is SlasherLedger {
     /// @param proof see ClaimsChecker
     function proveReverted(uint256 id, bytes calldata proof) external {
         Offence memory o = _open(id);
+        if (o.class == CLASS_EXEC) revert Slasher_Bounded();
         Reversion memory r = claimsChecker.reversion(_generationOf(id), o, proof);
         _reverted(id, r);
     }

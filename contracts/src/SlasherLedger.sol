@@ -7,7 +7,8 @@ import {ISlasher, Offence} from "./SlasherTypes.sol";
 
 /// @title The slasher's books
 /// @notice Every wei that came in is in exactly one place: taken and not charged, reserved for claims, credited, in the pool, burned or
-/// paid out. A penalty is charged once a class and operator; proven harm raises it to everything.
+/// paid out. A penalty is charged once a class and operator; proven harm raises it to everything, but for a wrong result of execution, which
+/// an honest set with a faulty program can sign: a tenth at most.
 /// @dev A settled penalty P gives claims at most 80 % of P, the reporter 5 % of P (at most 25 ether), the fire at least 10 % and the
 /// pool the rest. So whoever reports itself loses: 95 % as a mere reporter, 15 % if all claims are its own too.
 abstract contract SlasherLedger is ISlasher {
@@ -42,6 +43,7 @@ abstract contract SlasherLedger is ISlasher {
         uint16 charged;
         uint16 eq;
         uint16 corr;
+        uint16 exec;
         /// offences not settled yet
         uint32 open;
         bool released;
@@ -79,6 +81,7 @@ abstract contract SlasherLedger is ISlasher {
     uint256 private constant CLAIMS_BPS = 8_000;
     uint256 private constant REWARD_BPS = 500;
     uint256 private constant BURN_BPS = 1_000;
+    uint16 private constant EXEC_BPS = 1_000;
     uint256 private constant CORRELATION = 3;
     uint256 private constant BUCKET_HEIGHTS = 1_000;
     uint256 private constant PARTS = 1e9;
@@ -162,6 +165,7 @@ abstract contract SlasherLedger is ISlasher {
     /// @notice What the offence would cost if it were settled now, in hundredths of a percent of the stake taken.
     function penaltyBps(uint256 id) public view returns (uint16) {
         Offence memory o = _known(id);
+        if (o.class == CLASS_EXEC) return EXEC_BPS;
         if (o.reverted || o.class == CLASS_FULL) return ALL_BPS;
         return o.class == CLASS_EQ ? EQ_BPS : _correlated(_where[id]);
     }
@@ -331,9 +335,10 @@ abstract contract SlasherLedger is ISlasher {
             if (due == ALL_BPS) {
                 a.charged = ALL_BPS;
             } else {
-                uint16 paid = class == CLASS_EQ ? a.eq : a.corr;
+                uint16 paid = class == CLASS_EQ ? a.eq : class == CLASS_EXEC ? a.exec : a.corr;
                 if (due > paid) {
                     if (class == CLASS_EQ) a.eq = due;
+                    else if (class == CLASS_EXEC) a.exec = due;
                     else a.corr = due;
                     a.charged = uint16(_min(ALL_BPS, uint256(before) + due - paid));
                 }
@@ -375,6 +380,7 @@ abstract contract SlasherLedger is ISlasher {
 
     function _classOf(uint8 kind) private pure returns (uint8) {
         if (kind <= OTHER_CUT) return CLASS_EQ;
+        if (kind == FALSE_BLOCK) return CLASS_EXEC;
         return kind == CERT_TWICE ? CLASS_FULL : CLASS_CORR;
     }
 

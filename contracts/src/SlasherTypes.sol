@@ -57,6 +57,8 @@ interface ISlasher {
     error Slasher_NotReverted();
     error Slasher_ClaimedBefore();
     error Slasher_UnknownClaim();
+    /// A wrong result of execution costs no more, whatever came of it.
+    error Slasher_Bounded();
 
     event Committed(bytes32 indexed commitment, uint256 l1Block);
     event Slashed(uint256 indexed offence, uint256 indexed operator, uint8 kind, uint256 seized, address reporter, bytes32 evidenceHash);

@@ -35,7 +35,7 @@ contract ClaimVectorsTest is Test {
         }
         registry.freeze(0);
         address verifier = address(new EcdsaCertificateVerifier(address(registry)));
-        address checker = address(new EvidenceChecker(address(registry), address(registry), verifier));
+        address checker = address(new EvidenceChecker(address(registry), address(registry), verifier, address(0)));
         slasher = new Slasher(address(registry), checker, address(new ClaimsChecker(address(registry), verifier)), 256, 50, 50_400);
         bytes memory offence = vm.parseJsonBytes(json, ".offence");
         slasher.report(offence);

@@ -35,7 +35,12 @@ contract EvidenceVectorsTest is Test {
         }
         registry.freeze(epoch);
         address verifier = address(new EcdsaCertificateVerifier(address(registry)));
-        checker = new EvidenceChecker(address(registry), address(registry), verifier);
+        checker = new EvidenceChecker(address(registry), address(registry), verifier, address(registry));
+        uint256[] memory blocks = _numbers(".proven_blocks");
+        bytes32[] memory hashes = vm.parseJsonBytes32Array(json, ".proven_hashes");
+        for (uint256 i; i < blocks.length; i++) {
+            registry.agree(uint64(blocks[i]), hashes[i]);
+        }
         bytes[] memory evidence = abi.decode(vm.parseJson(json, ".evidence"), (bytes[]));
         bool[] memory guilty = abi.decode(vm.parseJson(json, ".guilty"), (bool[]));
         for (uint256 i; i < evidence.length; i++) {

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {SSTORE2} from "solady/utils/SSTORE2.sol";
 import {Operator} from "../src/RegistryTypes.sol";
 
-/// @dev What evidence, claims and slasher read of registry and inbox, set by the test.
+/// @dev What evidence, claims and slasher read of registry, inbox and oracle, set by the test.
 contract FakeRegistry {
     struct Member {
         uint256 operator;
@@ -32,9 +32,14 @@ contract FakeRegistry {
     mapping(uint256 => uint256) public stakeOf;
     mapping(uint256 => uint256) public unlocksAt;
     mapping(uint256 => uint256) public seizures;
+    mapping(uint64 => bytes32) public agreedHash;
 
     function init(uint64 l2ChainId_, bytes32 genesisHash_, address edVerifier_) external {
         (l2ChainId, genesisHash, edVerifier, evidenceEpochs) = (l2ChainId_, genesisHash_, edVerifier_, 56);
+    }
+
+    function agree(uint64 l2Block, bytes32 hash) external {
+        agreedHash[l2Block] = hash;
     }
 
     function setGeneration(uint32 generation_) external {

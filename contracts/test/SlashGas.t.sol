@@ -11,6 +11,7 @@ import {Inbox} from "../src/Inbox.sol";
 import {Registry} from "../src/Registry.sol";
 import {State, Terms} from "../src/RegistryTypes.sol";
 import {Slasher} from "../src/Slasher.sol";
+import {FalseBlocks} from "./FalseBlocks.sol";
 import {Fixture} from "./Fixture.sol";
 
 /// @dev Slasher and registry together, and what a slash costs as a transaction.
@@ -31,7 +32,7 @@ contract SlashGasTest is Fixture {
         verifier = new EcdsaCertificateVerifier(address(registry));
         forced = new ForcedQueue(t.slasher, FORCED_FEE, FORCED_GAS_PRICE);
         inbox = new Inbox(address(registry), address(verifier), address(forced), address(0), rules());
-        checker = new EvidenceChecker(address(registry), address(inbox), address(verifier));
+        checker = new EvidenceChecker(address(registry), address(inbox), address(verifier), address(this));
         address claims = address(new ClaimsChecker(address(registry), address(verifier)));
         slasher = new Slasher(address(registry), address(checker), claims, 256, 50, 50_400);
         equal(address(slasher), t.slasher);
@@ -94,6 +95,23 @@ contract SlashGasTest is Fixture {
         uint256 used = _slash(bytes.concat(_head(10, 1), _vote(1, keccak256("a")), _vote(1, keccak256("b"))));
         check(used <= GAS_PER_SLASH / 2, "a slash got dearer");
         check(registry.operatorOf(1).state == State.Jailed, "jailed");
+    }
+
+    /// @dev The oracle's part.
+    function agreedHash(uint64) external pure returns (bytes32) {
+        return keccak256(FalseBlocks.right());
+    }
+
+    /// @dev Three of four.
+    function test_revealOfAFalseBlock() public {
+        (bytes memory body, bytes32 id) = FalseBlocks.body(FalseBlocks.plain(0), registry.context(0));
+        bytes memory evidence = bytes.concat(_head(14, 0xffff), body, abi.encodePacked(FalseBlocks.HEIGHT, uint32(0), id, hex"0107"));
+        for (uint256 i; i < 3; i++) {
+            evidence = bytes.concat(evidence, signTyped(voteSecret(i), Digests.precommit(0, FalseBlocks.HEIGHT, 0, id)));
+        }
+        uint256 used = _slash(evidence);
+        check(used <= 3 * GAS_PER_SLASH / 2, "a slash got dearer");
+        equal(address(slasher).balance, 96 ether);
     }
 
     /// @dev From a slash to the last wei, over the registry's own clock.

@@ -68,7 +68,7 @@ abstract contract Trial is Test {
         }
         registry.freeze(EPOCH);
         address verifier = address(new EcdsaCertificateVerifier(address(registry)));
-        checker = new EvidenceChecker(address(registry), address(registry), verifier);
+        checker = new EvidenceChecker(address(registry), address(registry), verifier, address(registry));
         claimsChecker = new ClaimsChecker(address(registry), verifier);
         slasher = new Slasher(address(registry), address(checker), address(claimsChecker), REVEAL, CONTEST, CLAIMS);
     }

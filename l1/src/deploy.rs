@@ -81,7 +81,7 @@ pub struct Contracts {
     pub block: u64,
 }
 
-/// Place of the oracle among the deployer's contracts after the timelock.
+/// Place of the oracle among the deployer's contracts after the timelock. The evidence checker asks it.
 const ORACLE: u64 = 9;
 
 /// Addresses that the deployer's next transactions will give their contracts, in the order of deployment.
@@ -89,6 +89,7 @@ const ORACLE: u64 = 9;
 struct Predicted {
     inbox: Address,
     slasher: Address,
+    oracle: Address,
     portal: Address,
 }
 
@@ -97,7 +98,7 @@ impl Predicted {
     /// two slots, portal, token bridge.
     fn new(deployer: Address, nonce: u64) -> Self {
         let at = |place: u64| deployer.create(nonce.saturating_add(place));
-        Self { inbox: at(4), slasher: at(7), portal: at(12) }
+        Self { inbox: at(4), slasher: at(7), oracle: at(ORACLE), portal: at(12) }
     }
 }
 
@@ -140,7 +141,7 @@ pub async fn deploy<P: Provider>(
         warranty: Address::ZERO,
         block,
     };
-    let contracts = deploy_slasher(provider, contracts, &params.rules).await?;
+    let contracts = deploy_slasher(provider, contracts, &params.rules, predicted.oracle).await?;
     if (contracts.inbox, contracts.slasher) != (predicted.inbox, predicted.slasher) {
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
@@ -181,9 +182,10 @@ async fn deploy_slasher<P: Provider>(
     provider: &P,
     so_far: Contracts,
     rules: &L1Rules,
+    oracle: Address,
 ) -> Result<Contracts, L1Error> {
     let (registry, verifier) = (so_far.registry, so_far.certificate_verifier);
-    let evidence = EvidenceChecker::deploy(provider, registry, so_far.inbox, verifier)
+    let evidence = EvidenceChecker::deploy(provider, registry, so_far.inbox, verifier, oracle)
         .await
         .map_err(|e| failed("EvidenceChecker", &e))?;
     let claims = ClaimsChecker::deploy(provider, registry, verifier)

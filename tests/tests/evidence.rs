@@ -12,6 +12,7 @@ use rota_types::{
     Decode, Domain, Evidence, OffencePlace, SeqKey, Validator, ValidatorSet, VoteKey,
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Adversarial plans that every build runs, and those that change from day to day.
@@ -32,6 +33,9 @@ struct Vectors {
     names: Vec<String>,
     evidence: Vec<Bytes>,
     guilty: Vec<bool>,
+    /// What slots agreed on.
+    proven_blocks: Vec<u64>,
+    proven_hashes: Vec<B256>,
     malformed: Vec<Bytes>,
     malformed_names: Vec<String>,
 }
@@ -77,8 +81,13 @@ fn the_contract_judges_every_vector_as_the_nodes_do() {
     let v = Vectors::read();
     let (set, domain) = (v.set(), v.domain());
     let mut court = Court::new(&set, &domain, keys);
+    let proven: BTreeMap<_, _> =
+        v.proven_blocks.iter().copied().zip(v.proven_hashes.iter().copied()).collect();
+    proven.iter().for_each(|(number, hash)| court.agree(*number, *hash));
     for ((name, bytes), guilty) in v.names.iter().zip(&v.evidence).zip(&v.guilty) {
-        let verdict = Evidence::decode(bytes).unwrap().verify(&set, &domain);
+        let evidence = Evidence::decode(bytes).unwrap();
+        let known = evidence.rests_on().and_then(|number| proven.get(&number).copied());
+        let verdict = evidence.verify_proven(&set, &domain, known);
         assert_eq!(verdict.is_ok(), *guilty, "{name}");
         match (verdict, court.check(bytes)) {
             (Ok(ours), Ok(theirs)) => {

@@ -1,15 +1,17 @@
-//! Evidence: two or more signed messages that no correct validator signs together, as bytes that Rust and the
-//! contract judge alike (`docs/protocol.md`, "Evidence").
+//! Evidence: two or more signed messages that no correct validator signs together, or a certificate against what L1 holds
+//! for proven, as bytes that Rust and the contract judge alike (`docs/protocol.md`, "Evidence").
 //!
 //! Not for: finding it (`preconf::Watch`), and not for what it costs (the Slasher contract).
 //! Invariant: `Evidence::verify` accepts exactly what the contract accepts; nothing in evidence rests on time, on
 //! the network or on who reports it.
 
+mod block;
 mod codec;
 mod file;
 mod judge;
 mod sealed;
 
+pub use block::FalseBlock;
 pub(crate) use codec::{get_branch, get_chain, get_signers, put_branch, put_chain, put_signers};
 pub use file::{EvidenceFile, EvidenceFileError};
 pub use judge::{EvidenceError, Verdict};
@@ -49,7 +51,7 @@ pub struct Evidence {
     pub generation: u32,
     /// Epoch of the set that the accused is in.
     pub epoch: u64,
-    /// Index in that set; [`ACCUSED_MANY`] for two certificates.
+    /// Index in that set; [`ACCUSED_MANY`] for certificates.
     pub accused: u16,
     /// The messages.
     pub proof: Proof,
@@ -96,6 +98,8 @@ pub enum Proof {
     CertTwice(Box<[CertVotes; 2]>),
     /// A report that leaves out what its signer prevoted in an earlier round.
     StatusHidesVote(Box<StatusHidesVote>),
+    /// A certificate of a header whose checkpoint names another hash than the block has that is proven.
+    FalseBlock(Box<FalseBlock>),
 }
 
 /// [`Proof::OtherCut`].
@@ -176,11 +180,12 @@ pub enum EvidenceKind {
     ProposalTwice = 11,
     CertTwice = 12,
     StatusHidesVote = 13,
+    FalseBlock = 14,
 }
 
 impl EvidenceKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FrameTwice,
         Self::InitTwice,
         Self::PastEnd,
@@ -194,6 +199,7 @@ impl EvidenceKind {
         Self::ProposalTwice,
         Self::CertTwice,
         Self::StatusHidesVote,
+        Self::FalseBlock,
     ];
 
     /// Its name, as in the table.
@@ -213,6 +219,7 @@ impl EvidenceKind {
             Self::ProposalTwice => "ProposalTwice",
             Self::CertTwice => "CertTwice",
             Self::StatusHidesVote => "StatusHidesVote",
+            Self::FalseBlock => "FalseBlock",
         }
     }
 
@@ -226,6 +233,7 @@ impl EvidenceKind {
             | Self::Unchained
             | Self::OtherCut => OffenceClass::Equivocation,
             Self::CertTwice => OffenceClass::Full,
+            Self::FalseBlock => OffenceClass::Execution,
             _ => OffenceClass::Correlated,
         }
     }
@@ -241,6 +249,8 @@ pub enum OffenceClass {
     Correlated = 2,
     /// Everything.
     Full = 3,
+    /// A tenth of the stake, whatever came of it: an honest set can run a faulty program.
+    Execution = 4,
 }
 
 /// Where an offence happened: with the accused, what names it.
@@ -288,6 +298,15 @@ impl Evidence {
         let (group, height, round) = self.proof.place();
         OffencePlace { group, generation: self.generation, epoch: self.epoch, height, round }
     }
+
+    /// Number of the execution block whose proven hash on L1 it rests on; none for what shows itself.
+    #[must_use]
+    pub fn rests_on(&self) -> Option<u64> {
+        match &self.proof {
+            Proof::FalseBlock(x) => Some(x.point.block_number),
+            _ => None,
+        }
+    }
 }
 
 impl Proof {
@@ -308,6 +327,7 @@ impl Proof {
             Self::ProposalTwice(_) => EvidenceKind::ProposalTwice,
             Self::CertTwice(_) => EvidenceKind::CertTwice,
             Self::StatusHidesVote(_) => EvidenceKind::StatusHidesVote,
+            Self::FalseBlock(_) => EvidenceKind::FalseBlock,
         }
     }
 
@@ -342,6 +362,7 @@ impl Proof {
                 let votes = first(pair);
                 (6, votes.height, votes.round)
             }
+            Self::FalseBlock(x) => (7, x.votes.height, x.votes.round),
         }
     }
 }

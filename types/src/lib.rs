@@ -58,9 +58,9 @@ pub use deposit::{Deposit, MAX_DEPOSITS, MIN_DEPOSIT_GWEI, due_deposits, follow_
 pub use domain::{Domain, Tag};
 pub use evidence::{
     ACCUSED_MANY, AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceError,
-    EvidenceFile, EvidenceFileError, EvidenceKind, MAX_CHAIN, MAX_EVIDENCE, OffenceClass,
-    OffencePlace, OtherCut, Proof, Sealed, SealedAck, SealedFrame, SealedInit, SealedProposal,
-    SealedStatus, SealedVote, StatusHidesVote, Verdict,
+    EvidenceFile, EvidenceFileError, EvidenceKind, FalseBlock, MAX_CHAIN, MAX_EVIDENCE,
+    OffenceClass, OffencePlace, OtherCut, Proof, Sealed, SealedAck, SealedFrame, SealedInit,
+    SealedProposal, SealedStatus, SealedVote, StatusHidesVote, Verdict,
 };
 #[cfg(feature = "native")]
 pub use forced::{ForcedTx, MAX_FORCED_BYTES, MAX_FORCED_GAS, NotForced, forced_txs};

@@ -144,6 +144,15 @@ impl MmrProof {
         Ok(Some(out))
     }
 
+    /// The proof out of its hashes: the siblings, then the peaks; none if there is no such leaf or the number is another.
+    #[must_use]
+    pub fn of_hashes(index: u64, count: u64, hashes: &[B256]) -> Option<Self> {
+        let others = usize::try_from(count.count_ones().checked_sub(1)?).ok()?;
+        let (siblings, peaks) = hashes.split_at_checked(mountain(index, count)?.into())?;
+        let (siblings, peaks) = (siblings.to_vec(), peaks.to_vec());
+        (peaks.len() == others).then_some(Self { index, count, siblings, peaks })
+    }
+
     /// Whether the value id is that leaf under this root.
     #[must_use]
     pub fn verifies(&self, root: &B256, value_id: &B256) -> bool {

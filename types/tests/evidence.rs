@@ -6,6 +6,7 @@ mod common;
 
 use alloy_primitives::{U256, hex};
 use common::{
+    blocks::{proven, proven_for},
     innocent::{innocent, malformed},
     offences::{Fork, guilty},
 };
@@ -19,18 +20,23 @@ fn every_offence_is_one_and_nothing_else_is() {
     let (set, domain) = (&x.four.set, &x.four.domain);
     let mut kinds = std::collections::BTreeSet::new();
     for (name, evidence) in guilty(&x) {
-        let verdict = evidence.verify(set, domain).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let verdict = evidence.verify_proven(set, domain, proven_for(&evidence));
+        let verdict = verdict.unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(name.starts_with(verdict.kind.name()), "{name}");
         kinds.insert(verdict.kind);
         if verdict.kind == EvidenceKind::CertTwice {
             assert_eq!(verdict.accused, [1, 2]);
+        } else if verdict.kind == EvidenceKind::FalseBlock {
+            let all: &[u16] = if name.ends_with("all") { &[0, 1, 2, 3] } else { &[0, 1, 2] };
+            assert_eq!((verdict.accused.as_slice(), verdict.class), (all, OffenceClass::Execution));
         } else {
             assert_eq!(verdict.accused, [evidence.accused]);
         }
     }
     assert_eq!(kinds.len(), EvidenceKind::ALL.len());
     for (name, evidence) in innocent(&x) {
-        assert!(evidence.verify(set, domain).is_err(), "{name} is no offence");
+        let verdict = evidence.verify_proven(set, domain, proven_for(&evidence));
+        assert!(verdict.is_err(), "{name} is no offence");
     }
 }
 
@@ -41,7 +47,9 @@ fn a_file_is_checked_without_anything_else() {
         let file = EvidenceFile::of(&evidence, &x.four.set, &x.four.domain);
         let text = serde_json::to_string(&file).unwrap();
         let read: EvidenceFile = serde_json::from_str(&text).unwrap();
-        let (found, verdict) = read.verify().unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(read.rests_on(), evidence.rests_on());
+        let proven = proven_for(&evidence);
+        let (found, verdict) = read.verify_proven(proven).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!((found, verdict.kind), (evidence.clone(), evidence.kind()));
         assert_eq!(read.set_id(), ReceiptSet::of(&x.four.set).id());
         assert_eq!(read.ctx(), x.four.domain.ctx());
@@ -52,8 +60,24 @@ fn a_file_is_checked_without_anything_else() {
         assert_eq!(newer.verify().unwrap_err(), EvidenceFileError::Version(2));
         let mut elsewhere = read;
         elsewhere.domain.l2_chain_id += 1;
-        assert!(elsewhere.verify().is_err(), "{name} on another rollup");
+        assert!(elsewhere.verify_proven(proven).is_err(), "{name} on another rollup");
     }
+}
+
+/// Nodes judge without an oracle: they jail nobody for it, and believe no file about what is proven.
+#[test]
+fn a_false_block_is_nothing_without_the_proven_one() {
+    let x = Fork::new();
+    let (_, evidence) = guilty(&x).into_iter().find(|(n, _)| *n == "FalseBlock").unwrap();
+    let unknown = Err(EvidenceError::NotProven(17));
+    assert_eq!(evidence.verify(&x.four.set, &x.four.domain), unknown);
+    let file = EvidenceFile::of(&evidence, &x.four.set, &x.four.domain);
+    assert_eq!(
+        file.verify().unwrap_err(),
+        EvidenceFileError::Refused(EvidenceError::NotProven(17))
+    );
+    let other = evidence.verify_proven(&x.four.set, &x.four.domain, Some(B256::repeat_byte(1)));
+    assert_eq!(other, Err(EvidenceError::Path), "the file's block is not the proven one");
 }
 
 #[test]
@@ -88,6 +112,7 @@ fn lengths_are_those_of_the_table() {
         ("VoteTwice prevote", 2 * (53 + 65)),
         ("ProposalTwice", 2 * (90 + 65)),
         ("CertTwice", 2 * (44 + 1 + 1 + 3 * 65)),
+        ("FalseBlock", 480 + 80 + 480 + 1 + 12 * 32 + 2 + 640 + 44 + 1 + 1 + 3 * 65),
         ("StatusHidesVote by length", 53 + 65 + 480 + 98 + 65 + 2),
     ] {
         let (_, evidence) = guilty(&x).into_iter().find(|(n, _)| *n == name).unwrap();
@@ -135,14 +160,15 @@ proptest! {
         if let Ok(changed) = Evidence::decode(&bytes) {
             prop_assert_eq!(changed.encode(), bytes);
             // The two kinds of pairs of frames may show the same.
-            if let Ok(verdict) = changed.verify(&x.four.set, &x.four.domain) {
-                prop_assert_eq!(&verdict.accused, &evidence.verify(&x.four.set, &x.four.domain).unwrap().accused, "{}", name);
+            let judged = |e: &Evidence| e.verify_proven(&x.four.set, &x.four.domain, proven_for(e));
+            if let Ok(verdict) = judged(&changed) {
+                prop_assert_eq!(&verdict.accused, &judged(evidence).unwrap().accused, "{}", name);
             }
         }
     }
 
     #[test]
-    fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..3000), kind in 1u8..14) {
+    fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..3000), kind in 1u8..15) {
         let mut bytes = bytes;
         if bytes.len() > 2 {
             bytes[0] = 1;
@@ -162,7 +188,7 @@ fn the_vectors_are_what_this_code_makes_and_judges() {
         guilty(&x).into_iter().map(|(n, e)| (n.to_owned(), e)).collect();
     all.extend(innocent(&x));
     let list = |it: &dyn Fn(&(String, Evidence)) -> Value| all.iter().map(it).collect::<Vec<_>>();
-    let judged = |e: &Evidence| e.verify(&f.set, &f.domain);
+    let judged = |e: &Evidence| e.verify_proven(&f.set, &f.domain, proven_for(e));
     let bits = |e: &Evidence| {
         judged(e).map_or(0u64, |v| v.accused.iter().fold(0, |bits, i| bits | 1 << i))
     };
@@ -178,6 +204,9 @@ fn the_vectors_are_what_this_code_makes_and_judges() {
     o.insert("seq_keys".into(), members(&|v| json!(B256::from(v.seq_key))).into());
     o.insert("owners".into(), members(&|v| json!(v.owner)).into());
     o.insert("powers_gwei".into(), members(&|v| json!(v.power())).into());
+    let blocks = proven();
+    o.insert("proven_blocks".into(), blocks.iter().map(|(n, _)| json!(n)).collect());
+    o.insert("proven_hashes".into(), blocks.iter().map(|(_, b)| json!(keccak256(b))).collect());
     o.insert("names".into(), list(&|(n, _)| json!(n)).into());
     o.insert("evidence".into(), list(&|(_, e)| json!(hex::encode_prefixed(e.encode()))).into());
     o.insert("guilty".into(), list(&|(_, e)| json!(judged(e).is_ok())).into());

@@ -9,7 +9,7 @@ use revm::{
     context_interface::result::{ExecutionResult, Output},
     database::InMemoryDB,
     primitives::hardfork::SpecId,
-    state::AccountInfo,
+    state::{AccountInfo, Bytecode},
 };
 
 /// Most gas of one transaction on L1 (EIP-7825).
@@ -70,6 +70,17 @@ impl Chain {
             Ok(Output::Create(_, Some(address))) => address,
             other => panic!("deploying {name}: {other:?}"),
         }
+    }
+
+    /// A contract that answers any call with one argument by the word it remembers for it.
+    pub(super) fn remember(&mut self, at: Address, key: U256, word: U256) {
+        // PUSH1 4 CALLDATALOAD SLOAD PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
+        let code = Bytecode::new_raw(hex!("600435545f5260205ff3").into());
+        if self.nonce(at) == 0 {
+            let info = AccountInfo { nonce: 1, ..AccountInfo::default().with_code(code) };
+            self.db.insert_account_info(at, info);
+        }
+        self.db.insert_account_storage(at, key, word).expect("memory");
     }
 
     /// Moves a contract with its storage to another address.

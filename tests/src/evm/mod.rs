@@ -66,7 +66,7 @@ mod ctor {
         contract Registry { constructor(Terms t); }
         contract Two { constructor(address a, address b); }
         contract One { constructor(address a); }
-        contract Three { constructor(address a, address b, address c); }
+        contract Checker { constructor(address registry, address inbox, address verifier, address oracle); }
         contract Queue { constructor(address pool, uint256 minFee, uint256 gasPrice); }
         contract Inbox { constructor(address registry, address verifier, address forced, address portal, InboxRules rules); }
         contract Slasher { constructor(address registry, address checker, address claims, uint64 reveal, uint64 contest, uint64 claimsBlocks); }
@@ -98,6 +98,8 @@ pub struct Court {
 }
 
 const DEPLOYER: Address = Address::repeat_byte(0xd0);
+/// Stands for the oracle: tells what `Court::agree` told it.
+const ORACLE: Address = Address::repeat_byte(0xf0);
 const REPORTER: Address = Address::repeat_byte(0xe0);
 
 impl Court {
@@ -149,7 +151,7 @@ impl Court {
             inbox,
             "the inbox is where the registry expects it"
         );
-        let args = ctor::Three::constructorCall { a: registry, b: inbox, c: verifier };
+        let args = ctor::Checker::constructorCall { registry, inbox, verifier, oracle: ORACLE };
         let checker = chain.deploy(DEPLOYER, "EvidenceChecker", &args.abi_encode());
         let args = ctor::Two::constructorCall { a: registry, b: verifier };
         let claims = chain.deploy(DEPLOYER, "ClaimsChecker", &args.abi_encode());
@@ -221,6 +223,11 @@ impl Court {
             assert_eq!(m.weightGwei, U256::from(v.power()), "weight of member {index}");
             assert_eq!(m.operator, U256::from(index));
         }
+    }
+
+    /// Slots agreed on the hash of a block.
+    pub fn agree(&mut self, l2_block: u64, hash: B256) {
+        self.chain.remember(ORACLE, U256::from(l2_block), hash.into());
     }
 
     /// What the contract says of these bytes, without effect.

@@ -3,8 +3,8 @@
 //! Not for: judging it. Invariant (I-26): counts are checked before anything is read.
 
 use super::{
-    AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceKind, MAX_CHAIN, OtherCut,
-    Proof, StatusHidesVote,
+    AckAgainstVote, CertVotes, EVIDENCE_VERSION, Evidence, EvidenceKind, FalseBlock, MAX_CHAIN,
+    OtherCut, Proof, StatusHidesVote,
 };
 use crate::{
     Bitmap, Decode, DecodeError, Encode, FrameHeader, Header, MerkleProof, Reader, Writer,
@@ -82,6 +82,7 @@ impl Encode for Proof {
                 x.status.encode_to(w);
                 put_chain(w, &x.chain);
             }
+            Self::FalseBlock(x) => x.encode_to(w),
         }
     }
 }
@@ -123,6 +124,7 @@ fn proof(kind: EvidenceKind, r: &mut Reader<'_>) -> Result<Proof, DecodeError> {
             status: Decode::decode_from(r)?,
             chain: get_chain(r)?,
         })),
+        EvidenceKind::FalseBlock => Proof::FalseBlock(Box::new(FalseBlock::decode_from(r)?)),
     })
 }
 
@@ -167,7 +169,7 @@ pub(crate) fn get_branch(r: &mut Reader<'_>) -> Result<MerkleProof, DecodeError>
     Ok(MerkleProof { index, count, siblings })
 }
 
-fn bounded(r: &mut Reader<'_>, what: &'static str, max: u8) -> Result<u8, DecodeError> {
+pub(super) fn bounded(r: &mut Reader<'_>, what: &'static str, max: u8) -> Result<u8, DecodeError> {
     let got = r.u8(what)?;
     if got > max {
         return Err(DecodeError::Bound { what, max: max.into(), got: got.into() });

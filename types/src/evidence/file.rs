@@ -74,6 +74,20 @@ impl EvidenceFile {
 
     /// Judges the evidence with the domain and the set that the file brings.
     pub fn verify(&self) -> Result<(Evidence, Verdict), EvidenceFileError> {
+        self.verify_proven(None)
+    }
+
+    /// Number of the execution block whose proven hash on L1 it rests on.
+    #[must_use]
+    pub fn rests_on(&self) -> Option<u64> {
+        Evidence::decode(&self.evidence).ok()?.rests_on()
+    }
+
+    /// As `verify`, with what L1 has for the block that it rests on.
+    pub fn verify_proven(
+        &self,
+        proven: Option<B256>,
+    ) -> Result<(Evidence, Verdict), EvidenceFileError> {
         if self.v != FILE_VERSION {
             return Err(EvidenceFileError::Version(self.v));
         }
@@ -82,7 +96,7 @@ impl EvidenceFile {
             let (named, found) = (self.kind.clone(), evidence.kind());
             return Err(EvidenceFileError::Kind { named, found });
         }
-        let verdict = evidence.verify(&self.set.set(), &self.domain.domain())?;
+        let verdict = evidence.verify_proven(&self.set.set(), &self.domain.domain(), proven)?;
         Ok((evidence, verdict))
     }
 }

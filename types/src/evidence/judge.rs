@@ -8,8 +8,8 @@ use super::{
     sealed::{Content, seq_by, vote_by},
 };
 use crate::{
-    CommitCertificate, Domain, Flags, FrameHeader, Header, KeyError, MerkleProof, Status,
-    Validator, ValidatorSet, VoteKind, verify_tx,
+    Domain, Flags, FrameHeader, Header, KeyError, MerkleProof, Status, Validator, ValidatorSet,
+    VoteKind, verify_tx,
 };
 use alloy_primitives::B256;
 
@@ -47,6 +47,9 @@ pub enum EvidenceError {
     /// A chain or a branch that does not lead where it must, or is there without need.
     #[error("a chain or a branch does not lead where it must")]
     Path,
+    /// It rests on this execution block, and L1 does not say, or was not asked, which hash of it slots agreed on.
+    #[error("it rests on the proven hash of block {0}, which is not known")]
+    NotProven(u64),
     /// The messages do not contradict each other.
     #[error("not an offence: {0}")]
     NotGuilty(&'static str),
@@ -65,7 +68,7 @@ pub struct Verdict {
     pub kind: EvidenceKind,
     /// What it costs.
     pub class: OffenceClass,
-    /// Who is guilty, ascending; several only for two certificates.
+    /// Who is guilty, ascending; several only for certificates.
     pub accused: Vec<u16>,
     /// With an operator, the key that the contract counts once.
     pub place: OffencePlace,
@@ -74,7 +77,18 @@ pub struct Verdict {
 impl Evidence {
     /// Judges the evidence with the set of its epoch. Costs at most two verifications of ed25519 or, for
     /// certificates, two recoveries a member.
+    /// What rests on a proven block is refused: who has no L1 cannot tell.
     pub fn verify(&self, set: &ValidatorSet, domain: &Domain) -> Result<Verdict, EvidenceError> {
+        self.verify_proven(set, domain, None)
+    }
+
+    /// As `verify`, with the hash on which slots agreed on L1 for the block that it rests on (`rests_on`).
+    pub fn verify_proven(
+        &self,
+        set: &ValidatorSet,
+        domain: &Domain,
+        proven: Option<B256>,
+    ) -> Result<Verdict, EvidenceError> {
         if self.generation != domain.generation {
             let (got, domain) = (self.generation, domain.generation);
             return Err(EvidenceError::Generation { got, domain });
@@ -87,6 +101,10 @@ impl Evidence {
                 guilty(self.accused == ACCUSED_MANY, EvidenceError::Accused(self.accused))?;
                 in_both(pair, set, domain)?
             }
+            Proof::FalseBlock(x) => {
+                guilty(self.accused == ACCUSED_MANY, EvidenceError::Accused(self.accused))?;
+                x.judge(set, domain, proven)?
+            }
             proof => {
                 let signer = set.get(self.accused).ok_or(EvidenceError::Accused(self.accused))?;
                 Court { accused: self.accused, epoch: self.epoch, signer, domain }.judge(proof)?;
@@ -98,11 +116,11 @@ impl Evidence {
     }
 }
 
-const fn guilty(holds: bool, otherwise: EvidenceError) -> Result<(), EvidenceError> {
+pub(super) const fn guilty(holds: bool, otherwise: EvidenceError) -> Result<(), EvidenceError> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 
-const fn must(holds: bool, what: &'static str) -> Result<(), EvidenceError> {
+pub(super) const fn must(holds: bool, what: &'static str) -> Result<(), EvidenceError> {
     guilty(holds, EvidenceError::NotGuilty(what))
 }
 
@@ -151,7 +169,7 @@ impl Court<'_> {
                 self.status_hides_ack(ack, status, chain)
             }
             Proof::StatusHidesVote(x) => self.status_hides_vote(x),
-            Proof::CertTwice(_) => Err(EvidenceError::Accused(self.accused)),
+            Proof::CertTwice(_) | Proof::FalseBlock(_) => Err(EvidenceError::Accused(self.accused)),
         }
     }
 
@@ -355,14 +373,7 @@ fn in_both(
     must((a.height, a.round) == (b.height, b.round), "certificates of two rounds")?;
     must(a.value_id != b.value_id, "one value")?;
     for votes in pair {
-        let certificate = CommitCertificate {
-            epoch: set.epoch(),
-            height: votes.height,
-            round: votes.round,
-            value_id: votes.value_id,
-            signers: votes.signers.clone(),
-            signatures: votes.signatures.clone(),
-        };
+        let certificate = votes.certificate(set.epoch());
         certificate.verify(set, domain).map_err(|_| EvidenceError::Quorum)?;
     }
     Ok(a.signers.iter().filter(|i| b.signers.has(*i)).collect())

@@ -43,6 +43,8 @@ pub(crate) fn innocent(x: &Fork) -> Vec<(String, Evidence)> {
         let proof = Proof::CertTwice(Box::new(pair));
         out.push((format!("CertTwice, {name}"), evidence(ACCUSED_MANY, proof)));
     }
+    let blocks = super::blocks::innocent(x).into_iter();
+    out.extend(blocks.map(|(name, e)| (format!("FalseBlock, {name}"), e)));
     out
 }
 
@@ -210,7 +212,7 @@ pub(crate) fn malformed(x: &Fork) -> Vec<(&'static str, Vec<u8>)> {
         ("a byte long", [&frame[..], &[0]].concat()),
         ("version 2", set("FrameTwice", 0, 2)),
         ("kind 0", set("FrameTwice", 1, 0)),
-        ("kind 14", set("FrameTwice", 1, 14)),
+        ("kind 15", set("FrameTwice", 1, 15)),
         ("frame of version 2", set("FrameTwice", 17, 2)),
         ("frame with an unknown flag", set("FrameTwice", 16 + 108, 16)),
         ("opening of version 2", set("InitTwice", 17, 2)),
@@ -222,5 +224,12 @@ pub(crate) fn malformed(x: &Fork) -> Vec<(&'static str, Vec<u8>)> {
         ("a branch too deep", set("OtherCut", 16 + 90 + 65 + 480 + 273 + 64 + 32 + 8, 33)),
         ("a bitmap that ends with zero", set("CertTwice", 16 + 45, 0)),
         ("a bitmap too long", set("CertTwice", 16 + 44, 33)),
+        ("a place too long", set("FalseBlock", 16 + 1040, 129)),
+        ("a block too long", set("FalseBlock", 16 + 1041 + 32 * 12, 5)),
+        ("a block that is not there", set("FalseBlock", 16 + 1041 + 32 * 12, 4)),
+        (
+            "a certificate that is not there",
+            find("FalseBlock")[..16 + 1041 + 32 * 12 + 2 + 640].to_vec(),
+        ),
     ]
 }

@@ -7,6 +7,7 @@
 )]
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod blocks;
 pub(crate) mod innocent;
 pub(crate) mod offences;
 pub(crate) mod sample;

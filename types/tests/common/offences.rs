@@ -178,8 +178,14 @@ pub(crate) fn evidence(accused: u16, proof: Proof) -> Evidence {
 }
 
 /// Named evidence that shows an offence.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn guilty(x: &Fork) -> Vec<(&'static str, Evidence)> {
+    let mut all = contradictions(x);
+    all.extend(super::blocks::guilty(x));
+    all
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn contradictions(x: &Fork) -> Vec<(&'static str, Evidence)> {
     let leader = |proof| evidence(LEADER, proof);
     let liar = |proof| evidence(LIAR, proof);
     let (a, b) = (&x.a, &x.b);
