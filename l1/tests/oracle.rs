@@ -12,11 +12,12 @@ mod common;
 
 use alloy::signers::SignerSync;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use common::{GENESIS_BLOCK, Net, account, ether, header, member};
+use common::{Anvil, GENESIS_BLOCK, Net, account, ether, header, member, params};
 use rota_l1::bindings::Safe;
 use rota_l1::{
-    Output, Outputs, TxRequest, checkpoint_request, claim_output_request, collect_bond_request,
-    load_kzg, propose_request, resolve_request, settle_bond_request,
+    Council, DeployParams, L1Error, Output, Outputs, TxRequest, checkpoint_request,
+    claim_output_request, collect_bond_request, deploy, load_kzg, propose_request, resolve_request,
+    settle_bond_request,
 };
 
 /// Whole transactions, measured and a tenth more.
@@ -157,9 +158,25 @@ async fn agree(w: &World) {
     let done = w.outputs.finalized(0, u64::MAX).await.unwrap();
     assert_eq!(done.iter().map(|f| (f.hash, f.by_council)).collect::<Vec<_>>(), [(hash, false)]);
     let slot = w.net.contracts.oracle_slots[0];
+    assert!(!w.outputs.is_settled(slot, hash).await.unwrap());
     w.send(2, settle_bond_request(slot, &output), "settle").await;
+    assert!(w.outputs.is_settled(slot, hash).await.unwrap());
     assert_eq!(w.outputs.credit(slot, account(0).address()).await.unwrap(), ether());
     w.send(0, collect_bond_request(slot), "collect").await;
+    let at = w.outputs.view().await.unwrap().block;
+    w.net.anvil.mine(2).await;
+    let (l1_block, proven) = w.outputs.proven().await.unwrap().unwrap();
+    assert_eq!((l1_block, proven.step, proven.l2_hash), (at, 1, output.l2_hash));
+}
+
+#[tokio::test]
+async fn a_council_that_is_no_contract_is_refused() {
+    let Some(anvil) = Anvil::start("oracle-council").await else { return };
+    let nobody = Address::repeat_byte(0xc0);
+    let params = DeployParams { council: Council::Safe(nobody), ..params() };
+    let done = deploy(&anvil.provider(), account(0).address(), &params).await;
+    let Err(L1Error::Config(why)) = done else { panic!("{done:?}") };
+    assert!(why.contains(&nobody.to_string()), "{why}");
 }
 
 async fn contradict(w: &World) {
@@ -171,6 +188,16 @@ async fn contradict(w: &World) {
     assert_eq!((open.candidates, open.disputed), (1, true));
     let bonded = w.outputs.bonded(&w.net.contracts.oracle_slots[..1], (0, u64::MAX)).await.unwrap();
     assert_eq!(bonded.iter().map(|b| b.contested).collect::<Vec<_>>(), [false, true, true]);
+    let wrong_hash = bonded[1].hash;
+    let known = async |hash| w.outputs.is_candidate(2, hash).await.unwrap();
+    assert_eq!((known(hash).await, known(wrong_hash).await), (true, false));
+    // The first that a slot stood for stays the one that is named, whatever it is shown later.
+    w.claim(0, &wrong, "the other claim").await;
+    assert_eq!((known(hash).await, known(wrong_hash).await), (true, true));
+    let first = w.outputs.claimed(2, w.net.contracts.oracle_slots[0]).await.unwrap();
+    assert_eq!((first, w.outputs.view().await.unwrap().open.unwrap().candidates), (hash, 2));
+    // Nobody is asked for: that is not everybody.
+    assert_eq!(w.outputs.bonds(&[], (0, u64::MAX)).await.unwrap(), []);
     let decided = w.resolution(&output).await;
     w.send(3, decided, "resolve by six of eight").await;
     assert_eq!(w.outputs.view().await.unwrap().tip.output, hash);

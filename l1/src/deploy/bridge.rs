@@ -2,7 +2,7 @@
 //!
 //! Invariant: the portal is where the inbox says that it is.
 
-use super::{Contracts, DeployParams, failed};
+use super::{Contracts, DeployParams, failed, oracle::succeeded};
 use crate::L1Error;
 use crate::bindings::{Portal, TokenBridgeL1};
 use alloy::providers::Provider;
@@ -27,7 +27,7 @@ pub(super) async fn deploy<P: Provider>(
     if !params.seed.is_zero() {
         let seed = portal.seed().value(params.seed).send().await;
         let seed = seed.map_err(|e| failed("the portal's seed", &e))?;
-        seed.get_receipt().await.map_err(|e| failed("the portal's seed", &e))?;
+        succeeded("the portal's seed", seed).await?;
     }
     Ok(Contracts { portal: expected, token_bridge: *tokens.address(), ..so_far })
 }

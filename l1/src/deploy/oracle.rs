@@ -42,7 +42,13 @@ pub(super) async fn council<P: Provider>(
 ) -> Result<(Address, Address), L1Error> {
     let council = match council {
         Council::None => Address::ZERO,
-        Council::Safe(safe) => *safe,
+        Council::Safe(safe) => {
+            let code = provider.get_code_at(*safe).await;
+            if code.map_err(|e| failed("the council", &e))?.is_empty() {
+                return Err(L1Error::Config(format!("the council {safe} is no contract there")));
+            }
+            *safe
+        }
         Council::Members { members, threshold } => new_safe(provider, members, *threshold).await?,
     };
     let delay = U256::from(TIMELOCK_S);
@@ -75,7 +81,7 @@ async fn new_safe<P: Provider>(
     let create = factory.createProxyWithNonce(singleton, setup.abi_encode().into(), U256::ZERO);
     let safe = create.call().await.map_err(|e| failed("the council", &e))?;
     let sent = create.send().await.map_err(|e| failed("the council", &e))?;
-    sent.get_receipt().await.map_err(|e| failed("the council", &e))?;
+    succeeded("the council", sent).await?;
     Ok(safe)
 }
 
@@ -119,6 +125,16 @@ pub(super) async fn oracle<P: Provider>(
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
     Ok(Contracts { oracle: at, oracle_slots: slots, ..so_far })
+}
+
+/// Waits until it is mined; that is not enough, it may have failed there.
+pub(super) async fn succeeded(
+    what: &str,
+    sent: PendingTransactionBuilder<Ethereum>,
+) -> Result<(), L1Error> {
+    let receipt = sent.get_receipt().await.map_err(|e| failed(what, &e))?;
+    let reverted = || failed(what, &"it reverted");
+    receipt.status().then_some(()).ok_or_else(reverted)
 }
 
 async fn mined(what: &str, sent: PendingTransactionBuilder<Ethereum>) -> Result<Address, L1Error> {

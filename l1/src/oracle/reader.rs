@@ -1,10 +1,9 @@
 //! Asking the oracle and its slots.
 //!
-//! Invariant: every answer is of one block of one endpoint.
+//! Invariant: `view` is of one block of one endpoint; every other answer is of the newest block that the endpoint asked has, and
+//! two of them need not be of the same.
 
-use super::{
-    BondedOutput, Checkpoint, FinalOutput, OpenStep, OracleView, Output, ProvenTip, SlotOnL1,
-};
+use super::{BondedOutput, Checkpoint, FinalOutput, OpenStep, OracleView, ProvenTip, SlotOnL1};
 use crate::L1Error;
 use crate::bindings::{BondedSlot, Oracle, Safe};
 use crate::endpoints::{Endpoints, Fault};
@@ -206,31 +205,91 @@ impl Outputs {
     pub async fn bonded(
         &self,
         slots: &[Address],
+        blocks: (u64, u64),
+    ) -> Result<Vec<BondedOutput>, L1Error> {
+        let mut all = self.bonds(slots, blocks).await?;
+        for bond in &mut all {
+            bond.settled = self.is_settled(bond.slot, bond.hash).await?;
+            let (at, step, parent) = (bond.slot, bond.output.step, bond.output.parent);
+            let ask = move |p: RootProvider<Ethereum>| async move {
+                Ok(BondedSlot::new(at, p).contested(step, parent).call().await?)
+            };
+            bond.contested = self.endpoints.ask(ask).await?;
+        }
+        Ok(all)
+    }
+
+    /// The same from the events alone: what became of them is not asked, `settled` and `contested` are false.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn bonds(
+        &self,
+        slots: &[Address],
         (from, to): (u64, u64),
     ) -> Result<Vec<BondedOutput>, L1Error> {
         let ask = move |p: RootProvider<Ethereum>| async move {
             let signature = BondedSlot::Bonded::SIGNATURE_HASH;
-            let mut all = Vec::new();
-            for log in logs(&p, slots, signature, (from, to)).await? {
+            let read = |log: &Log| {
                 let event = BondedSlot::Bonded::decode_log(&log.inner).map_err(|e| nonsense(&e))?;
-                let (output, hash) = (Output::from(event.data.value), event.data.output);
-                let slot = BondedSlot::new(log.address(), &p);
-                all.push(BondedOutput {
+                Ok(BondedOutput {
                     slot: log.address(),
                     claimant: event.data.claimant,
-                    hash,
-                    output,
+                    hash: event.data.output,
+                    output: event.data.value.into(),
                     l1_block: log.block_number.unwrap_or_default(),
-                    settled: slot.bondOf(hash).call().await?.settled,
-                    contested: slot.contested(output.step, output.parent).call().await?,
-                });
-            }
-            Ok(all)
+                    settled: false,
+                    contested: false,
+                })
+            };
+            let found = logs(&p, slots, signature, (from, to)).await?;
+            found.iter().map(read).collect::<Result<Vec<_>, Fault>>()
         };
         self.endpoints.ask(ask).await
     }
 
-    /// Whether the oracle has what a slot stands for in a step: its hash, zero for nothing.
+    /// Whether the bond on an output was returned or divided.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn is_settled(&self, slot: Address, output: B256) -> Result<bool, L1Error> {
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            Ok(BondedSlot::new(slot, p).bondOf(output).call().await?.settled)
+        };
+        self.endpoints.ask(ask).await
+    }
+
+    /// Whether the council may choose an output of a step that is in dispute.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn is_candidate(&self, step: u64, output: B256) -> Result<bool, L1Error> {
+        let at = self.oracle;
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            Ok(Oracle::new(at, p).isCandidate(step, output).call().await?)
+        };
+        self.endpoints.ask(ask).await
+    }
+
+    /// What was final to the oracle at the newest final L1 block, and that block's number; none if the oracle is younger.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn proven(&self) -> Result<Option<(u64, ProvenTip)>, L1Error> {
+        let at = self.oracle;
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            let Some(block) = p.get_block(BlockId::finalized()).await? else { return Ok(None) };
+            let number = block.header.number;
+            let id = BlockId::number(number);
+            if p.get_code_at(at).block_id(id).await?.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some((number, Self::tip(&p, at, id).await?)))
+        };
+        self.endpoints.ask(ask).await
+    }
+
+    /// The first output that the oracle was shown of a slot in a step: its hash, zero for none.
     ///
     /// # Errors
     /// L1 does not answer.
@@ -273,6 +332,10 @@ async fn logs(
     (from, to): (u64, u64),
 ) -> Result<Vec<Log>, Fault> {
     let (mut all, mut start) = (Vec::new(), from);
+    // A filter without addresses is one for all of them.
+    if of.is_empty() {
+        return Ok(all);
+    }
     let to = to.min(p.get_block_number().await?);
     while start <= to {
         let end = start.saturating_add(LOG_RANGE - 1).min(to);

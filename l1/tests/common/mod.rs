@@ -228,6 +228,24 @@ pub(crate) fn header(height: u64) -> Header {
     }
 }
 
+/// What the contracts are deployed with.
+pub(crate) fn params() -> DeployParams {
+    DeployParams {
+        l2_chain_id: L2_CHAIN,
+        genesis_hash: GENESIS,
+        genesis_block: GENESIS_BLOCK,
+        parameters: Bytes::new(),
+        min_stake: ether(),
+        min_operators: OPERATORS as u64,
+        rules: rules(),
+        council: Council::Members {
+            members: (0..8).map(|i| member(i).address()).collect(),
+            threshold: 6,
+        },
+        seed: U256::ZERO,
+    }
+}
+
 /// The contracts on a real chain.
 pub(crate) struct Net {
     pub(crate) anvil: Anvil,
@@ -241,20 +259,7 @@ impl Net {
     /// Contracts, but no operators. Two endpoints, the first of which is dead.
     pub(crate) async fn deployed(name: &str) -> Option<Self> {
         let anvil = Anvil::start(name).await?;
-        let params = DeployParams {
-            l2_chain_id: L2_CHAIN,
-            genesis_hash: GENESIS,
-            genesis_block: GENESIS_BLOCK,
-            parameters: Bytes::new(),
-            min_stake: ether(),
-            min_operators: OPERATORS as u64,
-            rules: rules(),
-            council: Council::Members {
-                members: (0..8).map(|i| member(i).address()).collect(),
-                threshold: 6,
-            },
-            seed: U256::ZERO,
-        };
+        let params = params();
         let deployer = account(0).address();
         let contracts = deploy(&anvil.provider(), deployer, &params).await.unwrap();
         let domain = Domain::new(L1_CHAIN, L2_CHAIN, contracts.registry, GENESIS, 0);
