@@ -197,7 +197,7 @@ async fn contradict(w: &World) {
     let first = w.outputs.claimed(2, w.net.contracts.oracle_slots[0]).await.unwrap();
     assert_eq!((first, w.outputs.view().await.unwrap().open.unwrap().candidates), (hash, 2));
     // Nobody is asked for: that is not everybody.
-    assert_eq!(w.outputs.bonds(&[], (0, u64::MAX)).await.unwrap(), []);
+    assert_eq!(w.outputs.bonds(&[], (0, u64::MAX)).await.unwrap().0, []);
     let decided = w.resolution(&output).await;
     w.send(3, decided, "resolve by six of eight").await;
     assert_eq!(w.outputs.view().await.unwrap().tip.output, hash);

@@ -19,6 +19,7 @@ pub use judge::{Before, judge};
 use crate::{
     external::External,
     metrics::{self, Metrics},
+    outputs::Computed,
     rpc::{Backend, RpcConfig, RpcCounts, Submit, serve},
     settle::{Backoff, L1Health, Pace, Throttle},
     submit::SubmitError,
@@ -93,11 +94,13 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
     let view = Arc::new(View::new(config, &chain.genesis));
     let derivation = Derivation::new(chain, view.clone(), store)
         .with_ledger(leading.as_ref().map(Leading::ledger));
+    let confirmed = leading.as_ref().map(Leading::confirmed);
+    let computed = Computed::new(derivation.completed().clone(), confirmed);
     let info = Arc::new(FollowerInfo {
         moniker,
         view: view.clone(),
         position: Mutex::new(Position::default()),
-        completed: derivation.completed().clone(),
+        computed,
         standby: standby.clone(),
     });
     let (addr, config) = rpc;

@@ -3,6 +3,10 @@
 //! Not for: the contract (`rota_l1`), nor for deciding what to do about a wrong claim. Invariant: an answer is given for final L1
 //! blocks only, all of which were derived and executed by this program; two honest followers give the same.
 
+mod computed;
+
+pub use computed::{Computed, Confirmed, Implementation, NoSlot};
+
 use alloy_primitives::{B256, U64};
 use parking_lot::Mutex;
 use rota_derive::DerivedBlock;
@@ -26,6 +30,21 @@ pub struct BlockAt {
     pub height: U64,
     /// The value id of that height.
     pub value_id: B256,
+}
+
+impl BlockAt {
+    /// As the output of a step on top of another, whose hash is given.
+    #[must_use]
+    pub fn output(&self, step: u64, parent: B256) -> Output {
+        Output {
+            step,
+            parent,
+            l2_block: self.block_number.to(),
+            l2_hash: self.block_hash,
+            height: self.height.to(),
+            value_id: self.value_id,
+        }
+    }
 }
 
 /// Which L1 block completed what.
@@ -158,14 +177,7 @@ pub async fn right_outputs<E: From<OutputError>>(
         let Some(block) = at(l1_block).await? else {
             return Ok((found, Some(OutputError::NotDerived { step, l1_block })));
         };
-        let output = Output {
-            step,
-            parent,
-            l2_block: block.block_number.to(),
-            l2_hash: block.block_hash,
-            height: block.height.to(),
-            value_id: block.value_id,
-        };
+        let output = block.output(step, parent);
         parent = output.hash(domain, &point);
         found.push((output, parent));
     }

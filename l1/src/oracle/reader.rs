@@ -183,7 +183,8 @@ impl Outputs {
     pub async fn finalized(&self, from: u64, to: u64) -> Result<Vec<FinalOutput>, L1Error> {
         let oracles = &[self.oracle];
         let ask = move |p: RootProvider<Ethereum>| async move {
-            let logs = logs(&p, oracles, Oracle::Finalized::SIGNATURE_HASH, (from, to)).await?;
+            let signature = Oracle::Finalized::SIGNATURE_HASH;
+            let (logs, _) = logs(&p, oracles, signature, (from, to)).await?;
             let read = |log: &Log| {
                 let event = Oracle::Finalized::decode_log(&log.inner).map_err(|e| nonsense(&e))?;
                 Ok(FinalOutput {
@@ -207,7 +208,7 @@ impl Outputs {
         slots: &[Address],
         blocks: (u64, u64),
     ) -> Result<Vec<BondedOutput>, L1Error> {
-        let mut all = self.bonds(slots, blocks).await?;
+        let (mut all, _) = self.bonds(slots, blocks).await?;
         for bond in &mut all {
             bond.settled = self.is_settled(bond.slot, bond.hash).await?;
             let (at, step, parent) = (bond.slot, bond.output.step, bond.output.parent);
@@ -219,7 +220,8 @@ impl Outputs {
         Ok(all)
     }
 
-    /// The same from the events alone: what became of them is not asked, `settled` and `contested` are false.
+    /// The same from the events alone: what became of them is not asked, `settled` and `contested` are false. With the last L1
+    /// block that was read: the endpoint may know fewer than were asked for.
     ///
     /// # Errors
     /// L1 does not answer.
@@ -227,7 +229,7 @@ impl Outputs {
         &self,
         slots: &[Address],
         (from, to): (u64, u64),
-    ) -> Result<Vec<BondedOutput>, L1Error> {
+    ) -> Result<(Vec<BondedOutput>, u64), L1Error> {
         let ask = move |p: RootProvider<Ethereum>| async move {
             let signature = BondedSlot::Bonded::SIGNATURE_HASH;
             let read = |log: &Log| {
@@ -242,8 +244,9 @@ impl Outputs {
                     contested: false,
                 })
             };
-            let found = logs(&p, slots, signature, (from, to)).await?;
-            found.iter().map(read).collect::<Result<Vec<_>, Fault>>()
+            let (found, read_to) = logs(&p, slots, signature, (from, to)).await?;
+            let bonds = found.iter().map(read).collect::<Result<Vec<_>, Fault>>()?;
+            Ok((bonds, read_to))
         };
         self.endpoints.ask(ask).await
     }
@@ -313,6 +316,15 @@ impl Outputs {
         self.endpoints.ask(ask).await
     }
 
+    /// What an account has to pay bonds and gas with, wei.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn balance(&self, account: Address) -> Result<U256, L1Error> {
+        let ask = move |p: RootProvider<Ethereum>| async move { Ok(p.get_balance(account).await?) };
+        self.endpoints.ask(ask).await
+    }
+
     /// What a slot owes an account, wei.
     ///
     /// # Errors
@@ -325,25 +337,26 @@ impl Outputs {
     }
 }
 
+/// What was logged, and the last block that was read.
 async fn logs(
     p: &RootProvider<Ethereum>,
     of: &[Address],
     signature: B256,
     (from, to): (u64, u64),
-) -> Result<Vec<Log>, Fault> {
+) -> Result<(Vec<Log>, u64), Fault> {
     let (mut all, mut start) = (Vec::new(), from);
+    let to = to.min(p.get_block_number().await?);
     // A filter without addresses is one for all of them.
     if of.is_empty() {
-        return Ok(all);
+        return Ok((all, to));
     }
-    let to = to.min(p.get_block_number().await?);
     while start <= to {
         let end = start.saturating_add(LOG_RANGE - 1).min(to);
         let filter = Filter::new().address(of.to_vec()).event_signature(signature);
         all.extend(p.get_logs(&filter.from_block(start).to_block(end)).await?);
         start = end.saturating_add(1);
     }
-    Ok(all)
+    Ok((all, to))
 }
 
 /// The contract there has no such function.

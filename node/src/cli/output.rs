@@ -13,7 +13,7 @@ use crate::{
     config::Dur,
     exit::{Exit, Failure},
     network::Network,
-    outputs::{BlockAt, OutputError, right_output},
+    outputs::{BlockAt, Implementation, NoSlot, OutputError, right_output},
 };
 use alloy_primitives::{Address, B256, U64};
 use clap::{Args, Subcommand};
@@ -115,7 +115,7 @@ pub struct SlotArgs {
 pub struct ProveArgs {
     /// With what the follower executes, and so for which slot.
     #[arg(long, value_enum)]
-    pub implementation: prove::Implementation,
+    pub implementation: Implementation,
     /// Which slot [default: the first that is named after the implementation].
     #[arg(long, value_name = "ADDRESS")]
     pub slot: Option<Address>,
@@ -170,16 +170,27 @@ async fn right(l1: &Outputs, rpc: &RpcArgs, step: u64) -> Result<(Output, B256),
         return Err(Failure::new(Exit::Usage, "steps are counted from 1"));
     }
     let node = Node::new(&rpc.rpc_url)?;
-    right_output(l1, step, async |l1_block| follower_block(&node, l1_block).await).await
+    right_output(l1, step, async |l1_block| follower_block(&node, l1_block, None).await).await
 }
 
-/// What a follower derived up to an L1 block; none if it has not come so far.
-async fn follower_block(node: &Node, l1_block: u64) -> Result<Option<BlockAt>, Failure> {
-    let answer = node.ask("rota_getBlockAt", json!([U64::from(l1_block)])).await?;
+/// What a follower derived up to an L1 block, as an implementation computed it or all that it has; none if it has not come so far.
+async fn follower_block(
+    node: &Node,
+    l1_block: u64,
+    by: Option<Implementation>,
+) -> Result<Option<BlockAt>, Failure> {
+    let asked = json!([U64::from(l1_block), by.map(Implementation::name)]);
+    let answer = node.ask("rota_getBlockAt", asked).await?;
     serde_json::from_value(answer).map_err(|e| {
         Failure::new(Exit::Failed, format!("the node's answer is of no use: {e}"))
             .hint("ask another follower with --rpc-url")
     })
+}
+
+impl From<NoSlot> for Failure {
+    fn from(e: NoSlot) -> Self {
+        Self::new(Exit::Usage, e).hint("rota output list shows all slots")
+    }
 }
 
 impl From<OutputError> for Failure {

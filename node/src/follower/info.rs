@@ -2,7 +2,7 @@
 
 use super::Standby;
 use crate::{
-    outputs::{BlockAt, Completed},
+    outputs::{BlockAt, Computed, Implementation},
     rpc::{LeaderSlot, NodeInfo, SeqStatus, SyncProgress, ValidatorInfo},
     view::View,
 };
@@ -26,7 +26,7 @@ pub(super) struct FollowerInfo {
     pub(super) moniker: String,
     pub(super) view: Arc<View>,
     pub(super) position: Mutex<Position>,
-    pub(super) completed: Completed,
+    pub(super) computed: Computed,
     pub(super) standby: Option<Standby>,
 }
 
@@ -92,8 +92,11 @@ impl NodeInfo for FollowerInfo {
     fn l1_head(&self) -> Option<(u64, B256)> {
         self.position.lock().l1_head
     }
-    fn block_at(&self, l1_block: u64) -> Option<BlockAt> {
-        self.completed.at(l1_block)
+    fn block_at(&self, l1_block: u64, by: Option<Implementation>) -> Option<BlockAt> {
+        self.computed.at(l1_block, by)
+    }
+    fn implementations(&self) -> Vec<Implementation> {
+        self.computed.implementations()
     }
     fn queue(&self) -> (usize, usize) {
         (0, 0)

@@ -6,6 +6,7 @@ use super::FollowerChain;
 use crate::{
     external::{Chain, Driver, EngineHealth, External, Ledger, Settings, lead},
     metrics::{EngineReading, Metrics},
+    outputs::Confirmed,
     settle::Pace,
     web::{Check, Severity, Web},
 };
@@ -34,6 +35,11 @@ impl Leading {
 
     pub(super) fn ledger(&self) -> Arc<Ledger> {
         Arc::clone(&self.ledger)
+    }
+
+    /// What the client has confirmed.
+    pub(super) fn confirmed(&self) -> Confirmed {
+        Confirmed::new(Arc::clone(&self.health), Arc::clone(&self.ledger))
     }
 
     /// Adds its health and gauges to the web server.

@@ -24,7 +24,8 @@ pub struct Facts {
     pub right: Vec<(Output, B256)>,
     /// What is bonded on steps around these.
     pub bonded: Vec<BondedOutput>,
-    /// For the open step: what the oracle knows of each slot, zero for nothing.
+    /// For the open step: what each slot was first shown to stand for, zero for nothing; and in a dispute every bonded output that
+    /// the council may choose already, with its slot.
     pub claimed: Vec<(Address, B256)>,
     /// What the own slot owes the account, wei.
     pub credit: U256,
@@ -243,8 +244,14 @@ mod tests {
         assert!(!plan(&elsewhere, own()).iter().any(|a| matches!(a, Action::Contradict(..))));
         // Once it is contradicted both are shown, so that there is a choice.
         let both = vec![bonded(2, wrong, true), bonded(2, one, true)];
-        let shown = plan(&facts(101, both), own());
+        let mut seen = facts(101, both);
+        let shown = plan(&seen, own());
         assert_eq!(shown[..2], [Action::Claim(slot(2), wrong.0), Action::Claim(slot(2), one.0)]);
+        // What the council may choose is shown: the slot stands for one of them first, and that is known too.
+        seen.claimed[1].1 = one.1;
+        assert_eq!(plan(&seen, own())[0], Action::Claim(slot(2), wrong.0));
+        seen.claimed.extend([(slot(2), one.1), (slot(2), wrong.1)]);
+        assert!(!plan(&seen, own()).iter().any(|a| matches!(a, Action::Claim(..))));
     }
 
     #[test]

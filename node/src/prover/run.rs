@@ -2,23 +2,18 @@
 //!
 //! Invariant: one transaction is under way at a time.
 
-use super::{Action, Facts, Own, plan};
+use super::{Action, Facts, Own, memory::Memory, plan};
 use crate::{
-    outputs::{BlockAt, OutputError, right_outputs},
+    outputs::{BlockAt, OutputError},
     setup::{OnL1, SetupError},
 };
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use rota_l1::{
-    Outcome, Outputs, SlotOnL1, TxRequest, checkpoint_request, claim_output_request,
-    collect_bond_request, propose_request, settle_bond_request,
+    BondedOutput, L1Error, OracleView, Outcome, Outputs, SlotOnL1, TxRequest, checkpoint_request,
+    claim_output_request, collect_bond_request, propose_request, settle_bond_request,
 };
 use std::time::Duration;
-
-/// Steps that are looked at beyond the last final one. Policy when there are more: the later ones wait.
-const AHEAD: u64 = 16;
-/// Final steps whose bonds are still looked for.
-const BEHIND: u64 = 16;
 
 /// How a prover is run.
 #[derive(Debug)]
@@ -36,33 +31,62 @@ pub struct ProverArgs {
 /// What it tells.
 #[derive(Debug)]
 pub enum ProverStep {
+    /// L1 and the follower were asked, and this is how things stand.
+    Looked(Looked),
     /// Sent and mined.
     Done(Action, Outcome),
     /// Would be sent, if there were a key.
     Would(Action),
-    /// L1 or the follower could not be asked; it is tried again.
+    /// L1 or the follower could not be asked, or L1 took nothing for another reason than that it is not time; it is tried again.
     Trouble(String),
 }
 
-/// Proves until the caller drops it. `at` says what the follower derived up to an L1 block.
+/// How things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// The newest final step.
+    pub proven_step: u64,
+    /// Its block.
+    pub proven_block: u64,
+    /// Number of the newest checkpoint.
+    pub last_checkpoint: u64,
+    /// The last step that the follower has an output for.
+    pub right_to: u64,
+    /// The next step is in dispute.
+    pub disputed: bool,
+    /// What the account has, wei; zero without a key.
+    pub balance: U256,
+    /// What a bond in the own slot costs, wei.
+    pub bond: U256,
+    /// What should be done now.
+    pub wanted: usize,
+}
+
+/// Proves until the caller drops it. `at` says what the follower derived up to an L1 block, with the implementation that the slot is
+/// named after.
 ///
 /// # Errors
 /// The slot is none of the oracle's, or takes no bonds.
-pub async fn run_prover<E: From<OutputError> + std::fmt::Display>(
+pub async fn run_prover<E, F>(
     args: &ProverArgs,
     l1: &OnL1<'_>,
-    at: impl AsyncFn(u64) -> Result<Option<BlockAt>, E>,
+    at: impl Fn(u64) -> F,
     mut tell: impl FnMut(ProverStep),
-) -> eyre::Result<()> {
-    let mut would = Vec::new();
+) -> eyre::Result<()>
+where
+    E: From<OutputError> + std::fmt::Display,
+    F: Future<Output = Result<Option<BlockAt>, E>>,
+{
+    let (mut memory, mut would) = (Memory::default(), Vec::new());
     loop {
-        let wait = match look(args, &at).await {
-            Ok(facts) => {
-                let own = Own { account: account(args), slot: args.slot };
-                let mine =
-                    facts.view.slots.iter().any(|s| s.address == own.slot && s.bonds.is_some());
-                eyre::ensure!(mine, "{} is no slot of the oracle that takes bonds", own.slot);
+        let wait = match look(args, &mut memory, &at).await {
+            Ok((facts, balance)) => {
+                let own = own(args);
+                let bond = bond(&facts.view.slots, own.slot).ok_or_else(|| {
+                    eyre::eyre!("{} is no slot of the oracle that takes bonds", own.slot)
+                })?;
                 let all = plan(&facts, own);
+                tell(ProverStep::Looked(looked(&facts, (balance, bond), all.len())));
                 if args.key.is_none() {
                     all.iter()
                         .filter(|a| !would.contains(*a))
@@ -74,7 +98,7 @@ pub async fn run_prover<E: From<OutputError> + std::fmt::Display>(
                 }
             }
             Err(why) => {
-                tell(ProverStep::Trouble(why));
+                tell(ProverStep::Trouble(why.to_string()));
                 true
             }
         };
@@ -84,46 +108,82 @@ pub async fn run_prover<E: From<OutputError> + std::fmt::Display>(
     }
 }
 
-fn account(args: &ProverArgs) -> Address {
-    args.key.as_ref().map_or(Address::ZERO, PrivateKeySigner::address)
+fn own(args: &ProverArgs) -> Own {
+    let account = args.key.as_ref().map_or(Address::ZERO, PrivateKeySigner::address);
+    Own { account, slot: args.slot }
 }
 
-async fn look<E: From<OutputError> + std::fmt::Display>(
-    args: &ProverArgs,
-    at: &impl AsyncFn(u64) -> Result<Option<BlockAt>, E>,
-) -> Result<Facts, String> {
-    let outputs = &args.outputs;
-    let text = |e: rota_l1::L1Error| e.to_string();
-    let view = outputs.view().await.map_err(text)?;
-    let (tip, last) = (view.tip, view.last_checkpoint.min(view.tip.step.saturating_add(AHEAD)));
-    let right = right_outputs(outputs, (tip.step, tip.output), last, at).await;
-    let (right, _) = right.map_err(|e| e.to_string())?;
-    let first = tip.step.saturating_sub(BEHIND).max(1);
-    let bonded = match outputs.checkpoint(first).await.map_err(text)? {
-        Some(point) => {
-            let slots: Vec<Address> =
-                view.slots.iter().filter(|s| s.bonds.is_some()).map(|s| s.address).collect();
-            outputs.bonded(&slots, (point.l1_block, view.block)).await.map_err(text)?
-        }
-        None => Vec::new(),
-    };
-    let mut claimed = Vec::new();
-    if let Some(open) = view.open {
-        for slot in &view.slots {
-            let known: B256 = outputs.claimed(open.step, slot.address).await.map_err(text)?;
-            claimed.push((slot.address, known));
-        }
+/// What a bond in a slot costs.
+fn bond(slots: &[SlotOnL1], slot: Address) -> Option<U256> {
+    Some(slots.iter().find(|s| s.address == slot)?.bonds?.0)
+}
+
+fn looked(facts: &Facts, (balance, bond): (U256, U256), wanted: usize) -> Looked {
+    let tip = facts.view.tip;
+    Looked {
+        proven_step: tip.step,
+        proven_block: tip.l2_block,
+        last_checkpoint: facts.view.last_checkpoint,
+        right_to: facts.right.last().map_or(tip.step, |(o, _)| o.step),
+        disputed: facts.view.open.is_some_and(|open| open.disputed),
+        balance,
+        bond,
+        wanted,
     }
-    let newest = outputs.checkpoint(view.last_checkpoint).await.map_err(text)?;
-    let (interval, _) = outputs.rules().await.map_err(text)?;
-    Ok(Facts {
-        credit: outputs.credit(args.slot, account(args)).await.map_err(text)?,
-        checkpoints: (interval, newest.map_or(0, |c| c.l1_block)),
+}
+
+/// Everything that matters, and what the account has.
+async fn look<E, F>(
+    args: &ProverArgs,
+    memory: &mut Memory,
+    at: &impl Fn(u64) -> F,
+) -> Result<(Facts, U256), E>
+where
+    E: From<OutputError>,
+    F: Future<Output = Result<Option<BlockAt>, E>>,
+{
+    let (l1, own) = (&args.outputs, own(args));
+    let failed = |e: L1Error| E::from(OutputError::L1(e));
+    let view = l1.view().await.map_err(failed)?;
+    let (_, rules) = memory.rules(l1).await.map_err(failed)?;
+    let windows = view.slots.iter().filter_map(|s| s.bonds.map(|(_, window)| window));
+    let window = windows.max().unwrap_or_default();
+    let right = memory.right(l1, (&view, window), at).await?;
+    let bonded = memory.bonded(l1, &view, own).await.map_err(failed)?;
+    let newest = l1.checkpoint(view.last_checkpoint).await.map_err(failed)?;
+    let balance = match &args.key {
+        Some(_) => l1.balance(own.account).await.map_err(failed)?,
+        None => U256::ZERO,
+    };
+    let facts = Facts {
+        claimed: claimed(l1, &view, &bonded).await.map_err(failed)?,
+        credit: l1.credit(args.slot, own.account).await.map_err(failed)?,
+        checkpoints: (rules.interval, newest.map_or(0, |c| c.l1_block)),
         view,
         right,
         bonded,
-        claimed,
-    })
+    };
+    Ok((facts, balance))
+}
+
+/// What the oracle knows of slots in the open step.
+async fn claimed(
+    l1: &Outputs,
+    view: &OracleView,
+    bonded: &[BondedOutput],
+) -> Result<Vec<(Address, B256)>, L1Error> {
+    let mut claimed = Vec::new();
+    let Some(open) = view.open else { return Ok(claimed) };
+    for slot in &view.slots {
+        claimed.push((slot.address, l1.claimed(open.step, slot.address).await?));
+    }
+    // In a dispute a slot is shown more than once, and what it was shown later is known by its hash alone.
+    for b in bonded.iter().filter(|b| open.disputed && b.output.step == open.step) {
+        if l1.is_candidate(open.step, b.hash).await? {
+            claimed.push((b.slot, b.hash));
+        }
+    }
+    Ok(claimed)
 }
 
 /// Sends the first that L1 takes; whether there was one.
@@ -159,10 +219,9 @@ async fn act(
 }
 
 fn request(oracle: Address, action: Action, slots: &[SlotOnL1]) -> Option<TxRequest> {
-    let bond = |slot: Address| slots.iter().find(|s| s.address == slot)?.bonds;
     Some(match action {
         Action::Contradict(slot, output) | Action::Bond(slot, output) => {
-            propose_request(slot, &output, bond(slot)?.0)
+            propose_request(slot, &output, bond(slots, slot)?)
         }
         Action::Claim(slot, output) => claim_output_request(oracle, slot, &output, Bytes::new()),
         Action::Checkpoint => checkpoint_request(oracle),

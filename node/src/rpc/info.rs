@@ -1,6 +1,6 @@
 //! Facts about the node that the view does not hold.
 
-use crate::outputs::BlockAt;
+use crate::outputs::{BlockAt, Implementation};
 use alloy_primitives::{Address, B256, U64};
 use serde::Serialize;
 
@@ -24,13 +24,14 @@ pub trait NodeInfo: Send + Sync {
     fn moniker(&self, owner: &Address) -> Option<String>;
     /// Number and hash of the newest L1 block seen.
     fn l1_head(&self) -> Option<(u64, B256)>;
-    /// The newest block that L1 up to this block completes, if this node derives from L1 and has come so far.
-    fn block_at(&self, _l1_block: u64) -> Option<BlockAt> {
+    /// The newest block that L1 up to this block completes, as one implementation computed it, or all that there are here; none
+    /// while it has not come so far, and at nodes that do not derive from L1.
+    fn block_at(&self, _l1_block: u64, _by: Option<Implementation>) -> Option<BlockAt> {
         None
     }
-    /// With what blocks were executed here: `revm`, and `engine` once another client has checked them too.
-    fn implementations(&self) -> Vec<String> {
-        vec!["revm".into()]
+    /// With what blocks are executed here.
+    fn implementations(&self) -> Vec<Implementation> {
+        vec![Implementation::Revm]
     }
     /// Waiting transactions: ready, behind a gap.
     fn queue(&self) -> (usize, usize);

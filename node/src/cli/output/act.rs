@@ -5,7 +5,7 @@
 use super::{BondArgs, CollectArgs, SlotArgs, contract, look::bonded_since, right};
 use crate::cli::{
     Done,
-    call::{Call, CallArgs, make, owner_key},
+    call::{Call, CallArgs, make},
     node::settings_on_l1,
     out, set,
 };
@@ -13,7 +13,6 @@ use crate::{
     exit::{Exit, Failure},
     setup::OnL1,
 };
-use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, Bytes};
 use rota_l1::{
     BondedOutput, Output, SlotOnL1, TxRequest, checkpoint_request, claim_output_request,
@@ -27,7 +26,8 @@ async fn send(
     what: &str,
     json: bool,
 ) -> Done {
-    let from = owner_key(args)?.as_ref().map_or(Address::ZERO, PrivateKeySigner::address);
+    // Anyone may send these: from the account of the key, if one is given.
+    let from = Address::ZERO;
     match make(args, l1, Call { from, request, words }, json).await? {
         Some(outcome) => set::sent(what, &outcome, json),
         None => Ok(()),

@@ -6,41 +6,14 @@ use super::{ProveArgs, contract, follower_block};
 use crate::cli::{Done, call::owner_key, client::Node, node::settings_on_l1, out};
 use crate::{
     exit::{Exit, Failure},
+    outputs::Implementation,
     prover::{ProverArgs, ProverStep, run_prover},
     setup::OnL1,
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
-use clap::ValueEnum;
-use rota_l1::SlotOnL1;
 use serde_json::json;
 use std::time::Duration;
-
-/// What a follower executes with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Implementation {
-    /// revm, in the follower itself.
-    Revm,
-    /// A client outside that checks every block by the Engine API.
-    Engine,
-}
-
-impl Implementation {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Revm => "revm",
-            Self::Engine => "engine",
-        }
-    }
-
-    /// The words in a slot's basis that are for it.
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Revm => "with revm",
-            Self::Engine => "independent Ethereum client",
-        }
-    }
-}
 
 pub(super) async fn prove(args: &ProveArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.call.at)?;
@@ -48,7 +21,7 @@ pub(super) async fn prove(args: &ProveArgs, json: bool) -> Done {
     let outputs = l1.outputs(contract(&network)?);
     let node = Node::new(&args.rpc.rpc_url)?;
     has(&node, args.implementation).await?;
-    let slot = slot(args, &outputs.view().await?.slots)?;
+    let slot = args.implementation.slot(args.slot, &outputs.view().await?.slots)?;
     let key = if args.call.dry_run { None } else { owner_key(&args.call)? };
     if key.is_none() && !args.call.dry_run {
         return Err(Failure::new(Exit::Usage, "the key of the account that pays bonds is needed")
@@ -58,7 +31,7 @@ pub(super) async fn prove(args: &ProveArgs, json: bool) -> Done {
     eprintln!("proving for slot {slot} ({})", args.implementation.name());
     let poll = Duration::from_millis(args.poll.as_millis());
     let prover = ProverArgs { outputs, slot, key, poll };
-    let at = async |l1_block| follower_block(&node, l1_block).await;
+    let at = |l1_block| follower_block(&node, l1_block, Some(args.implementation));
     let tell = |step| told(account, &step, json);
     tokio::select! {
         ended = run_prover(&prover, &l1, at, tell) => ended.map_err(|e| Failure::from_report(&e)),
@@ -78,21 +51,9 @@ async fn has(node: &Node, implementation: Implementation) -> Result<(), Failure>
         .hint("a slot stands for the implementation that it is named after: use another follower"))
 }
 
-fn slot(args: &ProveArgs, slots: &[SlotOnL1]) -> Result<Address, Failure> {
-    let words = args.implementation.words();
-    let named = |s: &&SlotOnL1| s.bonds.is_some() && s.basis.contains(words);
-    let found = match args.slot {
-        Some(address) => slots.iter().find(|s| s.address == address).filter(named),
-        None => slots.iter().find(named),
-    };
-    found.map(|s| s.address).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("no such slot says that it is re-execution {words}"))
-            .hint("rota output list shows all slots")
-    })
-}
-
 fn told(account: Option<Address>, step: &ProverStep, json: bool) {
     let line = match step {
+        ProverStep::Looked(_) => return,
         ProverStep::Done(action, outcome) if json => json!({
             "v": 1, "done": action.to_string(), "account": account, "transactionHash": outcome.inclusion.hash,
             "l1Block": outcome.inclusion.block, "gasUsed": outcome.inclusion.gas_used
