@@ -6,12 +6,14 @@
 
 mod duration;
 mod load;
+mod prover;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 pub use duration::Dur;
 pub use load::{ConfigError, Sources, load, parse};
+pub use prover::ProverSettings;
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -27,15 +29,21 @@ pub enum Role {
     Sequencer,
     /// Derives the chain from L1 alone, and from peers if it has some.
     Follower,
+    /// A follower that also proves on L1 what it computed, with bonds.
+    Prover,
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sequencer, Self::Follower, Self::Prover];
+
     /// The word used everywhere.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sequencer => "sequencer",
             Self::Follower => "follower",
+            Self::Prover => "prover",
         }
     }
 }
@@ -89,8 +97,10 @@ pub struct Config {
     pub preconf: PreconfConfig,
     /// Who signs.
     pub signer: SignerConfig,
-    /// An execution client to lead along; of followers only.
+    /// An execution client to lead along; of followers and provers only.
     pub engine: EngineSettings,
+    /// Proving on L1; of provers only.
+    pub prover: ProverSettings,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -238,6 +248,7 @@ impl Default for Config {
             preconf: PreconfConfig::default(),
             signer: SignerConfig::default(),
             engine: EngineSettings::default(),
+            prover: ProverSettings::default(),
             log: LogConfig::default(),
         }
     }

@@ -10,11 +10,13 @@ mod execute;
 mod info;
 mod judge;
 mod leading;
+mod proving;
 #[cfg(test)]
 mod tests;
 
 pub use derivation::{Derivation, FollowerChain, Landed, Sink};
 pub use judge::{Before, judge};
+pub use proving::Proving;
 
 use crate::{
     external::External,
@@ -57,6 +59,8 @@ pub struct FollowerArgs {
     pub standby: Option<Standby>,
     /// A client to lead along, if any.
     pub external: Option<External>,
+    /// What a prover does besides; none for a follower.
+    pub proving: Option<Proving>,
 }
 
 /// In words, what a sequencer waits for.
@@ -84,7 +88,7 @@ impl Standby {
 /// # Errors
 /// The data directory is in use, an address cannot be used, or execution failed.
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
-    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external } = args;
+    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external, proving } = args;
     let leading = external.map(|e| Leading::new(e, &chain, &store));
     let config = ViewConfig {
         chain_id: chain.domain.l2_chain_id,
@@ -100,7 +104,8 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         moniker,
         view: view.clone(),
         position: Mutex::new(Position::default()),
-        computed,
+        computed: computed.clone(),
+        role: role(&standby, &proving),
         standby: standby.clone(),
     });
     let (addr, config) = rpc;
@@ -122,11 +127,17 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         .with_check(sync_check(&info))
         .with_checks(standby.map(signing_check))
         .with_pull(pull(&metrics, &health, server.counts()));
+    let seen = proving::State::default();
+    let status = match &proving {
+        Some(_) => proving::show(&seen, status, &metrics),
+        None => status,
+    };
     let status = match &leading {
         Some(leading) => leading.show(status, &metrics, &pace),
         None => status,
     };
     let follow = follow(derivation, l1, (health, progress), info, pace.clone());
+    let proves = proving::run(proving, computed, (seen, metrics.clone()), pace.clone());
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
     let served = serve_web(web, status, pace.stop.clone());
     let led = leading::run(leading, pace.clone());
@@ -135,11 +146,21 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         done = Box::pin(follow) => done,
         done = served => done.wrap_err_with(|| format!("serving {web}")),
         done = led => done,
+        done = proves => done,
         () = collect => Ok(()),
     };
     pace.stop.cancel();
     server.stop().await;
     done
+}
+
+/// What this node says that it is.
+const fn role(standby: &Option<Standby>, proving: &Option<Proving>) -> &'static str {
+    match (standby, proving) {
+        (Some(_), _) => "sequencer",
+        (None, Some(_)) => "prover",
+        (None, None) => "follower",
+    }
 }
 
 /// Reads at each scrape what is not told by events.

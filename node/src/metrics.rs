@@ -7,6 +7,7 @@
 mod collect;
 mod engine;
 mod process;
+mod prover;
 mod queues;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 pub use collect::collect;
 pub use engine::EngineReading;
 pub use process::Process;
+pub use prover::ProverReading;
 pub use queues::{QueueGauge, Queues};
 
 use crate::settle::PosterStats;
@@ -62,6 +64,7 @@ pub struct Metrics {
     l1_balance: Gauge,
     batches: IntGaugeVec,
     engine: engine::EngineGauges,
+    prover: prover::ProverGauges,
     process: Process,
 }
 
@@ -124,6 +127,7 @@ impl Metrics {
             l1_balance: float(r, "rota_l1_account_balance_ether", "Of the posting account.")?,
             batches: gauge_vec(r, "rota_batches_total", "Batches of this node.", &["result"])?,
             engine: engine::EngineGauges::register(r)?,
+            prover: prover::ProverGauges::register(r)?,
             process: Process::register(r)?,
         };
         metrics.zero();

@@ -1,15 +1,16 @@
 //! What runs around a role besides its threads: L1 tasks, metrics, the web server.
 
+mod follower;
+
+pub(crate) use follower::{follower, follower_chain};
+
 use crate::{
     clock::now_ms,
     config::Config,
-    external::{EngineConfig, External},
-    follower::{FollowerArgs, FollowerChain, run_follower},
     info::SequencerInfo,
     metrics::{self, Metrics, QueueGauge, Queues},
     network::Network,
     rpc::{NodeInfo, RpcCounts},
-    run::{RunArgs, interrupted, reader},
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, L1News, OriginSettings, Origins, Pace, Poster, PosterStats,
@@ -24,9 +25,7 @@ use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
-use rota_derive::BlockParams;
 use rota_l1::{RpcL1, RpcSender, TxManager};
-use rota_store::{Blocks, DEFAULT_CACHE, DataDir, SledKv};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -328,61 +327,4 @@ fn forward_again(submitter: &Submitter, forward: &Sender<Arc<rota_types::Tx>>, a
             return;
         }
     }
-}
-
-/// The client that the settings name.
-fn external(config: &Config) -> eyre::Result<Option<External>> {
-    let (engine, root) = (&config.engine, config.data_root());
-    if engine.url.is_empty() {
-        return Ok(None);
-    }
-    let client = EngineConfig::open(engine.url.clone(), &root.join(&engine.jwt))?;
-    Ok(Some(External { client, reports: root.join("reports") }))
-}
-
-/// The follower role: everything from L1 alone.
-pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
-    let RunArgs { config, network, datadir, .. } = args;
-    let stop = CancellationToken::new();
-    let pace = Pace {
-        every: Duration::from_millis(config.l1.poll.as_millis()),
-        now: Arc::new(now_ms),
-        stop: stop.clone(),
-    };
-    let dir = DataDir::open(datadir)?;
-    let follower = FollowerArgs {
-        chain: follower_chain(&network)?,
-        moniker: config.moniker.clone(),
-        store: Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?,
-        rpc: (config.rpc.addr, config.rpc_server()),
-        web: config.web.addr,
-        pace,
-        standby: None,
-        external: external(&config)?,
-    };
-    let l1 = Arc::new(reader(&config, &network)?);
-    let role = run_follower(follower, l1);
-    tokio::pin!(role);
-    tokio::select! {
-        biased;
-        name = interrupted() => {
-            tracing::info!(signal = name?, "stopping");
-            stop.cancel();
-            role.await
-        }
-        ended = &mut role => ended,
-    }
-}
-
-/// What derivation needs to know of the rollup.
-pub(crate) fn follower_chain(network: &Network) -> eyre::Result<FollowerChain> {
-    Ok(FollowerChain {
-        domain: network.domain()?,
-        genesis: network.genesis_head()?,
-        params: BlockParams {
-            gas_limit: network.params.gas_limit,
-            fee_vault: network.params.fee_vault,
-        },
-        deploy_block: network.l1_deploy_block,
-    })
 }

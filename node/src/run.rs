@@ -17,6 +17,7 @@ use crate::{
     settle::learn_sets,
     signer::{Identity as LinkIdentity, Remote, RemoteSigner},
 };
+use alloy::signers::local::PrivateKeySigner;
 use eyre::{WrapErr, bail, eyre};
 use parking_lot::RwLock;
 use rota_l1::{At, L1, RpcConfig, RpcL1};
@@ -34,6 +35,17 @@ pub(crate) const L1_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for a set that is not final yet.
 const SET_POLL: Duration = Duration::from_secs(1);
 
+/// What a role signs with.
+#[derive(Debug)]
+pub enum RoleKeys {
+    /// Nothing.
+    None,
+    /// What sequencers have.
+    Sequencer(Box<Keys>),
+    /// The account that pays a prover's bonds and gas.
+    Prover(PrivateKeySigner),
+}
+
 /// What a node starts from.
 #[derive(Debug)]
 pub struct RunArgs {
@@ -41,8 +53,8 @@ pub struct RunArgs {
     pub config: Config,
     /// The network it belongs to.
     pub network: Network,
-    /// Its keys.
-    pub keys: Keys,
+    /// Its keys, which are those of its role.
+    pub keys: RoleKeys,
     /// Its data directory.
     pub datadir: PathBuf,
 }
@@ -61,7 +73,7 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
     let result = runtime.block_on(async {
         match args.config.role {
             Role::Sequencer => Box::pin(run_sequencer(args)).await,
-            Role::Follower => crate::roles::follower(args).await,
+            Role::Follower | Role::Prover => crate::roles::follower(args).await,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -70,6 +82,7 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
 
 async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
+    let RoleKeys::Sequencer(keys) = keys else { bail!("a sequencer needs its keys") };
     let dir = DataDir::open(&datadir)?;
     let l1 = Arc::new(reader(&config, &network)?);
     let window = network.params.window_heights;

@@ -164,18 +164,38 @@ pub struct RunFlags {
     /// Time between two batches.
     #[arg(long = "batch.interval", value_name = "TIME")]
     pub batch_interval: Option<String>,
-    /// Follower: Engine API of an execution client to lead along, such as http://127.0.0.1:8551.
+    /// Follower, prover: Engine API of an execution client to lead along, such as http://127.0.0.1:8551.
     #[arg(long, value_name = "URL")]
     pub engine: Option<String>,
-    /// Follower: file with the JWT secret of that client.
+    /// Follower, prover: file with the JWT secret of that client.
     #[arg(long, value_name = "FILE")]
     pub jwt: Option<PathBuf>,
+    /// What a prover needs.
+    #[command(flatten)]
+    pub prover: ProverFlags,
     /// Log directives, such as info,rota_p2p=debug.
     #[arg(long = "log.filter", value_name = "FILTER")]
     pub log_filter: Option<String>,
     /// terminal or json.
     #[arg(long = "log.format", value_name = "FORMAT")]
     pub log_format: Option<String>,
+}
+
+/// What `rota run --role prover` needs besides.
+#[derive(Debug, Args)]
+pub struct ProverFlags {
+    /// Prover: for which slot, revm or engine.
+    #[arg(long, value_enum)]
+    pub implementation: Option<crate::outputs::Implementation>,
+    /// Prover: another slot than the first that is named after the implementation.
+    #[arg(long, value_name = "ADDRESS")]
+    pub slot: Option<alloy_primitives::Address>,
+    /// Prover: file with the key of the account that pays bonds and gas (encrypted, or 32 bytes in hex with mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Prover: file with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
 }
 
 /// `rota init`.
@@ -332,8 +352,8 @@ pub struct WatchArgs {
 }
 
 fn role(text: &str) -> Result<Role, String> {
-    [Role::Sequencer, Role::Follower]
+    Role::ALL
         .into_iter()
         .find(|r| r.name() == text)
-        .ok_or_else(|| "sequencer or follower".into())
+        .ok_or_else(|| "sequencer, follower or prover".into())
 }

@@ -5,12 +5,12 @@ use super::{
     args::{Home, RunFlags, Where},
 };
 use crate::{
-    config::{self, Config, LogFormat, Sources},
+    config::{self, Config, LogFormat, Role, Sources},
     exit::{Exit, Failure},
     keys::{KeyFileError, Keys},
     network::Network,
     ports::{self, Taken},
-    run::RunArgs,
+    run::{RoleKeys, RunArgs},
     setup::{OnL1, SetupError},
 };
 use rota_store::DataDir;
@@ -78,6 +78,10 @@ pub(super) fn run(flags: &RunFlags) -> Done {
             ("batch.interval", text(&flags.batch_interval)),
             ("engine.url", text(&flags.engine)),
             ("engine.jwt", flags.jwt.as_deref().map(absolute)),
+            ("prover.implementation", flags.prover.implementation.map(|i| i.name().to_owned())),
+            ("prover.slot", flags.prover.slot.map(|slot| slot.to_string())),
+            ("prover.key_file", flags.prover.key_file.as_deref().map(absolute)),
+            ("prover.key_password_file", flags.prover.key_password_file.as_deref().map(absolute)),
             ("log.filter", text(&flags.log_filter)),
             ("log.format", text(&flags.log_format)),
         ],
@@ -88,13 +92,7 @@ pub(super) fn run(flags: &RunFlags) -> Done {
     let network = Network::load(&config.network_path())?;
     let datadir = config.data_root();
     start_log(&config.log.filter, config.log.format);
-    let keys = Keys::load(&datadir, config.needs(), &config.passwords()).map_err(|e| match &e {
-        KeyFileError::Missing(_) => Failure::from(e).hint(format!(
-            "make the missing keys with: rota key new --datadir {}",
-            datadir.display()
-        )),
-        _ => e.into(),
-    })?;
+    let keys = keys(&config, &datadir)?;
     // Before the ports: of two processes on the same data the second one must hear that, whatever else it shares.
     let held = DataDir::open(&datadir).map_err(|e| Failure::from_report(&e.into()))?;
     check_ports(&config)?;
@@ -103,6 +101,28 @@ pub(super) fn run(flags: &RunFlags) -> Done {
     drop(held);
     let ended = crate::run::run(RunArgs { config, network, keys, datadir });
     ended.map_err(|report| Failure::from_report(&report))
+}
+
+/// What the role signs with. A follower signs nothing.
+fn keys(config: &Config, datadir: &Path) -> Result<RoleKeys, Failure> {
+    match config.role {
+        Role::Follower => Ok(RoleKeys::None),
+        Role::Prover => {
+            let (file, password) = (&config.prover.key_file, &config.prover.key_password_file);
+            let password = (!password.as_os_str().is_empty()).then(|| datadir.join(password));
+            Ok(RoleKeys::Prover(super::set::account(&datadir.join(file), password.as_deref())?))
+        }
+        Role::Sequencer => {
+            let keys = Keys::load(datadir, config.needs(), &config.passwords());
+            keys.map(|keys| RoleKeys::Sequencer(Box::new(keys))).map_err(|e| match &e {
+                KeyFileError::Missing(_) => Failure::from(e).hint(format!(
+                    "make the missing keys with: rota key new --datadir {}",
+                    datadir.display()
+                )),
+                _ => e.into(),
+            })
+        }
+    }
 }
 
 /// Asked before anything starts: libp2p would share a TCP port with another program without a word.

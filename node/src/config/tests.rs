@@ -157,8 +157,21 @@ fn settings_that_do_not_fit_together_are_refused() {
         ("[engine]\nurl = \"localhost:8551\"\njwt = \"j\"", "engine.url"),
         ("[engine]\nurl = \"http://127.0.0.1:8551\"", "engine.jwt"),
         ("role = \"sequencer\"\n[engine]\nurl = \"http://a:8551\"\njwt = \"j\"", "engine.url"),
+        ("role = \"prover\"\n[prover]\nimplementation = \"engine\"", "engine.url"),
+        ("[prover]\nslot = \"first\"", "prover.slot"),
+        ("[prover]\npoll = \"1ms\"", "prover.poll"),
+        ("[prover]\nimplementation = \"geth\"", "prover.implementation"),
     ];
     for (text, key) in cases {
         assert!(said(text).starts_with(&format!("`{key}`")), "{}", said(text));
     }
+}
+
+#[test]
+fn a_prover_needs_a_key_to_run_and_not_to_be_written_down() {
+    let l1 = "[l1]\nrpc = [\"http://a\"]\nbeacon = [\"http://b\"]\n";
+    let config = parse(&format!("role = \"prover\"\n{l1}"), "rota.toml").unwrap();
+    assert_eq!(config.validate_for_run().unwrap_err().0, "prover.key_file");
+    let text = format!("role = \"prover\"\n{l1}[prover]\nkey_file = \"k\"");
+    assert_eq!(parse(&text, "rota.toml").unwrap().validate_for_run(), Ok(()));
 }

@@ -1,6 +1,8 @@
 //! What a value must be beyond its type. Checked before anything starts.
 
 use super::{BlobIndex, Config, Dur, Role, SignerKind};
+use crate::outputs::Implementation;
+use alloy_primitives::Address;
 use rota_p2p::Multiaddr;
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
@@ -32,6 +34,7 @@ impl Config {
         }
         self.check_signer()?;
         self.check_engine()?;
+        self.check_prover()?;
         between("batch.interval", self.batch.interval, (100, 3_600_000))?;
         EnvFilter::try_new(&self.log.filter)
             .map_err(|e| ("log.filter", format!("{:?} is no filter: {e}", self.log.filter)))?;
@@ -91,7 +94,24 @@ impl Config {
             return Err(("engine.jwt", "must name the file with the client's JWT secret".into()));
         }
         if self.role == Role::Sequencer {
-            return Err(("engine.url", "only a follower leads an execution client along".into()));
+            return Err((
+                "engine.url",
+                "only a follower or a prover leads an execution client along".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_prover(&self) -> Result<(), Wrong> {
+        let prover = &self.prover;
+        between("prover.poll", prover.poll, (200, 600_000))?;
+        if !prover.slot.is_empty() && prover.slot.parse::<Address>().is_err() {
+            return Err(("prover.slot", "must be the address of a slot, or empty".into()));
+        }
+        let outside = prover.implementation == Implementation::Engine;
+        if self.role == Role::Prover && outside && self.engine.url.is_empty() {
+            let why = "to prove with an execution client, give it with --engine URL --jwt FILE";
+            return Err(("engine.url", why.into()));
         }
         Ok(())
     }
@@ -128,6 +148,10 @@ impl Config {
         }
         if self.l1.beacon.is_empty() {
             return Err(("l1.beacon", "give at least one endpoint that serves blobs".into()));
+        }
+        if self.role == Role::Prover && self.prover.key_file.as_os_str().is_empty() {
+            let why = "name the file with the key of the account that pays bonds and gas";
+            return Err(("prover.key_file", why.into()));
         }
         Ok(())
     }

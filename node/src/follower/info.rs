@@ -27,6 +27,7 @@ pub(super) struct FollowerInfo {
     pub(super) view: Arc<View>,
     pub(super) position: Mutex<Position>,
     pub(super) computed: Computed,
+    pub(super) role: &'static str,
     pub(super) standby: Option<Standby>,
 }
 
@@ -54,7 +55,7 @@ impl NodeInfo for FollowerInfo {
         let position = *self.position.lock();
         SeqStatus {
             moniker: self.moniker.clone(),
-            role: if self.standby.is_some() { "sequencer" } else { "follower" }.into(),
+            role: self.role.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             address: None,
             state: if position.caught_up { "following" } else { "syncing" }.into(),

@@ -166,6 +166,7 @@ impl Waits<'_> {
             pace: Pace { every: self.every(), now: Arc::new(now_ms), stop: stop.clone() },
             standby: Some(standby.clone()),
             external: None,
+            proving: None,
         })
     }
 
