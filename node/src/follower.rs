@@ -23,7 +23,7 @@ use crate::{
     metrics::{self, Metrics},
     outputs::Computed,
     rpc::{Backend, RpcConfig, RpcCounts, Submit, serve},
-    settle::{Backoff, L1Health, Pace, Throttle},
+    settle::{Backoff, L1Health, Pace, Throttle, follow_proven},
     submit::SubmitError,
     view::{View, ViewConfig},
     web::{Check, Progress, Severity, Web, serve_web},
@@ -33,7 +33,7 @@ use info::{FollowerInfo, Position};
 use leading::Leading;
 use parking_lot::{Mutex, RwLock};
 use rota_derive::DeriveError;
-use rota_l1::{L1, L1Error};
+use rota_l1::{L1, L1Error, Outputs};
 use rota_store::Blocks;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -59,6 +59,8 @@ pub struct FollowerArgs {
     pub standby: Option<Standby>,
     /// A client to lead along, if any.
     pub external: Option<External>,
+    /// Reads what is proven on L1, if the network has an oracle.
+    pub oracle: Option<Outputs>,
     /// What a prover does besides; none for a follower.
     pub proving: Option<Proving>,
 }
@@ -88,14 +90,10 @@ impl Standby {
 /// # Errors
 /// The data directory is in use, an address cannot be used, or execution failed.
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
-    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external, proving } = args;
+    let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external, .. } = args;
+    let (oracle, proving) = (args.oracle, args.proving);
     let leading = external.map(|e| Leading::new(e, &chain, &store));
-    let config = ViewConfig {
-        chain_id: chain.domain.l2_chain_id,
-        domain: chain.domain.clone(),
-        ..ViewConfig::default()
-    };
-    let view = Arc::new(View::new(config, &chain.genesis));
+    let view = Arc::new(empty(&chain));
     let derivation = Derivation::new(chain, view.clone(), store)
         .with_ledger(leading.as_ref().map(Leading::ledger));
     let confirmed = leading.as_ref().map(Leading::confirmed);
@@ -109,25 +107,18 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         standby: standby.clone(),
     });
     let (addr, config) = rpc;
-    let backend = Backend {
-        view: view.clone(),
-        submit: refuse(standby.clone()),
-        info: info.clone(),
-        set_proofs: None,
-        now: pace.now.clone(),
-        config,
-    };
+    let backend = backend((&view, &info), standby.clone(), config, &pace);
     let server = serve(addr, backend).await.wrap_err_with(|| format!("listening on {addr}"))?;
     let (health, progress) = (Arc::new(L1Health::default()), Arc::new(Progress::new(pace.now())));
     let registry = prometheus::Registry::new();
     let metrics = Arc::new(Metrics::register(&registry)?);
+    let seen = proving::State::default();
     let status = Web::new(registry, progress.clone(), pace.now.clone())
         .with_stuck_after(STEP_MS)
         .with_check(l1_check(&health))
         .with_check(sync_check(&info))
         .with_checks(standby.map(signing_check))
         .with_pull(pull(&metrics, &health, server.counts()));
-    let seen = proving::State::default();
     let status = match &proving {
         Some(_) => proving::show(&seen, status, &metrics),
         None => status,
@@ -139,6 +130,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
     let follow = follow(derivation, l1, (health, progress), info, pace.clone());
     let proves = proving::run(proving, computed, (seen, metrics.clone()), pace.clone());
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
+    let proven = follow_proven(view, oracle, pace.clone());
     let served = serve_web(web, status, pace.stop.clone());
     let led = leading::run(leading, pace.clone());
     tracing::info!(rpc = %server.addr(), %web, "following L1");
@@ -148,10 +140,36 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         done = led => done,
         done = proves => done,
         () = collect => Ok(()),
+        () = proven => Ok(()),
     };
     pace.stop.cancel();
     server.stop().await;
     done
+}
+
+fn empty(chain: &FollowerChain) -> View {
+    let config = ViewConfig {
+        chain_id: chain.domain.l2_chain_id,
+        domain: chain.domain.clone(),
+        ..ViewConfig::default()
+    };
+    View::new(config, &chain.genesis)
+}
+
+fn backend(
+    (view, info): (&Arc<View>, &Arc<FollowerInfo>),
+    standby: Option<Standby>,
+    config: RpcConfig,
+    pace: &Pace,
+) -> Backend {
+    Backend {
+        view: view.clone(),
+        submit: refuse(standby),
+        info: info.clone(),
+        set_proofs: None,
+        now: pace.now.clone(),
+        config,
+    }
 }
 
 /// What this node says that it is.

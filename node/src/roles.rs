@@ -2,7 +2,7 @@
 
 mod follower;
 
-pub(crate) use follower::{follower, follower_chain};
+pub(crate) use follower::{follower, follower_chain, outputs};
 
 use crate::{
     clock::now_ms,
@@ -14,8 +14,8 @@ use crate::{
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, L1News, OriginSettings, Origins, Pace, Poster, PosterStats,
-        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, follow_warranties,
-        posting_policy, run_poster,
+        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, follow_proven,
+        follow_warranties, posting_policy, run_poster,
     },
     submit::Submitter,
     web::{Check, Severity, Web, bind, serve_on},
@@ -69,6 +69,7 @@ impl SequencerTasks<'_> {
         let poster = Arc::new(Mutex::new(PosterStats::default()));
         self.origins(running, &health, &pace);
         self.warranties(running, &pace)?;
+        self.proven(running, &pace)?;
         let inbox = self.inbox(running, &health, &pace)?;
         self.poster(running, (&health, &poster), inbox, &pace)?;
         second_hand(running, &stop);
@@ -153,6 +154,14 @@ impl SequencerTasks<'_> {
         let contracts = (self.network.registry, contract);
         let task = follow_warranties(Arc::clone(&running.view), endpoints, contracts, pace.clone());
         tokio::spawn(task);
+        Ok(())
+    }
+
+    /// Reads what is proven on L1, for whoever waits for it.
+    #[expect(clippy::disallowed_methods, reason = "a named task of the node")]
+    fn proven(&self, running: &Sequencer, pace: &Pace) -> eyre::Result<()> {
+        let oracle = outputs(self.config, self.network)?;
+        tokio::spawn(follow_proven(Arc::clone(&running.view), oracle, pace.clone()));
         Ok(())
     }
 

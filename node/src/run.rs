@@ -73,7 +73,7 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
     let result = runtime.block_on(async {
         match args.config.role {
             Role::Sequencer => Box::pin(run_sequencer(args)).await,
-            Role::Follower | Role::Prover => crate::roles::follower(args).await,
+            Role::Follower | Role::Prover => Box::pin(crate::roles::follower(args)).await,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(2));

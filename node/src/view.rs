@@ -15,6 +15,7 @@ mod inner;
 mod insured;
 mod light;
 mod promise;
+mod proven;
 mod reader;
 mod records;
 mod stats;
@@ -28,10 +29,11 @@ pub use follow::{CannotFollow, Cursor, Retraction, Step};
 pub use insured::{NoFork, Reverted};
 pub use light::{LightSubject, NoLight};
 pub use promise::NoPromise;
+pub use proven::OtherProven;
 pub use reader::{At, InBlock, PendingAccount, TxView};
 pub use records::{
     BlockView, Decision, FORCED, Finalization, FrameRecord, FrameTx, FrameView, HeightRecord,
-    OpenHeader, Posting, Problem, ProblemKind, Span,
+    OpenHeader, Posting, Problem, ProblemKind, ProvenStep, Span,
 };
 pub use stats::{Percentiles, Promises, Stats};
 pub use status::{AckInfo, Progress};
@@ -43,7 +45,7 @@ use inner::Inner;
 use parking_lot::RwLock;
 use rota_execution::Head;
 use rota_types::Domain;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 use stream::Stream;
 use wait::Waiters;
 
@@ -83,6 +85,7 @@ pub struct View {
     archive: RwLock<Option<Arc<dyn Archive>>>,
     room: RwLock<Option<rota_preconf::Room>>,
     warranties: RwLock<(u64, insured::Warranties)>,
+    proofs: AtomicBool,
 }
 
 impl std::fmt::Debug for View {
@@ -106,6 +109,7 @@ impl View {
             archive: RwLock::new(None),
             room: RwLock::new(None),
             warranties: RwLock::default(),
+            proofs: AtomicBool::new(false),
         }
     }
 

@@ -19,17 +19,20 @@ pub enum Stage {
     Posted,
     /// That L1 block is final.
     Finalized,
+    /// The oracle on L1 holds its block, or a later one, for proven.
+    Proven,
 }
 
 impl Stage {
     /// All stages, lowest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Received,
         Self::Preconfirmed,
         Self::Acked,
         Self::Decided,
         Self::Posted,
         Self::Finalized,
+        Self::Proven,
     ];
 
     /// The word used everywhere.
@@ -42,6 +45,7 @@ impl Stage {
             Self::Decided => "decided",
             Self::Posted => "posted",
             Self::Finalized => "finalized",
+            Self::Proven => "proven",
         }
     }
 }

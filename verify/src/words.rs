@@ -30,6 +30,7 @@ pub fn worth(verdict: &Verdict, stage: Stage) -> String {
         ),
         (Stage::Posted, _) => String::from("On Ethereum, for anyone to rebuild the chain from."),
         (Stage::Finalized, _) => String::from("Final on Ethereum."),
+        (Stage::Proven, _) => String::from("Proven to contracts on Ethereum."),
     }
 }
 
@@ -48,7 +49,9 @@ pub fn lost_if(verdict: &Verdict, stage: Stage) -> String {
         (Stage::Posted, _) => String::from(
             "Ethereum reorganises the block away; then anyone can post the same batch again, and it is as decided as before.",
         ),
-        (Stage::Finalized, _) => String::from("Ethereum itself goes back behind its finality."),
+        (Stage::Finalized | Stage::Proven, _) => {
+            String::from("Ethereum itself goes back behind its finality.")
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use alloy::{
 use alloy_consensus::{TxEip1559, TxEnvelope};
 use alloy_primitives::{B256, Bytes, TxKind, U256};
 use jsonrpsee::{
-    core::client::{Subscription, SubscriptionClientT},
+    core::client::{Error as ClientError, Subscription, SubscriptionClientT},
     rpc_params,
 };
 use serde_json::{Value, json};
@@ -145,7 +145,7 @@ impl Follow {
         let messages = client
             .subscribe("preconf_subscribe", params, "preconf_unsubscribe")
             .await
-            .map_err(|e| Failure::new(Exit::Failed, e))?;
+            .map_err(refused)?;
         Ok(Self { _client: client, messages, hash, until: until.clone() })
     }
 
@@ -204,6 +204,15 @@ fn retract_line(data: &Value) -> String {
     )
 }
 
+/// The node's own words, where it has some.
+fn refused(e: ClientError) -> Failure {
+    let ClientError::Call(e) = e else { return Failure::new(Exit::Failed, e) };
+    let data = e.data().and_then(|d| serde_json::from_str::<Value>(d.get()).ok());
+    let hint = data.as_ref().and_then(|d| d.get("hint")).and_then(Value::as_str);
+    let failure = Failure::new(Exit::Failed, e.message());
+    hint.map_or(failure.clone(), |hint| failure.hint(hint))
+}
+
 /// A transaction that will go no further.
 fn problem(status: &Value) -> Option<Failure> {
     let problem = status.get("problem").filter(|p| !p.is_null())?;
@@ -258,6 +267,9 @@ fn stage_line(stage: &Value, status: &Value) -> String {
             format!("L1 block {}, {}", hex(stage.get("l1Block")), text("l1Tx").unwrap_or("?"))
         }
         "finalized" => format!("L1 block {}", hex(stage.get("l1Block"))),
+        "proven" => {
+            format!("step {}, L1 block {}", hex(stage.get("step")), hex(stage.get("l1Block")))
+        }
         _ => String::new(),
     };
     format!("{name:<WIDTH$} {delta:>9}  {note}").trim_end().to_owned()

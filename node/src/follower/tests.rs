@@ -267,6 +267,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
             stop: stop.clone(),
         },
         external: None,
+        oracle: None,
         proving: None,
     };
     let client = async {

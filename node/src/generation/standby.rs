@@ -166,6 +166,7 @@ impl Waits<'_> {
             pace: Pace { every: self.every(), now: Arc::new(now_ms), stop: stop.clone() },
             standby: Some(standby.clone()),
             external: None,
+            oracle: crate::roles::outputs(config, self.of.network)?,
             proving: None,
         })
     }

@@ -12,6 +12,7 @@ use crate::{
     settle::Pace,
 };
 use rota_derive::BlockParams;
+use rota_l1::{Endpoints, Outputs};
 use rota_store::{Blocks, DEFAULT_CACHE, DataDir, SledKv};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,14 @@ fn proving(config: &Config, network: &Network, keys: RoleKeys) -> eyre::Result<O
     }))
 }
 
+/// What reads the oracle, if the network has one.
+pub(crate) fn outputs(config: &Config, network: &Network) -> eyre::Result<Option<Outputs>> {
+    let Some(oracle) = network.oracle else { return Ok(None) };
+    let timeout = Duration::from_millis(config.l1.timeout.as_millis());
+    let endpoints = Endpoints::new(&config.l1.rpc, timeout)?;
+    Ok(Some(Outputs::new(Arc::new(endpoints), oracle)))
+}
+
 /// The roles `follower` and `prover`: everything from L1 alone.
 pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
@@ -60,11 +69,11 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         pace,
         standby: None,
         external: external(&config)?,
+        oracle: outputs(&config, &network)?,
         proving: proving(&config, &network, keys)?,
     };
     let l1 = Arc::new(reader(&config, &network)?);
-    let role = run_follower(follower, l1);
-    tokio::pin!(role);
+    let mut role = Box::pin(run_follower(follower, l1));
     tokio::select! {
         biased;
         name = interrupted() => {

@@ -26,6 +26,7 @@ pub(super) const STREAM_TOO_OLD: i32 = 7008;
 pub(super) const STREAM_DIVERGED: i32 = 7009;
 pub(super) const NOT_INSURABLE: i32 = 7010;
 pub(super) const NOT_REVERTED: i32 = 7011;
+pub(super) const NEVER: i32 = 7012;
 pub(super) const HEIGHT_PRUNED: i32 = 7102;
 
 pub(super) fn plain(code: i32, message: impl Into<String>, hint: &str) -> ErrorObjectOwned {

@@ -1,7 +1,7 @@
 //! `preconf_*`: how far a transaction is, the promise as a file, and how well promises are kept.
 
 use super::{Answer, Context, Module, args::Args, error, shape::FrameJson};
-use crate::view::{FrameRecord, Percentiles, ProblemKind, TxView};
+use crate::view::{FrameRecord, Percentiles, ProblemKind, Progress, TxView};
 use alloy_primitives::{Address, B256, Bytes, U64};
 use jsonrpsee::core::RegisterMethodError;
 use rota_types::{Decode, Millis, Receipt, ReceiptSet, Stage};
@@ -138,7 +138,10 @@ pub struct StageJson {
     /// posted: the L1 transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l1_tx: Option<B256>,
-    /// posted, finalized: the L1 block.
+    /// proven: the step of the oracle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<U64>,
+    /// posted, finalized, proven: the L1 block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l1_block: Option<U64>,
 }
@@ -257,24 +260,12 @@ impl Context {
                 ..at(Stage::Decided, Some(height.at_ms))
             });
         }
-        if let Some(posted) = &progress.posted {
-            out.push(StageJson {
-                l1_tx: Some(posted.l1_tx),
-                l1_block: Some(U64::from(posted.l1_block)),
-                ..at(Stage::Posted, Some(posted.at_ms))
-            });
-        }
-        if let Some(last) = &progress.finalized {
-            out.push(StageJson {
-                l1_block: Some(U64::from(last.l1_block)),
-                ..at(Stage::Finalized, Some(last.at_ms))
-            });
-        }
+        on_l1(progress, &at, &mut out);
         out
     }
 
     fn next(&self, stage: Stage) -> Option<NextJson> {
-        let next = above(stage)?;
+        let next = above(stage).filter(|next| self.reachable(*next).is_ok())?;
         let stats = self.recent_stats();
         let usual = match next {
             Stage::Preconfirmed => Some(stats.preconfirmed),
@@ -284,6 +275,15 @@ impl Context {
         };
         let known = usual.filter(|p| *p != Percentiles::default());
         Some(NextJson { stage: next, eta_ms: known.map(|p| p.p50) })
+    }
+
+    /// Refuses to wait for what is never told here.
+    pub(super) fn reachable(&self, stage: Stage) -> Answer<()> {
+        if stage < Stage::Proven || self.view.expects_proofs() {
+            return Ok(());
+        }
+        let why = "the stage `proven` is never reached here: the network has no oracle, or its network file names none";
+        Err(error::plain(error::NEVER, why, "the highest stage is `finalized`"))
     }
 
     /// `seq_commitCertificate`.
@@ -321,6 +321,34 @@ pub(super) struct CertificateJson {
     header: Bytes,
     certificate: Bytes,
     at_ms: Millis,
+}
+
+/// The stages that L1 gives.
+fn on_l1(
+    progress: &Progress,
+    at: &impl Fn(Stage, Option<Millis>) -> StageJson,
+    out: &mut Vec<StageJson>,
+) {
+    if let Some(posted) = &progress.posted {
+        out.push(StageJson {
+            l1_tx: Some(posted.l1_tx),
+            l1_block: Some(U64::from(posted.l1_block)),
+            ..at(Stage::Posted, Some(posted.at_ms))
+        });
+    }
+    if let Some(last) = &progress.finalized {
+        out.push(StageJson {
+            l1_block: Some(U64::from(last.l1_block)),
+            ..at(Stage::Finalized, Some(last.at_ms))
+        });
+    }
+    if let Some(proven) = &progress.proven {
+        out.push(StageJson {
+            step: Some(U64::from(proven.step)),
+            l1_block: Some(U64::from(proven.l1_block)),
+            ..at(Stage::Proven, Some(proven.at_ms))
+        });
+    }
 }
 
 /// What a frame insures of the transaction, or what it waits to have insured.

@@ -105,6 +105,7 @@ impl Context {
         // Insurance counts from acked on, so that is what who asks for it waits for.
         let usual = if tx.insured > 0 { Stage::Acked } else { Stage::Preconfirmed };
         let until = options.until.unwrap_or(usual);
+        self.reachable(until)?;
         let timeout = self.timeout(options.timeout_ms.map(|c| c.0));
         let found = self.send_and_wait(&tx, until, timeout).await.map_err(|e| e.staged(&tx))?;
         Ok(SentJson {

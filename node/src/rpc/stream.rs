@@ -91,6 +91,10 @@ pub(super) fn topic(params: &Params<'_>) -> Answer<Topic> {
 pub(super) async fn run(topic: Topic, pending: PendingSubscriptionSink, ctx: &Context) {
     match topic {
         Topic::Transaction { hash, until } => {
+            if let Err(never) = ctx.reachable(until) {
+                pending.reject(never).await;
+                return;
+            }
             if let Ok(sink) = pending.accept().await {
                 follow_transaction(&sink, ctx, hash, until).await;
             }

@@ -12,6 +12,7 @@ mod origin;
 mod pace;
 mod payload;
 mod poster;
+mod proven;
 mod turn;
 mod walk;
 mod warranties;
@@ -30,6 +31,7 @@ pub use poster::{
     PostError, Poster, PosterEvent, PosterStats, PosterTask, StoreJournal, posting_policy,
     run_poster,
 };
+pub use proven::follow_proven;
 pub use turn::{Turn, Waiting};
 pub use walk::{Progress, Walker};
 pub use warranties::follow_warranties;

@@ -70,6 +70,7 @@ impl Inner {
         self.latest = self.latest.min(number);
         self.safe = self.safe.min(number);
         self.finalized = self.finalized.min(number);
+        self.provens.split_off(&number.saturating_add(1));
         gone.len()
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     BlockView, FORCED, Finalization, FrameRecord, FrameView, HeightRecord, OpenHeader, Posting,
-    Problem, ProblemKind, Retraction, stats::Recorder, status::AckInfo,
+    Problem, ProblemKind, ProvenStep, Retraction, stats::Recorder, status::AckInfo,
 };
 use alloy_primitives::B256;
 use rota_execution::{Included, Outcome, State};
@@ -58,6 +58,8 @@ pub(super) struct Inner {
     pub(super) height_ends: BTreeMap<u64, u64>,
     pub(super) postings: BTreeMap<u64, Posting>,
     pub(super) finals: BTreeMap<u64, Finalization>,
+    /// By number of their block; bounded in `proven`.
+    pub(super) provens: BTreeMap<u64, ProvenStep>,
     pub(super) sets: BTreeMap<u64, Arc<ValidatorSet>>,
     pub(super) lost: super::insured::Lost,
     /// For readers of the log; bounded in `follow`.
@@ -91,6 +93,7 @@ impl Inner {
             height_ends: BTreeMap::new(),
             postings: BTreeMap::new(),
             finals: BTreeMap::new(),
+            provens: BTreeMap::new(),
             sets: BTreeMap::new(),
             lost: super::insured::Lost::default(),
             retractions: VecDeque::new(),

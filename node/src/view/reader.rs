@@ -200,7 +200,11 @@ impl View {
         let location = archive.tx_location(hash)?;
         let block = archive.block(location.number)?;
         let result = block.txs.get(usize::try_from(location.index).ok()?)?.clone();
-        let stage = self.inner.read().block_stage(location.number).max(Stage::Decided);
+        let (stage, proven) = {
+            let inner = self.inner.read();
+            let stage = inner.block_stage(location.number).max(Stage::Decided);
+            (stage, inner.proof_of(location.number))
+        };
         Some(TxView {
             tx: Arc::new(tx_of(&result)),
             block: Some(InBlock {
@@ -213,7 +217,7 @@ impl View {
             }),
             frame: None,
             forced: false,
-            progress: Progress { stage: Some(stage), ..Progress::default() },
+            progress: Progress { stage: Some(stage), proven, ..Progress::default() },
             problem: None,
         })
     }

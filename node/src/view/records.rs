@@ -287,6 +287,21 @@ pub struct Finalization {
     pub at_ms: Millis,
 }
 
+/// A final step of the oracle: L1 holds its block and all before it for proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenStep {
+    /// Its number.
+    pub step: u64,
+    /// Number of its block.
+    pub block: u64,
+    /// The hash of that block.
+    pub hash: B256,
+    /// The final L1 block that it was read in.
+    pub l1_block: u64,
+    /// When this node learned it.
+    pub at_ms: Millis,
+}
+
 /// What went wrong with a transaction, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,7 +1,7 @@
 //! How far one transaction has come, with times.
 
 use super::{
-    Finalization, HeightRecord, Posting,
+    Finalization, HeightRecord, Posting, ProvenStep,
     inner::{Inner, Place, TxRecord},
 };
 use alloy_primitives::B256;
@@ -45,6 +45,8 @@ pub struct Progress {
     pub posted: Option<Posting>,
     /// The L1 block that made it final.
     pub finalized: Option<Finalization>,
+    /// The step of the oracle that proves it.
+    pub proven: Option<ProvenStep>,
 }
 
 impl Inner {
@@ -70,12 +72,12 @@ impl Inner {
             progress.stage = Some(Stage::Acked);
         }
         if let Some(height) = height.filter(|h| *h <= self.decided_height) {
-            self.decided_progress(height, &mut progress);
+            self.decided_progress((height, place.number), &mut progress);
         }
         progress
     }
 
-    fn decided_progress(&self, height: u64, progress: &mut Progress) {
+    fn decided_progress(&self, (height, number): (u64, u64), progress: &mut Progress) {
         progress.stage = Some(Stage::Decided);
         progress.decided = self.heights.get(&height).cloned();
         progress.posted = self.postings.range(height..).next().map(|(_, p)| *p);
@@ -85,6 +87,10 @@ impl Inner {
         progress.finalized = self.finals.range(height..).next().map(|(_, f)| *f);
         if progress.finalized.is_some() {
             progress.stage = Some(Stage::Finalized);
+            progress.proven = self.proof_of(number);
+        }
+        if progress.proven.is_some() {
+            progress.stage = Some(Stage::Proven);
         }
     }
 
@@ -103,7 +109,9 @@ impl Inner {
 
     /// The stage of a sealed block.
     pub(super) fn block_stage(&self, number: u64) -> Stage {
-        if number <= self.finalized {
+        if self.proof_of(number).is_some() {
+            Stage::Proven
+        } else if number <= self.finalized {
             Stage::Finalized
         } else if number <= self.safe {
             Stage::Posted

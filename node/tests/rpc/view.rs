@@ -4,8 +4,8 @@ use crate::support::{Dice, Leader, OWNER, START_MS, hash_of, plain, sign, transf
 use alloy_eips::BlockNumberOrTag as Tag;
 use alloy_primitives::B256;
 use rota_node::view::{
-    Archive, At, BlockView, EventKind, NoPromise, Notice, Posting, ProblemKind, Retraction,
-    TxLocation, View, ViewConfig,
+    Archive, At, BlockView, EventKind, NoPromise, Notice, OtherProven, Posting, ProblemKind,
+    ProvenStep, Retraction, TxLocation, View, ViewConfig,
 };
 use rota_preconf::IntakeConfig;
 use rota_types::{ReceiptSet, Stage, wire::DecidedHeight};
@@ -61,6 +61,44 @@ fn a_transaction_climbs_the_ladder_with_its_times() {
     assert_eq!(progress.stage, Some(Stage::Finalized));
     assert_eq!(progress.posted.unwrap().l1_tx, B256::repeat_byte(2));
     assert_eq!(number(&leader.view, Tag::Finalized), 1);
+}
+
+#[tokio::test]
+async fn the_last_stage_is_what_l1_holds_for_proven() {
+    let mut leader = Leader::new();
+    let hash = leader.submit(&transfer(1, 0));
+    leader.frame();
+    leader.close(true);
+    let height = leader.decide();
+    let view = &leader.view;
+    let stage = || view.tx(&hash).unwrap().progress.stage.unwrap();
+    let block = view.tx(&hash).unwrap().block.unwrap();
+    let step = |number: u64, hash| ProvenStep {
+        step: 7,
+        block: number,
+        hash,
+        l1_block: 90,
+        at_ms: START_MS + 20,
+    };
+    assert!(!view.expects_proofs());
+    view.expect_proofs();
+    assert!(view.expects_proofs());
+    // Not before it is final here, and not if it is another block here.
+    assert_eq!(view.proven(step(1, block.hash)), Ok(false));
+    assert_eq!(stage(), Stage::Decided);
+    let theirs = B256::repeat_byte(9);
+    let other = OtherProven { number: 1, theirs, ours: block.hash };
+    assert_eq!(view.proven(step(1, theirs)), Err(other));
+    view.posted(height, B256::repeat_byte(1), 40, START_MS + 9);
+    view.finalized(height, 40, START_MS + 10);
+    assert_eq!((stage(), view.block_stage(1)), (Stage::Finalized, Stage::Finalized));
+    let told = view.wait(hash, Stage::Proven);
+    assert_eq!(view.proven(step(1, block.hash)), Ok(true));
+    assert_eq!(told.await, Notice::Reached(Stage::Proven));
+    let progress = view.tx(&hash).unwrap().progress;
+    assert_eq!((progress.stage, progress.proven), (Some(Stage::Proven), Some(step(1, block.hash))));
+    assert_eq!((view.block_stage(1), view.block_stage(0)), (Stage::Proven, Stage::Finalized));
+    assert_eq!(view.proven(step(1, block.hash)), Ok(false), "it is known");
 }
 
 #[test]
