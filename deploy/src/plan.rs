@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use rota_l1::L1Rules;
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, EngineSettings, L1Config, LogConfig, P2pConfig,
-    PreconfConfig, Role, RpcSettings, SignerConfig, WebConfig,
+    PreconfConfig, ProverSettings, Role, RpcSettings, SignerConfig, WebConfig,
 };
 use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
@@ -305,6 +305,7 @@ impl Plan {
             preconf: PreconfConfig::default(),
             signer: SignerConfig::default(),
             engine: EngineSettings::default(),
+            prover: ProverSettings::default(),
             log: LogConfig { filter: self.log_filter.clone(), ..LogConfig::default() },
         }
     }
