@@ -94,6 +94,11 @@ impl Lags {
         self.note(height, certified).map_err(|own| OtherExecution { height, own, certified })
     }
 
+    /// Forgets a checkpoint.
+    pub fn forget(&mut self, height: u64) {
+        self.roots.remove(&height);
+    }
+
     /// Keeps the first root for a checkpoint; gives it if this is another.
     fn note(&mut self, height: u64, root: B256) -> Result<(), B256> {
         let known = *self.roots.entry(height).or_insert(root);

@@ -176,8 +176,12 @@ impl Replica {
                 self.pool.insert(frame);
                 self.pool.pin(hash);
             }
-            self.learn_lag(&item.header, &item.certificate)?;
-            match gives(&item.header, &self.view()) {
+            let learned = self.learn_lag(&item.header, &item.certificate)?;
+            let given = gives(&item.header, &self.view());
+            if !matches!(given, Ok(true)) {
+                self.unlearn_lag(learned);
+            }
+            match given {
                 Ok(true) => {}
                 // The set of the next height is not known yet: asked for again later.
                 Err(Need::Origin(_) | Need::Lag(_)) => return Ok(()),
@@ -189,8 +193,12 @@ impl Replica {
                     return Ok(());
                 }
             }
+            let height = self.height;
             self.take_synced(now, &item.certificate, item.header, out)?;
             self.settle(now, out)?;
+            if self.height == height {
+                self.unlearn_lag(learned);
+            }
         }
         if self.height > before {
             // More may be there: ask at once.
