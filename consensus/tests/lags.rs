@@ -7,9 +7,7 @@ use alloy_primitives::{Address, B256};
 use four::{NOW, domain, keys, replica_at};
 use rota_consensus::{Fatal, Input, Output, PeerNo, Synced};
 use rota_store::Watermarks;
-use rota_types::{
-    Bitmap, Close, CommitCertificate, EXEC_LAG, Env, Header, Term, Vote, VoteKind,
-};
+use rota_types::{Bitmap, Close, CommitCertificate, EXEC_LAG, Env, Header, Term, Vote, VoteKind};
 
 /// The first height that names a checkpoint.
 const HEIGHT: u64 = 2 * EXEC_LAG;

@@ -2,7 +2,7 @@
 //!
 //! Not for: deciding what to do next, nor for the penalty's arithmetic. Invariant: every answer is of one block of one endpoint.
 
-use crate::bindings::{Registry, Slasher};
+use crate::bindings::{EvidenceChecker, Oracle, Registry, Slasher};
 use crate::endpoints::{Endpoints, Fault};
 use crate::{L1Error, TxRequest};
 use alloy::eips::BlockId;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 const GAS_COMMIT: u64 = 100_000;
 const GAS_WITHDRAW: u64 = 150_000;
 const GAS_SETTLE: u64 = 1_500_000;
+/// Of a transaction that leads from a proven block to an older one; with_gas finds out how much.
+const GAS_ANCESTOR: u64 = 10_000_000;
 /// Blocks in one log query: the strictest of the common public limits.
 const LOG_RANGE: u64 = 500;
 /// The most that one transaction may use on L1 (EIP-7825).
@@ -94,6 +96,12 @@ impl Court {
         Self { endpoints, slasher }
     }
 
+    /// The endpoints that it asks.
+    #[must_use]
+    pub fn endpoints(&self) -> Arc<Endpoints> {
+        Arc::clone(&self.endpoints)
+    }
+
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> Address {
@@ -140,6 +148,39 @@ impl Court {
             Ok(Ruling { operator: v.operator, key: v.key, processed: v.processed })
         };
         self.endpoints.ask(ask).await
+    }
+
+    /// The oracle that evidence about execution is held against; none where the rollup has none.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn oracle(&self) -> Result<Option<Address>, L1Error> {
+        let at = self.slasher;
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            let checker = Slasher::new(at, p.clone()).checker().call().await?;
+            Ok(EvidenceChecker::new(checker, p).oracle().call().await?)
+        };
+        Ok(Some(self.endpoints.ask(ask).await?).filter(|oracle| !oracle.is_zero()))
+    }
+
+    /// The hash of a block of the rollup on which slots of the oracle agreed; none if there is none.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn agreed(&self, l2_block: u64) -> Result<Option<B256>, L1Error> {
+        let Some(oracle) = self.oracle().await? else { return Ok(None) };
+        let ask = move |p: RootProvider<Ethereum>| async move {
+            Ok(Oracle::new(oracle, p).agreedHash(l2_block).call().await?)
+        };
+        Ok(Some(self.endpoints.ask(ask).await?).filter(|hash| !hash.is_zero()))
+    }
+
+    /// Leads from a proven block, the first of these RLP headers, to the parent of the last.
+    #[must_use]
+    pub fn prove_ancestor(oracle: Address, l2_block: u64, headers: Vec<Bytes>) -> TxRequest {
+        let input = Oracle::proveAncestorCall { l2Block: l2_block, headers }.abi_encode().into();
+        let (gas_limit, value) = (GAS_ANCESTOR, U256::ZERO);
+        TxRequest { to: oracle, input, value, gas_limit, payload: None }
     }
 
     /// Where the offence `key` and an own commitment stand.

@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use common::{Anvil, GENESIS_BLOCK, Net, account, ether, header, member, params};
 use rota_l1::bindings::Safe;
 use rota_l1::{
-    Council, DeployParams, L1Error, Output, Outputs, TxRequest, checkpoint_request,
+    Council, Court, DeployParams, L1Error, Output, Outputs, TxRequest, checkpoint_request,
     claim_output_request, collect_bond_request, deploy, load_kzg, propose_request, resolve_request,
     settle_bond_request,
 };
@@ -25,7 +25,7 @@ const GAS: [(&str, u64); 7] = [
     ("checkpoint", 117_000),
     ("bond", 124_000),
     ("first claim", 150_000),
-    ("second equal claim", 192_000),
+    ("second equal claim", 216_000),
     ("contradiction", 210_000),
     ("resolve by six of eight", 228_000),
     ("settle", 116_000),
@@ -43,6 +43,13 @@ impl World {
         let outputs = Outputs::new(net.l1.endpoints(), net.contracts.oracle);
         let domain = outputs.domain().await.unwrap();
         Some(Self { net, outputs, domain })
+    }
+
+    /// What stake can be taken for.
+    async fn agreed(&self, l2_block: u64) -> Option<B256> {
+        let court = Court::new(self.net.l1.endpoints(), self.net.contracts.slasher);
+        assert_eq!(court.oracle().await.unwrap(), Some(self.net.contracts.oracle));
+        court.agreed(l2_block).await.unwrap()
     }
 
     async fn send(&self, i: usize, request: TxRequest, what: &str) {
@@ -155,6 +162,7 @@ async fn agree(w: &World) {
     w.claim(1, &output, "second equal claim").await;
     let view = w.outputs.view().await.unwrap();
     assert_eq!((view.tip.step, view.tip.output, view.tip.l2_hash), (1, hash, output.l2_hash));
+    assert_eq!(w.agreed(output.l2_block).await, Some(output.l2_hash));
     let done = w.outputs.finalized(0, u64::MAX).await.unwrap();
     assert_eq!(done.iter().map(|f| (f.hash, f.by_council)).collect::<Vec<_>>(), [(hash, false)]);
     let slot = w.net.contracts.oracle_slots[0];
@@ -201,6 +209,7 @@ async fn contradict(w: &World) {
     let decided = w.resolution(&output).await;
     w.send(3, decided, "resolve by six of eight").await;
     assert_eq!(w.outputs.view().await.unwrap().tip.output, hash);
+    assert_eq!(w.agreed(output.l2_block).await, None, "people chose it");
     assert!(w.outputs.finalized(0, u64::MAX).await.unwrap().last().unwrap().by_council);
     let slot = w.net.contracts.oracle_slots[0];
     w.send(2, settle_bond_request(slot, &wrong), "settle").await;

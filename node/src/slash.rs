@@ -3,10 +3,14 @@
 //! Not for: what is a contradiction (`rota_types::Evidence` and the contract decide the same). Invariant: nothing is
 //! sent that was not verified here first, and no own key is ever reported by the program that holds it.
 
+mod audit;
 mod case;
 mod desk;
 mod files;
+mod known;
+mod ledger;
 mod link;
+mod points;
 mod post;
 mod role;
 mod sentry;

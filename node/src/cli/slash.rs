@@ -31,7 +31,7 @@ pub(super) async fn run(command: &SlashCommand, json: bool) -> Done {
         SlashCommand::Watch(args) => watch(args, json).await,
         SlashCommand::List(args) => list(args, json).await,
         SlashCommand::Show(args) => show(args, json).await,
-        SlashCommand::Verify(args) => verify(args, json),
+        SlashCommand::Verify(args) => verify(args, json).await,
         SlashCommand::Submit(args) => submit(args, json).await,
         SlashCommand::Claim(args) => claim(args, json).await,
     }
@@ -83,6 +83,7 @@ async fn watch(args: &WatchSlashArgs, json: bool) -> Done {
         dir: args.dir.clone(),
         files: args.sources.clone(),
         poll: Duration::from_millis(args.poll.as_millis()),
+        nodes: args.rpc_url.clone().zip(args.follower_url.clone()),
     };
     let mut seq = 0u64;
     let tell = |report: Report| {
@@ -151,17 +152,28 @@ async fn show(args: &ShowArgs, json: bool) -> Done {
     out::line(format_args!("settled    {} (from L1 block {})", o.settled, o.settles))
 }
 
-/// Reads and judges a file; the set and the context must be the trusted ones, if any are.
-fn judged(
-    path: &Path,
-    ctx: Option<B256>,
-    set_id: Option<B256>,
-) -> Result<(EvidenceFile, Bytes, rota_types::Verdict), Failure> {
-    let wrong = |what: String| Failure::new(Exit::Verify, what);
-    let file = slash::read(path).map_err(|e| {
+fn read(path: &Path) -> Result<EvidenceFile, Failure> {
+    slash::read(path).map_err(|e| {
         Failure::new(Exit::Verify, format!("{} is no file of evidence: {e}", path.display()))
             .hint("rota slash watch writes such files")
-    })?;
+    })
+}
+
+/// What L1 holds for the block that a file rests on.
+async fn proven(file: &EvidenceFile, court: &Court) -> Result<Option<B256>, Failure> {
+    match file.rests_on() {
+        Some(block) => Ok(court.agreed(block).await?),
+        None => Ok(None),
+    }
+}
+
+/// Judges a file; the set and the context must be the trusted ones, if any are.
+fn judged(
+    file: EvidenceFile,
+    (ctx, set_id): (Option<B256>, Option<B256>),
+    proven: Option<B256>,
+) -> Result<(EvidenceFile, Bytes, rota_types::Verdict), Failure> {
+    let wrong = |what: String| Failure::new(Exit::Verify, what);
     if ctx.is_some_and(|ctx| ctx != file.ctx()) {
         return Err(wrong(format!(
             "the evidence is of another network: its context is {}",
@@ -171,13 +183,30 @@ fn judged(
     if set_id.is_some_and(|id| id != file.set_id()) {
         return Err(wrong(format!("the evidence names another set: its id is {}", file.set_id())));
     }
-    let (_, verdict) = file.verify().map_err(|e| wrong(e.to_string()))?;
+    let (_, verdict) = file.verify_proven(proven).map_err(|e| {
+        let why = wrong(e.to_string());
+        let unproven = file.rests_on().is_some() && proven.is_none();
+        if unproven {
+            why.hint("give --l1.rpc and --registry; rota output list shows what is proven")
+        } else {
+            why
+        }
+    })?;
     let bytes = file.evidence.clone();
     Ok((file, bytes, verdict))
 }
 
-fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
-    let (file, _, verdict) = judged(&args.file, args.ctx, args.set_id)?;
+async fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
+    let file = read(&args.file)?;
+    let on_l1 = args.l1_rpc.clone().zip(args.registry).filter(|_| file.rests_on().is_some());
+    let known = match on_l1 {
+        Some((l1_rpc, registry)) => {
+            let bench = Bench::open(&OnL1Args { l1_rpc, registry }).await?;
+            proven(&file, &bench.court).await?
+        }
+        None => None,
+    };
+    let (file, _, verdict) = judged(file, (args.ctx, args.set_id), known)?;
     if json {
         return out::json(&json!({
             "v": 1, "kind": verdict.kind.name(), "accused": verdict.accused,
@@ -186,10 +215,13 @@ fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
             "trusted": args.ctx.is_some() && args.set_id.is_some()
         }));
     }
-    out::line(format_args!(
-        "{}  both signatures are good and contradict each other",
-        verdict.kind.name()
-    ))?;
+    let what = match file.rests_on() {
+        Some(block) => {
+            format!("the certificate is good, and block {block} is proven to be another")
+        }
+        None => "both signatures are good and contradict each other".to_owned(),
+    };
+    out::line(format_args!("{}  {what}", verdict.kind.name()))?;
     for index in &verdict.accused {
         if let Some(member) = file.set.members.get(usize::from(*index)) {
             out::line(format_args!(
@@ -211,7 +243,9 @@ fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
 async fn submit(args: &SubmitArgs, json: bool) -> Done {
     let bench = Bench::open(&args.l1).await?;
     let ctx = bench.deployment.domain().ctx();
-    let (_, evidence, verdict) = judged(&args.file, Some(ctx), None)?;
+    let file = read(&args.file)?;
+    let known = proven(&file, &bench.court).await?;
+    let (_, evidence, verdict) = judged(file, (Some(ctx), None), known)?;
     let ruling = bench.court.check(&evidence).await.map_err(|e| refused(&e))?;
     eprintln!(
         "{}: the contract agrees; operator {}, offence {}{}",
@@ -251,6 +285,8 @@ async fn submit(args: &SubmitArgs, json: bool) -> Done {
         dir: args.dir.clone(),
         sources: vec![args.file.clone()],
         poll: crate::config::Dur::from_millis(1_000),
+        rpc_url: None,
+        follower_url: None,
     };
     Box::pin(watch(&watching, json)).await
 }

@@ -120,7 +120,7 @@ impl Journal for FileJournal {
 }
 
 /// Replaces a file, whole and on disk.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let mut file = fs::File::create(&unfinished)?;
     io::Write::write_all(&mut file, bytes)?;

@@ -4,18 +4,20 @@
 //! files, judges everything itself, and takes what it finds to the Slasher contract. Invariant: it says loudly when it sees
 //! nothing, because a slasher that is blind protects nobody.
 
+mod auditing;
+
 use super::{
-    Desk, DeskError, Found, Looked, Sets, Told, WatchInput, WatchOutput, Watcher, link, local_name,
-    post, read_tapes, run_watcher, salt, stranger,
+    Desk, DeskError, Found, Looked, Told, WatchInput, WatchOutput, Watcher, known::KnownSets, link,
+    local_name, post, read_tapes, run_watcher, salt, stranger,
 };
 use crate::clock::now_ms;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes};
+use auditing::Auditing;
 use eyre::{WrapErr, eyre};
-use parking_lot::RwLock;
-use rota_l1::{At, Court, Deployment, L1, L1Error, RpcConfig, RpcL1, RpcSender};
+use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender};
 use rota_p2p::{GossipId, Handle, Incoming, Judgement, Network, Sink, Topic};
-use rota_types::{Decode, Domain, Encode, Evidence, Millis, ValidatorSet};
+use rota_types::{Decode, Domain, Encode, Evidence, Millis};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -48,6 +50,9 @@ pub struct SlasherArgs {
     pub files: Vec<PathBuf>,
     /// Between two looks at L1.
     pub poll: Duration,
+    /// A node that keeps certified heights, and a follower: what the first says of execution is compared with what is proven
+    /// on L1, whose blocks the second has.
+    pub nodes: Option<(String, String)>,
 }
 
 impl std::fmt::Debug for SlasherArgs {
@@ -110,36 +115,6 @@ pub async fn run_slasher(
     Ok(())
 }
 
-/// The frozen sets that are known, shared with the watcher's thread.
-#[derive(Debug, Clone, Default)]
-struct KnownSets(Arc<RwLock<BTreeMap<u64, Arc<ValidatorSet>>>>);
-
-impl KnownSets {
-    fn newest(&self) -> Option<Arc<ValidatorSet>> {
-        self.0.read().last_key_value().map(|(_, set)| Arc::clone(set))
-    }
-
-    fn reader(&self) -> Sets {
-        let sets = Arc::clone(&self.0);
-        Box::new(move |epoch| sets.read().get(&epoch).cloned())
-    }
-
-    /// Reads the sets that are new; says whether there were any.
-    async fn refresh(&self, l1: &RpcL1, block: u64) -> Result<bool, L1Error> {
-        let mut grown = false;
-        for epoch in l1.frozen_sets(block).await?.epochs {
-            if self.0.read().contains_key(&epoch) {
-                continue;
-            }
-            if let Some(set) = l1.validator_set(epoch, block).await? {
-                self.0.write().insert(epoch, Arc::new(set));
-                grown = true;
-            }
-        }
-        Ok(grown)
-    }
-}
-
 struct Slasher {
     deployment: Deployment,
     domain: Domain,
@@ -160,6 +135,10 @@ struct Slasher {
     waiting: Vec<Bytes>,
     brought: BTreeSet<B256>,
     next_batch: u64,
+    court: Court,
+    audit: Option<Auditing>,
+    /// Found in files before anybody could be told.
+    early: Vec<Found>,
     looked: Looked,
     heard_at: Millis,
     blind: bool,
@@ -167,7 +146,7 @@ struct Slasher {
 
 impl Slasher {
     async fn start(args: SlasherArgs, stop: &CancellationToken) -> eyre::Result<Self> {
-        let SlasherArgs { urls, registry, account, dir, files, poll } = args;
+        let SlasherArgs { urls, registry, account, dir, files, poll, nodes } = args;
         let timeout = Duration::from_secs(10);
         let endpoints = rota_l1::Endpoints::new(&urls, timeout)?;
         let deployment = Deployment::read(&endpoints, registry).await?;
@@ -187,11 +166,12 @@ impl Slasher {
         start_tapes(&p2p, &to_watcher, stop);
         std::fs::create_dir_all(&dir).wrap_err_with(|| format!("making {}", dir.display()))?;
         let reporter = account.as_ref().map(PrivateKeySigner::address);
+        let court = Court::new(l1.endpoints(), deployment.slasher);
+        let audit = Auditing::open(nodes.as_ref(), &court, (&deployment, &dir)).await?;
         let desk = match account {
             Some(account) => {
                 let sender = RpcSender::new(l1.endpoints(), account, deployment.l1_chain_id);
-                let court = Court::new(l1.endpoints(), deployment.slasher);
-                Some(Desk::open(court, sender, &dir).await?)
+                Some(Desk::open(court.clone(), sender, &dir).await?)
             }
             None => None,
         };
@@ -213,14 +193,15 @@ impl Slasher {
             waiting: Vec::new(),
             brought: BTreeSet::new(),
             next_batch: head.number.saturating_sub(BACK),
+            court,
+            audit,
+            early: Vec::new(),
             looked: Looked::default(),
             heard_at: now_ms(),
             blind: false,
         };
         for path in files {
-            let file = post::read(&path).wrap_err_with(|| format!("reading {}", path.display()))?;
-            let (evidence, _) = file.verify().wrap_err_with(|| format!("{}", path.display()))?;
-            slasher.show(evidence, None).await;
+            slasher.begin_with(&path).await.wrap_err_with(|| format!("{}", path.display()))?;
         }
         Ok(slasher)
     }
@@ -266,8 +247,9 @@ impl Slasher {
         if !self.brought.insert(local_name(&found)) {
             return Ok(());
         }
-        let path = post::keep(&self.dir.join("evidence"), &found, &self.domain)
-            .wrap_err("writing evidence")?;
+        let domain = auditing::domain_of(&self.domain, found.evidence.generation);
+        let path =
+            post::keep(&self.dir.join("evidence"), &found, &domain).wrap_err("writing evidence")?;
         if self.desk.is_some() {
             self.waiting.push(found.evidence.encode().into());
         }
@@ -296,6 +278,7 @@ impl Slasher {
         if let Err(why) = self.read_l1().await {
             tell(Report::Trouble(why.to_string()));
         }
+        self.compare(tell).await?;
         let silent = now_ms().saturating_sub(self.heard_at);
         if silent >= BLIND_MS {
             self.blind = true;

@@ -13,7 +13,7 @@ pub enum SlashCommand {
     List(OnL1Args),
     /// One offence on record.
     Show(ShowArgs),
-    /// Check a file of evidence without asking anyone.
+    /// Check a file of evidence; L1 is asked only what is proven, and only if the evidence rests on that.
     Verify(VerifyEvidenceArgs),
     /// Take a file of evidence to L1: commit, reveal, and say what it brought.
     Submit(SubmitArgs),
@@ -53,6 +53,12 @@ pub struct WatchSlashArgs {
     /// Between two looks at L1.
     #[arg(long, default_value = "1s", value_name = "TIME")]
     pub poll: crate::config::Dur,
+    /// A node that keeps certified heights: what the set certified of execution is compared with what is proven on L1.
+    #[arg(long, value_name = "URL", requires = "follower_url")]
+    pub rpc_url: Option<String>,
+    /// A follower, which has the proven blocks.
+    #[arg(long, value_name = "URL", requires = "rpc_url")]
+    pub follower_url: Option<String>,
 }
 
 /// `rota slash show`.
@@ -76,6 +82,12 @@ pub struct VerifyEvidenceArgs {
     /// Id of the set that is trusted (setId of its epoch in the Registry).
     #[arg(long, value_name = "HASH")]
     pub set_id: Option<B256>,
+    /// L1 endpoints, separated by commas: a false block is held against what is proven there.
+    #[arg(long = "l1.rpc", hide_env_values = true, value_name = "URLS", requires = "registry")]
+    pub l1_rpc: Option<String>,
+    /// The Registry contract.
+    #[arg(long, value_name = "ADDRESS", requires = "l1_rpc")]
+    pub registry: Option<Address>,
 }
 
 /// `rota slash submit`.
