@@ -1,4 +1,5 @@
 //! A small rollup whose set may lie about a block, seen by a node that certifies and by a follower that derives.
+#![expect(clippy::arithmetic_side_effects, reason = "test code")]
 
 use super::*;
 use rota_l1::Output;
