@@ -19,7 +19,7 @@ use alloy_primitives::Address;
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 
-/// A step that is final on L1 is missed by a healthy prover for no longer than this.
+/// One that has not looked for longer is not well.
 const STALE_MS: u64 = 180_000;
 
 /// What a follower needs to prove besides.
@@ -129,12 +129,7 @@ impl Proving {
         let (slot, by) = (args.slot, Some(self.implementation));
         tracing::info!(%slot, account = %self.key.address(), with = self.implementation.name(), "proving");
         let at = |l1_block| std::future::ready(Ok::<_, OutputError>(computed.at(l1_block, by)));
-        let tell = |step: ProverStep| {
-            if matches!(step, ProverStep::Looked(_)) {
-                complaints.reset();
-            }
-            told(step, (&state, &metrics), &mut complaints);
-        };
+        let tell = |step: ProverStep| told(step, (&state, &metrics), &mut complaints);
         tokio::select! {
             biased;
             () = pace.stop.cancelled() => Ok(()),
@@ -179,13 +174,6 @@ fn told(step: ProverStep, (state, metrics): (&State, &Metrics), complaints: &mut
                 tracing::warn!(
                     step = looked.proven_step.saturating_add(1),
                     "in dispute: the council decides"
-                );
-            }
-            if before.is_none_or(|b| b.proven_step != looked.proven_step) {
-                tracing::info!(
-                    step = looked.proven_step,
-                    block = looked.proven_block,
-                    "proven on L1"
                 );
             }
         }

@@ -63,7 +63,7 @@ await check('viem: send and wait', async () => {
   const hash = await wallet.sendTransaction({ to, value: 1n })
   const receipt = await reader.waitForTransactionReceipt({ hash, timeout: 10_000 })
   assert.equal(receipt.status, 'success')
-  assert.match(receipt.preconf.stage, /preconfirmed|acked|decided|posted|finalized/)
+  assert.match(receipt.preconf.stage, /preconfirmed|acked|decided|posted|finalized|proven/)
   const block = await reader.getBlock({ blockHash: receipt.blockHash, includeTransactions: true })
   assert.ok(block.transactions.some((t) => t.hash === hash))
 })

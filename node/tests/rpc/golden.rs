@@ -6,6 +6,7 @@ use crate::{
     support::{Leader, hash_of, transfer},
 };
 use alloy_primitives::B256;
+use rota_node::view::ProvenStep;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -61,6 +62,13 @@ async fn shapes_of_the_ladder_are_stable() {
     leader.view.finalized(height, 31, leader.time());
     let status = call(&rpc, "preconf_getTransactionStatus", json!([hash])).await.unwrap();
     check("preconf_status_finalized", &status);
+    leader.view.expect_proofs();
+    let block = leader.view.tx(&hash).unwrap().block.unwrap();
+    let (number, at_ms) = (block.number, leader.time() + 90_000);
+    let step = ProvenStep { step: 12, block: number, hash: block.hash, l1_block: 97, at_ms };
+    assert_eq!(leader.view.proven(step), Ok(true));
+    let status = call(&rpc, "preconf_getTransactionStatus", json!([hash])).await.unwrap();
+    check("preconf_status_proven", &status);
     let promise = call(&rpc, "preconf_getReceipt", json!([hash])).await.unwrap();
     check("preconf_receipt_decided", &promise);
     for (name, method, params) in [

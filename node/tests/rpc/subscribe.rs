@@ -1,6 +1,9 @@
 //! Subscriptions, in process.
 
-use crate::support::{Leader, transfer};
+use crate::{
+    call,
+    support::{Leader, hash_of, transfer},
+};
 use jsonrpsee::core::server::Subscription;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -90,6 +93,27 @@ async fn unknown_subscriptions_are_refused_with_the_known_ones() {
     let (answer, _) = rpc.raw_json_request(&request.to_string(), 1).await.unwrap();
     assert!(answer.get().contains("unknown subscription newThings"));
     assert!(answer.get().contains("newHeads"));
+}
+
+/// On a network without an oracle nobody waits for what never comes.
+#[tokio::test]
+async fn a_stage_that_is_never_reached_is_refused_by_name() {
+    let mut leader = Leader::new();
+    let rpc = leader.methods();
+    let hash = leader.submit(&transfer(1, 0));
+    let params = json!(["transaction", hash, { "until": "proven" }]);
+    let asked =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "preconf_subscribe", "params": params });
+    let (answer, _) = rpc.raw_json_request(&asked.to_string(), 1).await.unwrap();
+    assert!(answer.get().contains("`proven` is never reached here"), "{}", answer.get());
+    let params = json!([transfer(1, 1), { "until": "proven" }]);
+    let refused = call(&rpc, "preconf_sendRawTransaction", params).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("`proven` is never reached here"), "{refused:?}");
+    // Refused before it was sent.
+    assert!(leader.view.tx(&hash_of(&transfer(1, 1))).is_none());
+    leader.view.expect_proofs();
+    let (answer, _) = rpc.raw_json_request(&asked.to_string(), 1).await.unwrap();
+    assert!(!answer.get().contains("never reached"), "{}", answer.get());
 }
 
 /// Retracted and framed again before the reader is awake: it is told all the same, since the place changed.
