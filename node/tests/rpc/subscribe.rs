@@ -98,7 +98,7 @@ async fn unknown_subscriptions_are_refused_with_the_known_ones() {
 /// On a network without an oracle nobody waits for what never comes.
 #[tokio::test]
 async fn a_stage_that_is_never_reached_is_refused_by_name() {
-    let mut leader = Leader::new();
+    let leader = Leader::new();
     let rpc = leader.methods();
     let hash = leader.submit(&transfer(1, 0));
     let params = json!(["transaction", hash, { "until": "proven" }]);
