@@ -65,6 +65,12 @@ pub async fn lead(
                 }
                 health.note(driver.seen());
                 if let Err(ExternalError::Invalid(found)) = done {
+                    tracing::error!(
+                        block = found.block.number(),
+                        hash = %found.block.hash(),
+                        reason = found.reason,
+                        "the execution client calls a derived block invalid"
+                    );
                     let file = write_report(&external.reports, &found, &*ledger)?;
                     return Err(ExternalError::Disagreed { found, file });
                 }

@@ -242,8 +242,8 @@ pub fn handler(
     Arc::new(move |_, request| match request {
         Request::Frames { .. } | Request::Justification { .. } | Request::SignedBy { .. } => {
             let none = match request {
-                Request::SignedBy { .. } => Response::Witness { from: 0, statements: Vec::new() },
                 Request::Justification { .. } => Response::Justification(None),
+                // To `SignedBy` this is no answer, not "nothing of that key": who asked asks again.
                 _ => Response::Frames(Vec::new()),
             };
             let (reply, answer) = bounded(1);

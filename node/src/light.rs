@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 /// How old a proof may be.
 const FRESH_MS: Millis = 60_000;
-/// Epochs kept; the oldest goes.
+/// Epochs asked for within a minute; more are refused, and a client then asks an L1 of its own.
 const MAX_KEPT: usize = 16;
 
 type Proven = Result<Arc<SetProof>, String>;
@@ -40,15 +40,16 @@ impl SetProver {
         {
             return proven.clone();
         }
+        kept.retain(|_, (at, _)| now.saturating_sub(*at) < FRESH_MS);
+        if kept.len() >= MAX_KEPT {
+            return Err("too many sets were asked for within a minute".into());
+        }
         let proven = self.l1.set_proof(epoch).await;
         let proven = proven.map(Arc::new).map_err(|e: L1Error| {
             tracing::warn!(epoch, %e, "L1 gives no proof of the set; light clients must ask it themselves");
             e.to_string()
         });
         kept.insert(epoch, (now, proven.clone()));
-        while kept.len() > MAX_KEPT {
-            kept.pop_first();
-        }
         proven
     }
 }

@@ -25,7 +25,7 @@ pub const TRUST_BLOCKS: u64 = 50_400;
 pub struct LightAnchor {
     /// Context of the network, from its network file (`Domain::ctx`).
     pub ctx: B256,
-    /// Hash of an L1 block that is final.
+    /// Hash of an L1 block that is final and recent: the age of a set is counted up to it, and a set of years ago signs anything.
     pub l1_block: B256,
     /// L1 blocks for which a set is believed after the next one was frozen; [`TRUST_BLOCKS`].
     pub trust_blocks: u64,

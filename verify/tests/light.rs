@@ -194,6 +194,11 @@ fn a_set_that_was_replaced_long_ago_is_not_believed() {
     assert!(matches!(verify_light(&hidden, &anchor), Err(LightInvalid::Storage(_))));
     hidden.l1.as_mut().unwrap().entry.value = entry(0, FROZEN);
     assert!(matches!(verify_light(&hidden, &anchor), Err(LightInvalid::Storage(_))));
+    // Nor to say that there is no such word, with the way to it cut off.
+    let cut = &mut hidden.l1.as_mut().unwrap().entry;
+    cut.value = U256::ZERO;
+    cut.proof.truncate(1);
+    assert!(matches!(verify_light(&hidden, &anchor), Err(LightInvalid::Storage(_))));
 }
 
 #[test]

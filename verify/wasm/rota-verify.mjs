@@ -39,7 +39,8 @@ export async function load(source) {
     verify(receipt, { ctx, setId }) {
       return about({ ctx, setId }, "receipt", receipt);
     },
-    /** `proof`: the text of the file. `l1Block`: hash of an L1 block that the user knows to be final. */
+    /** `proof`: the text of the file. `l1Block`: hash of an L1 block that the user knows to be final, and
+     *  not to be old: a set that left long ago signs anything, and its age is counted up to this block. */
     verifyLight(proof, { ctx, l1Block, trustBlocks }) {
       return about({ ctx, l1Block, trustBlocks }, "light", proof);
     },

@@ -41,8 +41,9 @@ pub(crate) enum Look {
 impl Trie {
     /// The trie with this root, as far as the nodes are given.
     pub(crate) fn partial(root: B256, nodes: &Nodes) -> Result<Self, BadNodes> {
+        let mut left = nodes.len();
         let root = (root != alloy_trie::EMPTY_ROOT_HASH)
-            .then(|| link(&RlpNode::word_rlp(&root), (&B256::ZERO, 0), nodes))
+            .then(|| link(&RlpNode::word_rlp(&root), (&B256::ZERO, 0), nodes, &mut left))
             .transpose()?;
         Ok(Self { root, partial: true, broken: false })
     }
@@ -132,20 +133,15 @@ impl Trie {
     }
 }
 
-/// The node behind a reference, below the nibbles of `path` up to `depth`.
+/// The node behind a reference, below the nibbles of `path` up to `depth`. At most `left` more are opened.
 fn link(
     reference: &RlpNode,
     (path, depth): (&B256, usize),
     nodes: &Nodes,
+    left: &mut usize,
 ) -> Result<Link, BadNodes> {
-    let encoded = match reference.as_hash() {
-        Some(hash) => match nodes.get(&hash) {
-            Some(encoded) if keccak256(encoded) == hash => encoded.to_vec(),
-            Some(_) => return Err(BadNodes("a node has another hash")),
-            None => return Ok(Arc::new(Node::new(Kind::Hidden(reference.clone())))),
-        },
-        // Shorter than a hash: it stands in its parent.
-        None => reference.to_vec(),
+    let Some(encoded) = opened(reference, nodes, left)? else {
+        return Ok(Arc::new(Node::new(Kind::Hidden(reference.clone()))));
     };
     let mut bytes = encoded.as_slice();
     let node = TrieNode::decode(&mut bytes).map_err(|_| BadNodes("a node does not decode"))?;
@@ -166,7 +162,7 @@ fn link(
             if end == depth || end >= KEY_NIBBLES {
                 return Err(BadNodes("an extension of the wrong length"));
             }
-            let child = link(&node.child, (&key, end), nodes)?;
+            let child = link(&node.child, (&key, end), nodes, left)?;
             if matches!(child.kind(), Kind::Leaf { .. } | Kind::Extension { .. }) {
                 return Err(BadNodes("an extension that does not end in a branch"));
             }
@@ -186,11 +182,28 @@ fn link(
                     return Err(BadNodes("a branch with too few ways"));
                 };
                 let below = with_nibble(path, depth, usize::from(at));
-                *slot = Some(link(child, (&below, depth.saturating_add(1)), nodes)?);
+                *slot = Some(link(child, (&below, depth.saturating_add(1)), nodes, left)?);
             }
             Ok(Arc::new(Node::new(Kind::Branch(children))))
         }
     }
+}
+
+/// The bytes behind a reference; none if they are not here.
+fn opened(
+    reference: &RlpNode,
+    nodes: &Nodes,
+    left: &mut usize,
+) -> Result<Option<Vec<u8>>, BadNodes> {
+    // Shorter than a hash: it stands in its parent.
+    let Some(hash) = reference.as_hash() else { return Ok(Some(reference.to_vec())) };
+    let Some(encoded) = nodes.get(&hash) else { return Ok(None) };
+    if keccak256(encoded) != hash {
+        return Err(BadNodes("a node has another hash"));
+    }
+    // The keys of a trie are hashes, so no honest node is in two places; a small file must not unfold into a huge trie.
+    *left = left.checked_sub(1).ok_or(BadNodes("a node is in more than one place"))?;
+    Ok(Some(encoded.to_vec()))
 }
 
 /// The path with these nibbles after its depth, and the depth then.

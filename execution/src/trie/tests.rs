@@ -135,3 +135,22 @@ fn emptied_trie_has_the_empty_root() {
     assert_eq!(trie.root(), EMPTY_ROOT_HASH);
     assert!(trie.proof(&key(1, true)).is_empty());
 }
+
+/// A file of a few kilobytes whose branches all point to one node, 60 of them deep, would be 16^60 nodes.
+#[test]
+fn nodes_that_point_to_one_another_many_times_are_refused() {
+    let mut nodes = super::partial::Nodes::new();
+    let mut child = keccak256([1]);
+    for _ in 0..60 {
+        let mut branch = vec![0xf9, 0x02, 0x11];
+        for _ in 0..16 {
+            branch.push(0xa0);
+            branch.extend(child);
+        }
+        branch.push(0x80);
+        child = keccak256(&branch);
+        nodes.insert(child, branch.into());
+    }
+    let said = Trie::partial(child, &nodes).unwrap_err().to_string();
+    assert!(said.contains("more than one place"), "{said}");
+}

@@ -97,9 +97,7 @@ impl Reading {
 
     /// The domain of the batch's own generation.
     fn domain(&self, batch: &PostedBatch) -> Result<Domain, Failure> {
-        let d = self.network.domain()?;
-        let generation = batch.header.close.generation;
-        Ok(Domain::new(d.l1_chain_id, d.l2_chain_id, d.registry, d.genesis_hash, generation))
+        Ok(self.network.domain_of(batch.header.close.generation)?)
     }
 
     async fn set(&self, epoch: u64) -> Result<Option<ValidatorSet>, Failure> {

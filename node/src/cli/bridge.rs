@@ -113,7 +113,11 @@ async fn prove(args: &FollowArgs, json: bool) -> Done {
         Some(number) => (number, l1.proven_hash(&at, number).await?),
         None => at.proven,
     };
-    if number < block || hash.is_zero() {
+    if hash.is_zero() {
+        return Err(Failure::new(Exit::Failed, format!("block {number} is not proven on L1"))
+            .hint("leave --block out: the newest proven block is taken"));
+    }
+    if number < block {
         let message = format!("it is in block {block}, and L1 has {number} for the newest proven");
         return Err(Failure::new(Exit::Failed, message).hint("try again when a later one is"));
     }

@@ -58,7 +58,8 @@ fn genesis(args: &GenesisArgs, json: bool) -> Done {
     let ours = network.genesis_head()?.hash;
     if theirs != ours {
         let what = format!("the file would give block 0 {theirs}, and the rollup's is {ours}");
-        return Err(Failure::new(Exit::Verify, what));
+        return Err(Failure::new(Exit::Verify, what)
+            .hint("get the network file again from whoever deployed the rollup"));
     }
     let Some(path) = &args.out else {
         eprintln!("block 0 is {ours}: the same from this file and from the network file");

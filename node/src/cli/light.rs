@@ -135,13 +135,12 @@ async fn verify(args: &VerifyArgs, json: bool) -> Done {
     let network = if needed { Some(Network::load(&config.network_path())?) } else { None };
     let ctx = match (args.ctx, &network) {
         (Some(ctx), _) => ctx,
-        (None, Some(network)) => network.domain()?.ctx(),
+        (None, Some(network)) => network.domain_of(proof.domain.generation)?.ctx(),
         (None, None) => B256::ZERO,
     };
-    let l1_block = match (args.l1_block, &network) {
-        (Some(hash), _) => hash,
-        (None, network) => said_hash(&proof, network.as_ref())?,
-    };
+    // If the user names no block, L1 confirms the proof's own afterwards.
+    let said = || proof.l1.as_ref().map_or(B256::ZERO, |l1| keccak256(&l1.header));
+    let l1_block = args.l1_block.unwrap_or_else(said);
     let anchor = LightAnchor { ctx, l1_block, trust_blocks: args.trust_blocks };
     let verdict = verify_light(&proof, &anchor).map_err(|e| {
         Failure::new(Exit::Verify, format!("the proof does not hold: {e}"))
@@ -149,36 +148,35 @@ async fn verify(args: &VerifyArgs, json: bool) -> Done {
     })?;
     if let (None, Some(network)) = (args.l1_block, &network) {
         let l1 = reader(&config, network).map_err(|e| Failure::new(Exit::Config, e))?;
-        is_final(&l1, &verdict, l1_block).await?;
+        is_final(&l1, &verdict, (l1_block, args.trust_blocks)).await?;
     }
     report(&verdict, l1_block, json)
 }
 
-/// The hash that the proof is under, for L1 to confirm afterwards.
-fn said_hash(proof: &LightProof, network: Option<&Network>) -> Result<B256, Failure> {
-    if network.is_none() {
-        return Err(Failure::new(Exit::Config, "which L1 block is final is not known").hint(
-            "give --l1 URL to ask L1, or --l1-block HASH of a block that you know to be final",
-        ));
-    }
-    Ok(proof.l1.as_ref().map_or(B256::ZERO, |l1| keccak256(&l1.header)))
-}
-
-/// L1 must have that block, and call it final.
-async fn is_final(l1: &dyn L1, verdict: &LightVerdict, hash: B256) -> Done {
+/// L1 must have that block, call it final, and the set must not have been replaced long ago as of today: whoever made the
+/// proof chose the block, perhaps one of years ago in which its set was the newest.
+async fn is_final(l1: &dyn L1, v: &LightVerdict, (hash, trust_blocks): (B256, u64)) -> Done {
     let silent = |e: L1Error| {
         Failure::new(Exit::Unreachable, format!("L1 does not answer: {e}"))
             .hint("try again, or give another --l1 URL")
     };
-    let number = verdict.l1_block;
+    let number = v.l1_block;
     let has = l1.block(At::Number(number)).await.map_err(silent)?;
     let last = l1.block(At::Finalized).await.map_err(silent)?.map_or(0, |b| b.number);
-    if has.is_some_and(|b| b.hash == hash) && number <= last {
-        return Ok(());
+    if has.is_none_or(|b| b.hash != hash) || number > last {
+        let message = format!("L1 does not have block {hash} as its final block {number}");
+        return Err(Failure::new(Exit::Verify, message).hint(
+            "if that endpoint is behind, try again or give another --l1 URL; else the proof is of another L1, or made up",
+        ));
     }
-    let message = format!("L1 does not have block {hash} as its final block {number}");
-    Err(Failure::new(Exit::Verify, message)
-        .hint("the proof is of another L1, or made up; get one from another node: rota light get"))
+    let age = last.saturating_sub(v.superseded_at.unwrap_or(number));
+    if age > trust_blocks {
+        let message = format!(
+            "too old: its set may have been replaced {age} L1 blocks ago, and its members may have left"
+        );
+        return Err(Failure::new(Exit::Verify, message).hint("get it anew: rota light get"));
+    }
+    Ok(())
 }
 
 fn report(v: &LightVerdict, l1_block: B256, json: bool) -> Done {
@@ -207,4 +205,49 @@ fn report(v: &LightVerdict, l1_block: B256, json: bool) -> Done {
         out::line(format_args!("execution    ok  block {number} is {hash}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settle::testing::Chain;
+
+    fn verdict(number: u64, superseded_at: Option<u64>) -> LightVerdict {
+        LightVerdict {
+            l1_block: number,
+            l1_timestamp: 0,
+            epoch: 0,
+            superseded_at,
+            certified_height: 1,
+            weight_gwei: 3,
+            total_gwei: 4,
+            height: 1,
+            value_id: B256::ZERO,
+            timestamp_s: 0,
+            transaction: None,
+            checkpoint: None,
+        }
+    }
+
+    /// Whoever makes a proof chooses its block: what L1 froze after it counts too.
+    #[tokio::test]
+    async fn a_set_of_long_ago_is_not_believed_under_a_block_of_long_ago() {
+        let l1 = Chain::new().grow(1).l1(2);
+        let old = l1.mine();
+        let said = async |v: &LightVerdict, hash, trust| {
+            is_final(&l1, v, (hash, trust)).await.err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        let v = verdict(old.number, None);
+        assert!(said(&v, old.hash, 10).await.contains("final block"), "not final yet");
+        while l1.block(At::Finalized).await.unwrap().unwrap().number < old.number + 10 {
+            l1.mine();
+        }
+        assert_eq!(said(&v, old.hash, 10).await, "");
+        assert!(said(&v, B256::ZERO, 10).await.contains("does not have block"));
+        assert_eq!(said(&verdict(old.number, Some(old.number)), old.hash, 10).await, "");
+        let replaced = verdict(old.number, Some(old.number - 1));
+        assert!(said(&replaced, old.hash, 10).await.contains("11 L1 blocks ago"));
+        l1.mine();
+        assert!(said(&v, old.hash, 10).await.contains("too old"));
+    }
 }

@@ -14,6 +14,7 @@ pub(super) fn advice(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Rewards(name) => Some(rewards(name)),
         Refusal::Oracle(name) => oracle(name),
         Refusal::Warranty(name) => warranty(name),
+        Refusal::Portal(name) => portal(name),
         _ => None,
     }
 }
@@ -59,7 +60,7 @@ fn forced(name: &str) -> Option<&'static str> {
 fn oracle(name: &str) -> Option<&'static str> {
     Some(match name {
         "Oracle_TooEarly" => {
-            "checkpoints keep their distance: rota output list says when the next can be"
+            "checkpoints keep their distance (--checkpoint-blocks of the deployment): repeat the command later"
         }
         "Oracle_NothingNew" => "nothing was posted since the last checkpoint",
         "Oracle_NotFinal" => "the checkpoint's L1 block is too young: repeat the command later",
@@ -76,6 +77,25 @@ fn oracle(name: &str) -> Option<&'static str> {
         "BondedSlot_Retired" => "the oracle does not ask this slot any more: rota output list",
         "BondedSlot_Open" => "the step is not final yet: rota output list",
         "BondedSlot_Settled" => "the bond was returned or divided already",
+        _ => return None,
+    })
+}
+
+fn portal(name: &str) -> Option<&'static str> {
+    Some(match name.trim_start_matches("Portal_") {
+        "NotWholeGwei" | "Amount" => "give a whole number of gwei, at least 0.0001 ETH",
+        "Target" => "nothing can be sent to the portal itself or to the zero address",
+        "BlockFull" => "this L1 block takes no more deposits: repeat the command",
+        "NotProven" => "that block is not proven on L1: leave --block out",
+        "AlreadyProven" => "it was shown already: rota bridge status",
+        "Unknown" => "show it first: rota bridge prove",
+        "Immature" => "it is not payable yet: rota bridge status --json says when (payableAt)",
+        "NoLongerProven" => "show it again in another block: rota bridge prove",
+        "AlreadyPaid" => "it was paid already",
+        "Paused" => "payments are stopped for some days: repeat the command later",
+        "Short" => "the portal holds too little until somebody deposits or seeds",
+        "CallFailed" => "the target refuses the call: try again when it takes it",
+        "Gas" => "give the transaction more gas",
         _ => return None,
     })
 }

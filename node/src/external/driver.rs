@@ -17,7 +17,7 @@ use locate::Locate;
 use rota_types::Millis;
 use std::sync::Arc;
 
-/// The same choice is told again after so long: it shows whether the client has forgotten something.
+/// After so long without a new block the client is asked again where it stands: it may have died and gone back.
 const HEARTBEAT_MS: Millis = 15_000;
 /// Between two looks whether the derivation has come as far as the client.
 const IDLE_MS: Millis = 1_000;
@@ -55,8 +55,8 @@ pub struct Driver {
     /// Do nothing before this time.
     not_before: Millis,
     failures: u32,
-    /// Since when it says SYNCING or ACCEPTED.
-    pending_since: Option<Millis>,
+    /// The block to which it says SYNCING or ACCEPTED, and since when.
+    pending: Option<(u64, Millis)>,
     refusals: u32,
     seen: EngineSeen,
 }
@@ -71,7 +71,7 @@ impl Driver {
             hello: None,
             not_before: 0,
             failures: 0,
-            pending_since: None,
+            pending: None,
             refusals: 0,
             seen: EngineSeen::default(),
         }
@@ -125,6 +125,12 @@ impl Driver {
                             Phase::Locate(Locate::below(at.number.min(target.head.number)));
                         continue;
                     }
+                    if told.is_some_and(|(last, when)| {
+                        last == choice(at, target) && now >= when.saturating_add(HEARTBEAT_MS)
+                    }) {
+                        self.phase = Phase::Greet;
+                        continue;
+                    }
                     return Ok(self.feed((at, told, head), (now, target), chain));
                 }
             };
@@ -148,20 +154,20 @@ impl Driver {
         let due = at.number.saturating_sub(head) >= self.settings.stride.max(1);
         // A client that died may know blocks whose state it has lost, and takes none on top of them: moving its head
         // there makes it execute them again.
-        let stuck = self.pending_since.is_some() && told.is_none_or(|(last, _)| last != choice);
-        if done || due || stuck {
+        let next = at.number.saturating_add(1);
+        let stuck = self.pending.is_some_and(|(number, _)| number == next)
+            && told.is_none_or(|(last, _)| last != choice);
+        // And geth, after a restart, moves its head to none of them before it was told the head that it has.
+        let greeting = told.is_none() && self.hello.as_ref().is_some_and(|h| h.latest == at.number);
+        if done || due || stuck || greeting {
             return match told {
                 Some((last, when)) if last == choice && done => {
-                    let again = when.saturating_add(HEARTBEAT_MS);
-                    if again > now {
-                        return Next::Wait(again.saturating_sub(now));
-                    }
-                    Next::Ask(Ask::Forkchoice(at.number, choice))
+                    Next::Wait(when.saturating_add(HEARTBEAT_MS).saturating_sub(now))
                 }
                 _ => Next::Ask(Ask::Forkchoice(at.number, choice)),
             };
         }
-        match chain.block(at.number.saturating_add(1)) {
+        match chain.block(next) {
             Some(block) if block.parent_hash() == at.hash => Next::Ask(Ask::Payload(block)),
             // The chain has just changed below: the new target is on its way.
             _ => Next::Wait(BACKOFF_MS.0),
@@ -220,7 +226,7 @@ impl Driver {
     ) -> Result<(), ExternalError> {
         match status.status {
             PayloadStatusEnum::Valid => {
-                self.valid(now);
+                self.valid(now, block.number());
                 self.seen.fed = self.seen.fed.saturating_add(1);
                 if let Phase::Feed { at, .. } = &mut self.phase {
                     *at = Mark { number: block.number(), hash: block.hash() };
@@ -245,7 +251,7 @@ impl Driver {
     ) -> Result<(), ExternalError> {
         match status.status {
             PayloadStatusEnum::Valid => {
-                self.valid(now);
+                self.valid(now, number);
                 self.refusals = 0;
                 (self.seen.head, self.seen.hash) = (number, state.head_block_hash);
                 if let Phase::Feed { told, head, .. } = &mut self.phase {
@@ -297,21 +303,25 @@ impl Driver {
         Ok(())
     }
 
-    /// It has not executed the block yet: ask again, and after a while ask where it stands.
+    /// It has not executed the block yet. Ask where it stands, for it may have died since; then again and again, and
+    /// after a while once more.
     fn pending(&mut self, now: Millis, number: u64, status: &str) {
-        let since = *self.pending_since.get_or_insert(now);
+        let known = self.pending.filter(|(of, _)| *of == number);
+        let (_, since) = *self.pending.insert(known.unwrap_or((number, now)));
         let waited = now.saturating_sub(since);
         self.trouble(now, format!("{status} at block {number} for {waited} ms"));
         // SYNCING is an answer: the client is there, and at work.
         self.seen.up = true;
-        if waited >= PATIENCE_MS {
+        if known.is_none() {
+            self.phase = Phase::Greet;
+        } else if waited >= PATIENCE_MS {
             tracing::warn!(
                 number,
                 status,
                 waited,
                 "the execution client does not get on; looking where it stands"
             );
-            self.pending_since = None;
+            self.pending = None;
             self.phase = Phase::Greet;
         }
     }
@@ -329,9 +339,9 @@ impl Driver {
         self.seen.up = true;
     }
 
-    fn valid(&mut self, now: Millis) {
+    fn valid(&mut self, now: Millis, number: u64) {
         self.worked();
-        self.pending_since = None;
+        self.pending = self.pending.filter(|(of, _)| *of > number);
         self.seen.problem = None;
         self.seen.valid_at = Some(now);
     }

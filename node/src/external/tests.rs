@@ -89,6 +89,9 @@ struct Model {
     canonical: Vec<B256>,
     /// Known, but to be executed again: it takes nothing on top of them.
     stateless: BTreeSet<B256>,
+    /// Its chain before it died. Told to go to one of these, it says VALID and stays where it is until it was told
+    /// where it stands (geth: "ignoring beacon update to old head while syncing").
+    index: Vec<B256>,
     up: bool,
     /// Blocks that it executes only when asked so often.
     slow: u32,
@@ -104,6 +107,7 @@ impl Model {
             known: BTreeMap::from([(genesis, (0, B256::ZERO))]),
             canonical: vec![genesis],
             stateless: BTreeSet::new(),
+            index: Vec::new(),
             up: true,
             slow: 0,
             asked: 0,
@@ -121,6 +125,7 @@ impl Model {
 
     /// Dies as geth does: its head goes back, blocks above it stay without their states.
     fn lose_states(&mut self, keep: usize) {
+        self.index = self.canonical.clone();
         self.canonical.truncate(keep.max(1));
         let canonical = self.canonical.clone();
         self.stateless = self.known.keys().filter(|h| !canonical.contains(h)).copied().collect();
@@ -183,6 +188,12 @@ impl Model {
         for hash in [state.safe_block_hash, state.finalized_block_hash] {
             assert!(hash.is_zero() || chain.contains(&hash), "safe and final are below the head");
         }
+        if self.canonical.last() == Some(&state.head_block_hash) {
+            self.index.clear();
+        } else if self.index.contains(&state.head_block_hash) {
+            return Answer::Status(PayloadStatus::from_status(PayloadStatusEnum::Valid));
+        }
+        self.index.clear();
         self.stateless.retain(|hash| !chain.contains(hash));
         self.canonical = chain;
         Answer::Status(PayloadStatus::from_status(PayloadStatusEnum::Valid))

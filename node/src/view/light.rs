@@ -53,6 +53,9 @@ impl View {
         let archive = self.archive().ok_or(NoLight::NoArchive)?;
         let newest = self.heads().latest.height;
         let at = at.unwrap_or(newest);
+        if at > newest {
+            return Err(NoLight::Height(at));
+        }
         let height = |h: u64| archive.height(h).ok_or(NoLight::Pruned(h));
         let (found, frame) = match subject {
             LightSubject::Transaction(hash) => {
@@ -80,6 +83,10 @@ impl View {
         let set = self.set(top.header.close.epoch).ok_or(NoLight::Pruned(at))?;
         let transaction = frame
             .map(|(hash, frame)| self.light_tx(&found, (hash, frame)).ok_or(NoLight::Pruned(h)));
+        let checkpoint = checkpoint(&*archive, &found);
+        if subject == LightSubject::Checkpoint && checkpoint.is_none() {
+            return Err(NoLight::Pruned(h));
+        }
         Ok(LightProof {
             v: LIGHT_VERSION,
             domain: ReceiptDomain::of(&self.config.domain),
@@ -89,7 +96,7 @@ impl View {
             certificate: top.certificate.encode().into(),
             below: below.transpose()?,
             transaction: transaction.transpose()?,
-            checkpoint: checkpoint(&*archive, &found),
+            checkpoint,
         })
     }
 

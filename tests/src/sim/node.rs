@@ -391,7 +391,8 @@ impl SimNode {
             }
             Request::SignedBy { .. } | Request::Witness { .. } => {
                 let answer = self.replica.as_ref().and_then(|r| r.answer(request));
-                answer.unwrap_or(Response::Witness { from: 0, statements: Vec::new() })
+                // Who is not there has not looked.
+                answer.unwrap_or(Response::Frames(Vec::new()))
             }
         }
     }

@@ -75,7 +75,6 @@ fn geth_agrees_with_every_block() {
 
 /// Either side dies; L1 takes blocks back and gives others.
 #[test]
-#[ignore = "geth that was ended with kill -9 keeps blocks without their state and takes none on top: docs/follow.md"]
 fn deaths_and_reorganisations_are_survived() {
     let Some(mut client) = client(Kind::Geth) else { return };
     let mut chain = RandomChain::new(3);

@@ -73,6 +73,10 @@ impl Trusted {
             return Err(LightInvalid::Set);
         }
         let entry = self.word(set_entry_slot(epoch), &p.entry, "entry of the set")?;
+        // Not of a frozen set: nothing may rest on the absence of a word.
+        if entry.is_zero() {
+            return Err(LightInvalid::Storage("entry of the set"));
+        }
         let (next, _) = read_set_entry(entry);
         if next == 0 {
             return Ok(None);

@@ -4,7 +4,8 @@
 //! height, cannot tell that from being new, and nobody is ahead of it. So every other member is asked. Asking begins late
 //! in the listening: what an earlier process sent has arrived by then.
 //! Invariant: before it signs all others have answered, or, after twice the time, members of more than two thirds of the
-//! stake with it: without these nothing is decided anyway.
+//! stake with it: without these nothing is decided anyway. What a member knew before its own restart it does not say
+//! (`docs/protocol.md`, section 14).
 
 use super::super::{Output, PeerNo, Replica};
 use rota_types::{Millis, wire::Request};
@@ -36,12 +37,12 @@ impl Replica {
     /// Asks who has not answered yet, when that is due.
     pub(super) fn inquire(&mut self, now: Millis, out: &mut Vec<Output>) {
         let epoch = self.epoch.number();
-        let Some((_, signer)) = self.seats.own(epoch) else { return };
         let inquiry = &mut self.listen.inquiry;
         if now < inquiry.next {
             return;
         }
         inquiry.next = now.saturating_add(AGAIN_MS);
+        let Some((_, signer)) = self.seats.own(epoch) else { return };
         for to in self.seats.others(epoch) {
             if !inquiry.answered.contains(&to) {
                 out.push(Output::Ask { to, request: Request::SignedBy { epoch, signer } });

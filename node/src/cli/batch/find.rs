@@ -59,7 +59,8 @@ impl<'a> Posts<'a> {
         loop {
             let (from, batches) = self.step(to).await?;
             // A height may be posted again later, so reading goes back while it is still above.
-            let below = height.is_some_and(|h| batches.iter().any(|b| b.to_height < h));
+            let below =
+                height.is_some_and(|h| batches.iter().any(|b| !b.repost && b.to_height < h));
             found = batches.into_iter().find(is_it).or(found);
             let next = self.before(from).await?;
             match next {
