@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use rota_l1::L1Rules;
 use rota_node::config::{
     BatchConfig, BlobIndex, Config, Dur, EngineSettings, L1Config, LogConfig, P2pConfig,
-    PreconfConfig, ProverSettings, Role, RpcSettings, SignerConfig, WebConfig,
+    PreconfConfig, ProverSettings, Role, RpcSettings, SignerConfig, Source, WebConfig,
 };
 use rota_node::ports::{Taken, check_tcp, check_udp};
 use std::{
@@ -285,6 +285,7 @@ impl Plan {
         Config {
             moniker: node.name.clone(),
             role: node.role,
+            source: Source::L1,
             datadir: self.layout.node(&node.name),
             network: PathBuf::from("network.json"),
             password_file: self.layout.password(),

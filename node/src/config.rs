@@ -7,6 +7,7 @@
 mod duration;
 mod load;
 mod prover;
+mod source;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -14,6 +15,7 @@ mod validate;
 pub use duration::Dur;
 pub use load::{ConfigError, Sources, load, parse};
 pub use prover::ProverSettings;
+pub use source::Source;
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -27,7 +29,7 @@ use std::{
 pub enum Role {
     /// Orders, votes, posts batches. Needs all keys and a registration on L1.
     Sequencer,
-    /// Derives the chain from L1 alone, and from peers if it has some.
+    /// Has the chain from L1 alone, or from the members of the set; see [`Source`].
     Follower,
     /// A follower that also proves on L1 what it computed, with bonds.
     Prover,
@@ -76,6 +78,8 @@ pub struct Config {
     pub moniker: String,
     /// What it does.
     pub role: Role,
+    /// Where a follower has the chain from.
+    pub source: Source,
     /// Where it keeps keys, sign state and data; empty for the user's data directory.
     pub datadir: PathBuf,
     /// The network file, relative to the data directory.
@@ -237,6 +241,7 @@ impl Default for Config {
         Self {
             moniker: "rota".into(),
             role: Role::Follower,
+            source: Source::L1,
             datadir: PathBuf::new(),
             network: "network.json".into(),
             password_file: PathBuf::new(),

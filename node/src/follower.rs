@@ -9,7 +9,6 @@ mod events;
 mod execute;
 mod info;
 mod judge;
-mod leading;
 mod proving;
 #[cfg(test)]
 mod tests;
@@ -19,7 +18,7 @@ pub use judge::{Before, judge};
 pub use proving::Proving;
 
 use crate::{
-    external::External,
+    external::{External, Leading, Ledger, Target},
     metrics::{self, Metrics},
     outputs::Computed,
     rpc::{Backend, RpcConfig, RpcCounts, Submit, serve},
@@ -30,7 +29,6 @@ use crate::{
 };
 use eyre::WrapErr;
 use info::{FollowerInfo, Position};
-use leading::Leading;
 use parking_lot::{Mutex, RwLock};
 use rota_derive::DeriveError;
 use rota_l1::{L1, L1Error, Outputs};
@@ -92,10 +90,13 @@ impl Standby {
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
     let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external, .. } = args;
     let (oracle, proving) = (args.oracle, args.proving);
-    let leading = external.map(|e| Leading::new(e, &chain, &store));
+    let ledger = external.as_ref().map(|_| Arc::new(Ledger::new(store.clone(), &chain.genesis)));
+    let leading = external.zip(ledger.clone()).map(|(external, ledger)| {
+        let changed = ledger.subscribe();
+        Leading::new(external, chain.domain.l2_chain_id, ledger, changed)
+    });
     let view = Arc::new(empty(&chain));
-    let derivation = Derivation::new(chain, view.clone(), store)
-        .with_ledger(leading.as_ref().map(Leading::ledger));
+    let derivation = Derivation::new(chain, view.clone(), store).with_ledger(ledger);
     let confirmed = leading.as_ref().map(Leading::confirmed);
     let computed = Computed::new(derivation.completed().clone(), confirmed);
     let info = Arc::new(FollowerInfo {
@@ -132,7 +133,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
     let collect = metrics::collect(view.subscribe(), metrics, None, pace.stop.clone());
     let proven = follow_proven(view, oracle, pace.clone());
     let served = serve_web(web, status, pace.stop.clone());
-    let led = leading::run(leading, pace.clone());
+    let led = led(leading, pace.clone());
     tracing::info!(rpc = %server.addr(), %web, "following L1");
     let done = tokio::select! {
         done = Box::pin(follow) => done,
@@ -145,6 +146,14 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
     pace.stop.cancel();
     server.stop().await;
     done
+}
+
+/// Leads the client along. Without a client: for ever.
+async fn led(leading: Option<Leading<Target>>, pace: Pace) -> eyre::Result<()> {
+    match leading {
+        Some(leading) => Ok(leading.start(pace).await??),
+        None => std::future::pending().await,
+    }
 }
 
 fn empty(chain: &FollowerChain) -> View {

@@ -145,7 +145,7 @@ impl NodeInfo for SequencerInfo {
         };
         SeqStatus {
             moniker: self.moniker.clone(),
-            role: "sequencer".to_owned(),
+            role: if self.voters.is_empty() { "follower" } else { "sequencer" }.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.own_address(),
             state: state.to_owned(),

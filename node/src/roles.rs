@@ -1,12 +1,14 @@
 //! What runs around a role besides its threads: L1 tasks, metrics, the web server.
 
 mod follower;
+mod second;
 
 pub(crate) use follower::{follower, follower_chain, outputs};
 
 use crate::{
     clock::now_ms,
     config::Config,
+    external::{ExternalError, Leading, Shown},
     info::SequencerInfo,
     metrics::{self, Metrics, QueueGauge, Queues},
     network::Network,
@@ -17,20 +19,19 @@ use crate::{
         PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, follow_proven,
         follow_warranties, posting_policy, run_poster,
     },
-    submit::Submitter,
     web::{Check, Severity, Web, bind, serve_on},
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::B256;
-use crossbeam_channel::Sender;
 use eyre::WrapErr;
 use parking_lot::{Mutex, RwLock};
 use rota_l1::{RpcL1, RpcSender, TxManager};
+use second::second_hand;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// What the tasks of a sequencer are made of.
@@ -48,9 +49,19 @@ pub(crate) struct SequencerTasks<'a> {
 /// Running tasks.
 pub(crate) struct Background {
     stop: CancellationToken,
+    /// A client that is led along, if there is one.
+    led: Option<JoinHandle<Result<(), ExternalError>>>,
 }
 
 impl Background {
+    /// Waits for what must not end before the node does.
+    pub(crate) async fn done(&mut self) -> eyre::Result<()> {
+        match &mut self.led {
+            Some(led) => Ok(led.await??),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Tells them to stop.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
@@ -73,8 +84,9 @@ impl SequencerTasks<'_> {
         let inbox = self.inbox(running, &health, &pace)?;
         self.poster(running, (&health, &poster), inbox, &pace)?;
         second_hand(running, &stop);
-        self.web(running, (&health, &poster), &stop).await?;
-        Ok(Background { stop })
+        let leading = self.leading(running)?;
+        self.web(running, (&health, &poster), (&leading, &pace)).await?;
+        Ok(Background { stop, led: leading.map(|leading| leading.start(pace)) })
     }
 
     /// Metrics and health.
@@ -83,8 +95,9 @@ impl SequencerTasks<'_> {
         &self,
         running: &Sequencer,
         (health, stats): (&Arc<L1Health>, &Arc<Mutex<PosterStats>>),
-        stop: &CancellationToken,
+        (leading, pace): (&Option<Leading<u64>>, &Pace),
     ) -> eyre::Result<()> {
+        let stop = &pace.stop;
         let registry = prometheus::Registry::new();
         let metrics = Arc::new(Metrics::register(&registry)?);
         registry.register(Box::new(Queues::new(gauges(running))?))?;
@@ -96,12 +109,25 @@ impl SequencerTasks<'_> {
             .with_check(head_check(&self.info, self.network.params.idle_block_ms))
             .with_check(power_check(&self.info))
             .with_check(l1_check(health))
-            .with_check(signing_check(&self.info))
+            .with_checks((!self.info.voters.is_empty()).then(|| signing_check(&self.info)))
             .with_pull(pull(&metrics, &self.info, &self.rpc, (health, stats)));
+        let web = match leading {
+            Some(leading) => leading.show(web, &metrics, pace),
+            None => web,
+        };
         let addr = self.config.web.addr;
         let listener = bind(addr).await.wrap_err_with(|| format!("web cannot listen on {addr}"))?;
         tokio::spawn(serve_on(listener, web, stop.clone()));
         Ok(())
+    }
+
+    /// A client to lead along, if the settings name one.
+    fn leading(&self, running: &Sequencer) -> eyre::Result<Option<Leading<u64>>> {
+        let Some(client) = follower::external(self.config)? else { return Ok(None) };
+        let genesis = self.network.genesis_head()?.hash;
+        let chain = Shown::new(Arc::clone(&running.view), running.store.clone(), genesis);
+        let changed = running.view.changed();
+        Ok(Some(Leading::new(client, self.network.l2_chain_id, Arc::new(chain), changed)))
     }
 
     /// Follows the inbox contract for the view.
@@ -292,48 +318,4 @@ fn l1_check(health: &Arc<L1Health>) -> Check {
         "an L1 endpoint that answers",
         "ordering goes on; batches wait. Check l1.rpc in rota.toml",
     )
-}
-
-/// Once a second: a heartbeat for streams; what waited too long is dropped, what waits is sent on again. The
-/// latter also at once when another node leads.
-#[expect(clippy::disallowed_methods, reason = "a named task of the node")]
-fn second_hand(running: &Sequencer, stop: &CancellationToken) {
-    let (view, submitter) = (Arc::clone(&running.view), Arc::clone(&running.submitter));
-    let (facts, forward, stop) =
-        (Arc::clone(&running.facts), running.forward.clone(), stop.clone());
-    tokio::spawn(async move {
-        let mut tick = tokio::time::interval(Duration::from_millis(100));
-        let (mut ticks, mut leader) = (0u64, facts.leader.load(Ordering::Relaxed));
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                _ = tick.tick() => {}
-            }
-            let leads = facts.leading.load(Ordering::Relaxed);
-            let now = facts.leader.load(Ordering::Relaxed);
-            if std::mem::replace(&mut leader, now) != now && !leads {
-                forward_again(&submitter, &forward, 0);
-            }
-            ticks = ticks.wrapping_add(1);
-            if ticks.is_multiple_of(10) {
-                view.heartbeat(now_ms());
-                submitter.expire(now_ms());
-                if !leads {
-                    forward_again(&submitter, &forward, 1_000);
-                }
-            }
-        }
-    });
-}
-
-/// What has waited here for so long is sent on again: its bundle may have been lost with a leader.
-fn forward_again(submitter: &Submitter, forward: &Sender<Arc<rota_types::Tx>>, age_ms: u64) {
-    const MOST: usize = 512;
-    let waiting = submitter.intake().waiting_since(now_ms().saturating_sub(age_ms), MOST);
-    for tx in waiting {
-        if forward.try_send(tx).is_err() {
-            return;
-        }
-    }
 }

@@ -5,17 +5,19 @@
 
 use crate::{
     clock::now_ms,
-    config::{Config, Role, SignerKind},
+    config::{Config, Role, SignerKind, Source},
     generation::{Enter, enter},
     info::SequencerInfo,
     keys::{Keys, SequencerKeys},
     light::SetProver,
     network::Network,
+    roles::Background,
     rpc::{Backend, RpcServer, serve},
     sequencer::{Sequencer, Setup},
     sets::Sets,
     settle::learn_sets,
     signer::{Identity as LinkIdentity, Remote, RemoteSigner},
+    slash::stranger,
 };
 use alloy::signers::local::PrivateKeySigner;
 use eyre::{WrapErr, bail, eyre};
@@ -71,18 +73,25 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
         .build()
         .wrap_err("starting the runtime")?;
     let result = runtime.block_on(async {
-        match args.config.role {
-            Role::Sequencer => Box::pin(run_sequencer(args)).await,
-            Role::Follower | Role::Prover => Box::pin(crate::roles::follower(args)).await,
+        match (args.config.role, args.config.source) {
+            (Role::Sequencer, _) | (Role::Follower, Source::Set) => {
+                Box::pin(run_member(args)).await
+            }
+            (Role::Follower | Role::Prover, _) => Box::pin(crate::roles::follower(args)).await,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
 }
 
-async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
+/// A sequencer, or without keys one who watches the set: the same parts, and nothing is signed.
+async fn run_member(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
-    let RoleKeys::Sequencer(keys) = keys else { bail!("a sequencer needs its keys") };
+    let keys = match keys {
+        RoleKeys::Sequencer(keys) => *keys,
+        // Nobody has to know again who only watches.
+        _ => Keys { sequencer: None, next: None, identity: stranger()?, poster: None },
+    };
     let dir = DataDir::open(&datadir)?;
     let l1 = Arc::new(reader(&config, &network)?);
     let window = network.params.window_heights;
@@ -93,7 +102,7 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
     let generation = place.dir.generation();
     let domain = network.domain_of(generation)?;
     let (first, marks) = hot(&config, keys.sequencer, domain.ctx()).await?;
-    let pairs: Vec<Arc<dyn Signer>> = std::iter::once(first).chain(keys.next.map(signer)).collect();
+    let pairs: Vec<Arc<dyn Signer>> = first.into_iter().chain(keys.next.map(signer)).collect();
     let voters = pairs.iter().map(|pair| pair.vote_key()).collect();
     let rules = Rules::new(sets.book(), network.params.clone(), domain);
     let setup = Setup {
@@ -123,16 +132,17 @@ async fn run_sequencer(args: RunArgs) -> eyre::Result<()> {
         rpc: rpc.counts(),
     };
     say_where(&tasks.info);
-    let background = tasks.start(&running).await?;
+    let mut background = tasks.start(&running).await?;
     tracing::info!(
         chain_id = network.l2_chain_id,
         generation,
         rpc = %rpc.addr(),
         web = %config.web.addr,
         peer = %running.p2p.peer_id(),
-        "sequencer is running"
+        "{} is running",
+        config.role.name()
     );
-    let result = until_the_end(&mut running).await;
+    let result = until_the_end(&mut running, &mut background).await;
     running.submitter.close("this node is stopping", 1000);
     background.stop();
     rpc.stop().await;
@@ -164,16 +174,19 @@ async fn hot(
     config: &Config,
     keys: Option<SequencerKeys>,
     ctx: B256,
-) -> eyre::Result<(Arc<dyn Signer>, Option<Watermarks>)> {
+) -> eyre::Result<(Option<Arc<dyn Signer>>, Option<Watermarks>)> {
+    if config.role != Role::Sequencer {
+        return Ok((None, None));
+    }
     let Some((remote, identity)) = remote(config)? else {
         let keys = keys.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
-        return Ok((signer(keys), None));
+        return Ok((Some(signer(keys)), None));
     };
     let addr = remote.addr.clone();
     let connecting = move || RemoteSigner::connect(remote, identity, ctx);
     let (signer, welcome) = tokio::task::spawn_blocking(connecting).await??;
     tracing::info!(addr, vote_key = %welcome.vote, "signing at a remote signer");
-    Ok((signer, Some(Watermarks::of(&welcome.marks)?)))
+    Ok((Some(signer), Some(Watermarks::of(&welcome.marks)?)))
 }
 
 /// The signer elsewhere and this machine's own key for it, if the settings name one.
@@ -189,7 +202,7 @@ pub(crate) fn remote(config: &Config) -> eyre::Result<Option<(Remote, LinkIdenti
 }
 
 /// Waits for a signal, which is no error, or for a thread that ends, which is one.
-async fn until_the_end(running: &mut Sequencer) -> eyre::Result<()> {
+async fn until_the_end(running: &mut Sequencer, led: &mut Background) -> eyre::Result<()> {
     tokio::select! {
         biased;
         name = interrupted() => { tracing::info!(signal = name?, "stopping"); Ok(()) }
@@ -197,6 +210,7 @@ async fn until_the_end(running: &mut Sequencer) -> eyre::Result<()> {
             Ok(thread) => Err(eyre!("the {thread} thread ended")),
             Err(error) => Err(error),
         },
+        done = led.done() => done,
     }
 }
 
@@ -210,7 +224,11 @@ fn p2p(
         identity,
         ctx: Ctx(domain.ctx().0),
         version: PROTOCOL,
-        listen: addresses(&config.p2p.listen)?,
+        // Who watches calls the members; nobody calls it.
+        listen: match config.role {
+            Role::Sequencer => addresses(&config.p2p.listen)?,
+            Role::Follower | Role::Prover => Vec::new(),
+        },
         validators: sets.entries(),
         bootnodes: addresses(&config.p2p.bootnodes)?,
         topics: vec![Topic::Evidence],
@@ -265,6 +283,7 @@ fn signer(keys: SequencerKeys) -> Arc<dyn Signer> {
 fn say_where(info: &SequencerInfo) {
     match info.registered() {
         Some(own) => tracing::info!(operator = %own.owner, "registered"),
+        None if info.voters.is_empty() => tracing::info!("no member: watching the set"),
         None => tracing::warn!(
             "the keys of this node are in no set yet: waiting. Register the operator, and wait for the set after next"
         ),

@@ -199,7 +199,8 @@ fn the_follower(net: &Devnet) {
     }
 }
 
-/// geth on the live chain, led by a follower that knows only L1. The follower dies and comes back.
+/// geth on the live chain, led by a follower that knows only L1, then by one that has the chain from the set. The followers
+/// die and come back. They have no keys.
 fn an_unmodified_client(net: &Devnet) {
     let dir = tempfile::tempdir().unwrap();
     let (follower, genesis) = (net.datadir("follower"), dir.path().join("genesis.json"));
@@ -217,11 +218,8 @@ fn an_unmodified_client(net: &Devnet) {
         Ok(client) => client,
         Err(why) => return println!("SKIPPED geth: {why}"),
     };
-    let data = dir.path().join("data");
-    let keys = net.rota().args(["key", "new", "--plain", "--datadir"]).arg(&data).output().unwrap();
-    assert!(keys.status.success(), "{}", text(&keys));
     let (url, jwt) = (client.url(), client.jwt());
-    let start = || {
+    let start = |source: &str| {
         let local = || format!("127.0.0.1:{}", free_port());
         let child = net
             .rota()
@@ -231,24 +229,26 @@ fn an_unmodified_client(net: &Devnet) {
             .arg("--network")
             .arg(follower.join("network.json"))
             .arg("--datadir")
-            .arg(&data)
-            .args(["--engine", &url, "--jwt"])
+            .arg(dir.path().join(source))
+            .args(["--source", source, "--engine", &url, "--jwt"])
             .arg(&jwt)
             .stderr(std::fs::File::create(dir.path().join("log")).unwrap())
             .spawn();
         Killed(child.unwrap())
     };
-    let mut leading = start();
-    let first = agrees(net, &client);
-    drop(leading);
-    leading = start();
-    let began = Instant::now();
-    let second = agrees(net, &client);
-    println!(
-        "geth followed to block {first}; its follower killed, at block {second} after {:?}",
-        began.elapsed()
-    );
-    drop(leading);
+    for source in ["l1", "set"] {
+        let leading = start(source);
+        let first = agrees(net, &client);
+        drop(leading);
+        let leading = start(source);
+        let began = Instant::now();
+        let second = agrees(net, &client);
+        println!(
+            "geth followed to block {first} from {source}; its follower killed, at block {second} after {:?}",
+            began.elapsed()
+        );
+        drop(leading);
+    }
 }
 
 /// A process that is killed when it is dropped.

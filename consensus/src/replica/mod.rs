@@ -344,6 +344,7 @@ impl Replica {
             self.timers.next(),
             self.cut_at(now),
             self.sync.deadline(),
+            self.poll_at(),
             self.listen.deadline(),
             self.open.asks.deadline(),
         ]

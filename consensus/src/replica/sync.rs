@@ -16,6 +16,8 @@ use std::{
 const BATCH: u32 = 16;
 /// Time before asking again.
 const ASK_AGAIN_MS: Millis = 500;
+/// Between two questions of a replica that nobody tells anything.
+const POLL_MS: Millis = 200;
 /// Grace for a height that others have decided: its votes are probably on their way.
 const GRACE_MS: Millis = 300;
 
@@ -128,7 +130,26 @@ impl Replica {
         self.hear(now, out)?;
         self.ask_others(now, out);
         self.ask_heights(now, out);
+        self.poll_heights(now, out);
         Ok(())
+    }
+
+    /// When a replica that is no member asks again; none for members, which are told.
+    pub(super) fn poll_at(&self) -> Option<Millis> {
+        let outside = self.seats.own(self.epoch.number()).is_none();
+        outside.then(|| self.sync.asked.saturating_add(POLL_MS))
+    }
+
+    /// Whoever is no member is told nothing: it asks one member after the other what follows.
+    fn poll_heights(&mut self, now: Millis, out: &mut Vec<Output>) {
+        if self.poll_at().is_none_or(|at| now < at) {
+            return;
+        }
+        let members = self.seats.others(self.epoch.number());
+        let after = members.iter().find(|peer| Some(**peer) > self.sync.from);
+        let Some(to) = after.or(members.first()).copied() else { return };
+        (self.sync.asked, self.sync.from) = (now, Some(to));
+        out.push(Output::Ask { to, request: Request::Heights { from: self.height, count: BATCH } });
     }
 
     fn ask_heights(&mut self, now: Millis, out: &mut Vec<Output>) {
@@ -205,6 +226,7 @@ impl Replica {
             self.sync.asked = 0;
         }
         self.ask_heights(now, out);
+        self.poll_heights(now, out);
         Ok(())
     }
 

@@ -20,7 +20,9 @@ pub use building::Sealed;
 pub use codec::{context_epoch, decode_block, decode_context, encode_block, encode_context};
 pub use forced::{Due, ForcedBook, ForcedSource};
 pub use ledger::BookError;
-pub use restore::{CONTEXT, Restored, SETTLED, load_context, restore, write_block, write_genesis};
+pub use restore::{
+    CONTEXT, Restored, SETTLED, load_context, load_requests, restore, write_block, write_genesis,
+};
 pub use rewards::{SetSource, load_lags, load_point, points, share};
 pub use stack::{Done, Draft, Executed, Ground, Stack, StackError};
 pub use thread::{ChainInput, ChainOutput, ChainThread};

@@ -10,11 +10,13 @@ use super::{
     stack::Ground,
 };
 use crate::{inbound::Verifier, view::BlockView};
+use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, Bytes, U256};
+use alloy_rlp::Decodable;
 use eyre::{WrapErr, bail, ensure, eyre};
 use rota_execution::{Account, AccountChange, Head, State};
 use rota_preconf::{Frame, HeightContext};
-use rota_store::{BlockBatch, Blocks, Scan, Tree, TxPlace, for_each};
+use rota_store::{BlockBatch, Blocks, Scan, StoreError, Tree, TxPlace, for_each};
 use rota_types::wire::DecidedHeight;
 use std::sync::Arc;
 
@@ -163,6 +165,23 @@ pub fn write_block(batch: &mut BlockBatch, sealed: &Sealed) {
     }
     batch.put(Tree::Meta, SETTLED, sealed.heights.1.to_be_bytes());
     super::rewards::write(batch, sealed);
+    if !block.requests.is_empty() {
+        let requests: Vec<Bytes> = block.requests.iter().cloned().collect();
+        batch.put(Tree::Meta, requests_key(number), alloy_rlp::encode(requests));
+    }
+}
+
+/// The requests (EIP-7685) of a stored block that had some: its header has their hash alone.
+///
+/// # Errors
+/// The disk.
+pub fn load_requests(store: &Blocks, number: u64) -> Result<Option<Requests>, StoreError> {
+    let Some(bytes) = store.get(Tree::Meta, &requests_key(number))? else { return Ok(None) };
+    Ok(Vec::<Bytes>::decode(&mut bytes.as_slice()).ok().map(Requests::from))
+}
+
+fn requests_key(number: u64) -> Vec<u8> {
+    [b"requests/".as_slice(), &number.to_be_bytes()].concat()
 }
 
 /// The genesis state, written with the first block.

@@ -137,6 +137,9 @@ pub struct RunFlags {
     /// What the node does.
     #[arg(long, value_parser = role)]
     pub role: Option<Role>,
+    /// Where a follower has the chain from: `l1`, what is posted, or `set`, what its members have decided.
+    #[arg(long, value_parser = source)]
+    pub source: Option<Source>,
     /// The operator's name for the node.
     #[arg(long)]
     pub moniker: Option<String>,
@@ -196,6 +199,13 @@ pub struct ProverFlags {
     /// Prover: file with the password of that key file, if it is encrypted.
     #[arg(long, value_name = "FILE")]
     pub key_password_file: Option<PathBuf>,
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    [Source::L1, Source::Set]
+        .into_iter()
+        .find(|s| s.name() == text)
+        .ok_or_else(|| "l1 or set".into())
 }
 
 /// `rota init`.

@@ -67,6 +67,7 @@ pub(super) fn run(flags: &RunFlags) -> Done {
         &flags.at,
         vec![
             ("role", flags.role.map(|r| r.name().to_owned())),
+            ("source", flags.source.map(|s| s.name().to_owned())),
             ("moniker", text(&flags.moniker)),
             ("l1.beacon", text(&flags.l1_beacon)),
             ("l1.blob_index", text(&flags.l1_blob_index)),

@@ -1,6 +1,6 @@
 //! What a value must be beyond its type. Checked before anything starts.
 
-use super::{BlobIndex, Config, Dur, Role, SignerKind};
+use super::{BlobIndex, Config, Dur, Role, SignerKind, Source};
 use crate::outputs::Implementation;
 use alloy_primitives::Address;
 use rota_p2p::Multiaddr;
@@ -25,6 +25,9 @@ impl Config {
         }
         if self.network == Path::new("") {
             return Err(("network", "must name the network file".into()));
+        }
+        if self.role != Role::Follower && self.source == Source::Set {
+            return Err(("source", "set is for followers: others need what is on L1".into()));
         }
         self.check_l1()?;
         self.check_p2p()?;

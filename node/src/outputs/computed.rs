@@ -4,7 +4,7 @@
 //! implementations never rest on one.
 
 use super::{BlockAt, Completed};
-use crate::external::{Chain, EngineHealth, EngineSeen, Ledger};
+use crate::external::{Chain, EngineHealth, EngineSeen};
 use alloy_primitives::Address;
 use clap::ValueEnum;
 use rota_l1::SlotOnL1;
@@ -60,18 +60,18 @@ impl Implementation {
 #[derive(Debug, Clone)]
 pub struct Confirmed {
     health: Arc<EngineHealth>,
-    ledger: Arc<Ledger>,
+    chain: Arc<dyn Chain>,
 }
 
 impl Confirmed {
     /// Of the client that is led along this chain.
     #[must_use]
-    pub const fn new(health: Arc<EngineHealth>, ledger: Arc<Ledger>) -> Self {
-        Self { health, ledger }
+    pub fn new(health: Arc<EngineHealth>, chain: Arc<dyn Chain>) -> Self {
+        Self { health, chain }
     }
 
     fn has(&self, number: u64) -> bool {
-        has(&self.health.seen(), &*self.ledger, number)
+        has(&self.health.seen(), &*self.chain, number)
     }
 }
 
@@ -123,6 +123,7 @@ mod tests {
     use alloy_primitives::{B256, U256};
 
     /// A derived chain of one block in each place.
+    #[derive(Debug)]
     struct Derived;
 
     impl Chain for Derived {

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// The client that the settings name.
-fn external(config: &Config) -> eyre::Result<Option<External>> {
+pub(super) fn external(config: &Config) -> eyre::Result<Option<External>> {
     let (engine, root) = (&config.engine, config.data_root());
     if engine.url.is_empty() {
         return Ok(None);

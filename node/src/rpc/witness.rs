@@ -25,13 +25,8 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
 }
 
 fn raw(view: &BlockView) -> Bytes {
-    let body = BlockBody::<TxEnvelope> {
-        transactions: view.txs.iter().map(|tx| tx.transaction.clone()).collect(),
-        ommers: Vec::new(),
-        withdrawals: Some(Withdrawals::new(view.withdrawals.clone())),
-    };
     let mut out = Vec::new();
-    Block::new(view.header.clone(), body).encode(&mut out);
+    view.to_block().encode(&mut out);
     out.into()
 }
 

@@ -1,7 +1,7 @@
 //! The facts that the writer gives and the readers get.
 
-use alloy_consensus::{Header, TxReceipt};
-use alloy_eips::eip4895::Withdrawal;
+use alloy_consensus::{Block, BlockBody, Header, TxEnvelope, TxReceipt};
+use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_primitives::{Address, B256, Bloom, Bytes, keccak256};
 use rota_execution::{BlockContext, ExecutedBlock, Head, Included, Outcome, State};
 use rota_types::{Millis, SignedFrame, Tx};
@@ -92,6 +92,17 @@ impl BlockView {
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.header.number
+    }
+
+    /// The block as clients exchange it.
+    #[must_use]
+    pub fn to_block(&self) -> Block<TxEnvelope> {
+        let body = BlockBody {
+            transactions: self.txs.iter().map(|tx| tx.transaction.clone()).collect(),
+            ommers: Vec::new(),
+            withdrawals: Some(Withdrawals::new(self.withdrawals.clone())),
+        };
+        Block::new(self.header.clone(), body)
     }
 
     /// What calls on top of this block see.

@@ -6,8 +6,8 @@ use alloy_rpc_types_engine::{ForkchoiceState, PayloadStatus};
 use rota_types::Millis;
 use std::sync::Arc;
 
-/// The derived chain, as far as it is known.
-pub trait Chain {
+/// The chain that the client is led along, as far as it is known.
+pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Where the client should be.
     fn target(&self) -> Target;
     /// Hash of block 0.
