@@ -25,14 +25,13 @@ lint: ## formats, clippy without warnings, documentation links
 
 # Always the whole workspace, so that every step builds the same features and nothing is compiled twice.
 unit: $(STAMP) ## tests of every crate, some of them against a real anvil
-	cargo test --locked --workspace --exclude rota-tests
-	cargo test --locked --workspace --test architecture
+	cargo test --locked --workspace
 
 simulation: ## whole sets under a virtual clock, each seed twice; the model of the round-change rules
 	cargo test --locked --workspace --test simulation --test set_changes --test byzantine --test evidence --test losses --test insurance --test ed25519 --test leading --test model
 
 mutations: ## rules switched off one by one: the simulation must notice each
-	cargo test --locked -p rota-tests --features mutations --test mutations
+	cargo test --locked --workspace --features rota-tests/mutations --test mutations
 
 # A number N means 1-N. A failure names the command that replays it; VERBOSE=1 then prints every message.
 sim: ## random plans of whole sets: make sim SEEDS=1-300, make sim SEED=17

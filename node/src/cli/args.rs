@@ -11,7 +11,7 @@ use super::{
     signer::SignerCommand,
     slash::SlashCommand,
 };
-use crate::config::Role;
+use crate::config::{Role, Source};
 use alloy_primitives::{Address, B256, Bytes};
 use clap::{Args, Parser, Subcommand};
 use rota_types::Stage;

@@ -4,8 +4,8 @@
 
 use super::{Answer, Context, Module, args::Args, error};
 use crate::view::{At, BlockView};
-use alloy_consensus::{Block, BlockBody, Header, TxEnvelope};
-use alloy_eips::{BlockNumberOrTag, eip4895::Withdrawals};
+use alloy_consensus::Header;
+use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Encodable;
 use jsonrpsee::core::RegisterMethodError;
