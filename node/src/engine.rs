@@ -309,7 +309,8 @@ impl Engine {
                 }
             }
             Output::Round { height, round, leader } => {
-                if round > 0 {
+                // Who is told nothing sees every round pass.
+                if round > 0 && self.outlets.sets.is_reachable() {
                     facts.round_changes.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(height, round, leader, "round changed");
                 }
@@ -351,10 +352,7 @@ impl Engine {
             tracing::error!(%error, "the peers of the set are not dialled");
         }
         if !sets.is_reachable() {
-            tracing::warn!(
-                epoch = epoch.number(),
-                "no longer in any set: others do not listen to this node any more"
-            );
+            tracing::info!("in no set that is known: others tell this node nothing, it asks them");
         }
     }
 

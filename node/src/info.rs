@@ -136,7 +136,7 @@ impl NodeInfo for SequencerInfo {
             "jailed"
         } else if facts.leading.load(Ordering::Relaxed) {
             "leading"
-        } else if observe.is_some() {
+        } else if observe.is_some() || self.voters.is_empty() {
             "observing"
         } else if self.behind().is_some() {
             "syncing"
@@ -156,7 +156,9 @@ impl NodeInfo for SequencerInfo {
             next_slot_ms: None,
             peers: self.peer_count(),
             power_connected: format!("{connected}/{total}"),
-            observing: observe.map(|why| why.to_string()),
+            observing: observe
+                .map(|why| why.to_string())
+                .or_else(|| self.voters.is_empty().then(|| "no keys: watches the set".to_owned())),
             failing_checks: Vec::new(),
         }
     }

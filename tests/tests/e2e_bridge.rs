@@ -12,7 +12,6 @@ use std::{
 };
 
 #[test]
-#[ignore = "its steps passed as commands against a devnet; not run yet in this form"]
 fn a_wallet_brings_eth_and_takes_it_back() {
     let net = Devnet::up(30_000, &["--block-time", "1", "--no-slasher"]);
     let follower = net.rpc_addr("follower");

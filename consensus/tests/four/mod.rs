@@ -42,20 +42,30 @@ pub(crate) fn replica_at(
     wal: &[Vec<u8>],
     listen_ms: u64,
 ) -> Replica {
+    let mut guard = guard.clone();
+    guard.restarted();
+    let (seq, vote) = keys(ME);
+    replica_of(Identity::local(PeerNo(ME), seq, vote), height, (vec![guard], wal), listen_ms)
+}
+
+/// The same of anyone, with the guards of its keys.
+pub(crate) fn replica_of(
+    identity: Identity,
+    height: u64,
+    (guards, wal): (Vec<Watermarks>, &[Vec<u8>]),
+    listen_ms: u64,
+) -> Replica {
     let epoch = epoch();
     let mut context = HeightContext::genesis(&epoch, B256::repeat_byte(0x47));
     context.height = height;
-    let mut guard = guard.clone();
-    guard.restarted();
     let restored = Restored {
         context,
         peers: [(0, (0..4).map(PeerNo).collect())].into(),
-        guards: vec![guard],
+        guards,
         wal: wal.to_vec(),
         frames: Vec::new(),
         listen_ms,
     };
-    let (seq, vote) = keys(ME);
     let rules = Rules::new(Epochs::new(epoch), ChainParams::default(), domain());
-    Replica::new(Identity::local(PeerNo(ME), seq, vote), rules, &restored)
+    Replica::new(identity, rules, &restored)
 }
