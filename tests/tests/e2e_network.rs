@@ -261,11 +261,12 @@ impl Drop for Killed {
     }
 }
 
-/// Waits until the client has what the set has decided now; all its blocks are the set's.
+/// Waits until the client has what the set decides next; all its blocks are the set's.
 fn agrees(net: &Devnet, client: &Client) -> u64 {
     let mut sequencer = net.rpc("n1");
-    let want = quantity(&sequencer.call("eth_blockNumber", json!([])).unwrap());
-    let head = until(LONG, "the client to have what is decided now", || {
+    // One more than there is: whoever leads it now has to bring it.
+    let want = quantity(&sequencer.call("eth_blockNumber", json!([])).unwrap()) + 1;
+    let head = until(LONG, "the client to have what is decided next", || {
         let head = quantity(&client.ask("eth_blockNumber", json!([]))?);
         (head >= want).then_some(head)
     });
