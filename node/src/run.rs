@@ -87,11 +87,7 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
 /// A sequencer, or without keys one who watches the set: the same parts, and nothing is signed.
 async fn run_member(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
-    let keys = match keys {
-        RoleKeys::Sequencer(keys) => *keys,
-        // Nobody has to know again who only watches.
-        _ => Keys { sequencer: None, next: None, identity: stranger()?, poster: None },
-    };
+    let keys = own(keys)?;
     let dir = DataDir::open(&datadir)?;
     let l1 = Arc::new(reader(&config, &network)?);
     let window = network.params.window_heights;
@@ -148,6 +144,14 @@ async fn run_member(args: RunArgs) -> eyre::Result<()> {
     rpc.stop().await;
     running.stop().await;
     result
+}
+
+/// The keys of a sequencer; of one who watches, an identity that nobody has to know again.
+fn own(keys: RoleKeys) -> eyre::Result<Keys> {
+    if let RoleKeys::Sequencer(keys) = keys {
+        return Ok(*keys);
+    }
+    Ok(Keys { sequencer: None, next: None, identity: stranger()?, poster: None })
 }
 
 /// What a running sequencer tells about itself.
