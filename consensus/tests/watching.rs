@@ -3,7 +3,7 @@
 
 mod four;
 
-use four::{NOW, replica_at, replica_of};
+use four::{NOW, epoch, replica_at, replica_of};
 use rota_consensus::{Identity, Input, Output, PeerNo, Replica};
 use rota_store::Watermarks;
 use rota_types::wire::Request;
@@ -34,6 +34,18 @@ fn it_asks_one_member_after_the_other_and_never_signs() {
     // An answer without heights changes nothing.
     let input = Input::Synced { from: PeerNo(1), heights: Vec::new() };
     replica.step(NOW.saturating_add(1_001), input, &mut Vec::new()).unwrap();
+}
+
+/// Who is far behind may know members that have left long ago.
+#[test]
+fn it_asks_the_members_of_later_sets_too() {
+    let nobody = Identity { me: PeerNo(9), pairs: Vec::new() };
+    let mut replica = replica_of(nobody, 1, (Vec::new(), &[]), 0);
+    replica.start(NOW, &[], &mut Vec::new()).unwrap();
+    let peers = (5..9).map(PeerNo).collect();
+    replica.step(NOW, Input::Set { epoch: epoch(1), peers }, &mut Vec::new()).unwrap();
+    let all = asked(&mut replica, NOW.saturating_add(1_500));
+    assert_eq!(all.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [0, 1, 2, 3, 5, 6, 7, 8]);
 }
 
 /// A member is told, and asks only for what it was told of.

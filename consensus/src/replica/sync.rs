@@ -140,12 +140,16 @@ impl Replica {
         outside.then(|| self.sync.asked.saturating_add(POLL_MS))
     }
 
-    /// Whoever is no member is told nothing: it asks one member after the other what follows.
+    /// Whoever is no member is told nothing: it asks one member after the other what follows. Of later sets too: those of
+    /// the set in force here may have left long ago.
     fn poll_heights(&mut self, now: Millis, out: &mut Vec<Output>) {
         if self.poll_at().is_none_or(|at| now < at) {
             return;
         }
-        let members = self.seats.others(self.epoch.number());
+        let epoch = self.epoch.number();
+        let later = self.rules.epochs.iter().map(|e| e.number()).filter(|number| *number >= epoch);
+        let members: BTreeSet<PeerNo> =
+            later.flat_map(|number| self.seats.others(number)).collect();
         let after = members.iter().find(|peer| Some(**peer) > self.sync.from);
         let Some(to) = after.or(members.first()).copied() else { return };
         (self.sync.asked, self.sync.from) = (now, Some(to));

@@ -19,7 +19,8 @@ pub(crate) fn keys(i: u16) -> (SeqKey, VoteKey) {
     (SeqKey::from_seed(&seed("seq")), VoteKey::from_secret(&seed("vote")).unwrap())
 }
 
-fn epoch() -> Arc<Epoch> {
+/// The four as the set of an epoch.
+pub(crate) fn epoch(number: u64) -> Arc<Epoch> {
     let validators = (0..4u16).map(|i| {
         let (seq, vote) = keys(i);
         Validator {
@@ -31,8 +32,8 @@ fn epoch() -> Arc<Epoch> {
             peer: String::new(),
         }
     });
-    let set = ValidatorSet::new(0, validators.collect());
-    Arc::new(Epoch::new(0, Arc::new(set), ChainParams::default().window_heights))
+    let set = ValidatorSet::new(number, validators.collect());
+    Arc::new(Epoch::new(number, Arc::new(set), ChainParams::default().window_heights))
 }
 
 /// A replica at a height, after a restart, with what its key has signed and its log. It has not started.
@@ -55,7 +56,7 @@ pub(crate) fn replica_of(
     (guards, wal): (Vec<Watermarks>, &[Vec<u8>]),
     listen_ms: u64,
 ) -> Replica {
-    let epoch = epoch();
+    let epoch = epoch(0);
     let mut context = HeightContext::genesis(&epoch, B256::repeat_byte(0x47));
     context.height = height;
     let restored = Restored {
