@@ -21,6 +21,7 @@ test: unit simulation mutations contracts e2e wasm ## everything that CI runs, b
 lint: ## formats, clippy without warnings, documentation links
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --test '*' -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
 # Always the whole workspace, so that every step builds the same features and nothing is compiled twice.

@@ -122,7 +122,12 @@ impl Traffic {
             1 => 2_000_000,
             _ => 400_000,
         };
-        let value = if rng.random_range(0..3) == 0 { word(rng) >> 170 } else { U256::ZERO };
+        let value = match rng.random_range(0..3) {
+            0 => word(rng) >> 170,
+            // What a request costs while few are made.
+            1 if kind == "request" => U256::from(1),
+            _ => U256::ZERO,
+        };
         let draft = Draft { nonce, gas_limit, to, value, input, access_list: access(rng) };
         let tx = match rng.random_range(0..8) {
             0 => legacy(seed, draft),

@@ -59,8 +59,9 @@ impl Led {
             .build()
             .unwrap();
         let driver = Driver::new(Settings { chain_id, stride: 64 });
+        let (chain, changed) = (Arc::clone(&ledger), ledger.subscribe());
         let task =
-            runtime.spawn(lead(driver, external, Arc::clone(&ledger), Arc::clone(&health), pace));
+            runtime.spawn(lead(driver, external, (chain, changed), Arc::clone(&health), pace));
         Self { runtime, task, ledger, health, stop, dir }
     }
 
