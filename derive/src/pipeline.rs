@@ -60,7 +60,7 @@ impl Pipeline {
     pub fn new(domain: Domain, params: BlockParams, start: Start) -> Self {
         let (head, is_first) = (start.head, start.block == 0);
         let grouping = Grouping::new(start.block, head.timestamp_s, head.l1_number);
-        let domain = Arc::new(of_generation(&domain, start.generation));
+        let domain = Arc::new(domain.of_generation(start.generation));
         let mode = start.mode;
         let state = State { domain, mode, head, grouping, open_txs: Vec::new(), posted: None };
         Self {
@@ -365,11 +365,6 @@ impl State {
             [close.height, env.timestamp_s, got, close.epoch],
         )
     }
-}
-
-/// The same rollup in another generation.
-fn of_generation(d: &Domain, generation: u32) -> Domain {
-    Domain::new(d.l1_chain_id, d.l2_chain_id, d.registry, d.genesis_hash, generation)
 }
 
 /// The heights of a batch above `head`, if the data holds exactly the heights claimed.

@@ -222,13 +222,7 @@ impl SignGuard {
 
 impl Binding {
     fn is_earlier_generation_of(&self, now: &Self, domain: &Domain) -> bool {
-        let then = Domain::new(
-            domain.l1_chain_id,
-            domain.l2_chain_id,
-            domain.registry,
-            domain.genesis_hash,
-            self.generation,
-        );
+        let then = domain.of_generation(self.generation);
         self.voter == now.voter && self.generation < now.generation && self.ctx == then.ctx()
     }
 }

@@ -77,6 +77,12 @@ impl Domain {
         Self { l1_chain_id, l2_chain_id, registry, genesis_hash, generation, ctx, separator }
     }
 
+    /// The same rollup in another generation.
+    #[must_use]
+    pub fn of_generation(&self, generation: u32) -> Self {
+        Self::new(self.l1_chain_id, self.l2_chain_id, self.registry, self.genesis_hash, generation)
+    }
+
     /// `keccak256("rota/ctx/v1" || l1_chain_id || l2_chain_id || registry || genesis || generation)`.
     #[must_use]
     pub const fn ctx(&self) -> B256 {

@@ -2,7 +2,7 @@
 //! for proven, as bytes that Rust and the contract judge alike (`docs/protocol.md`, "Evidence").
 //!
 //! Not for: finding it (`preconf::Watch`), and not for what it costs (the Slasher contract).
-//! Invariant: `Evidence::verify` accepts exactly what the contract accepts; nothing in evidence rests on time, on
+//! Invariant: `Evidence::verify_proven`, given the hash that L1 has, accepts exactly what the contract accepts; nothing in evidence rests on time, on
 //! the network or on who reports it.
 
 mod block;

@@ -197,9 +197,7 @@ fn subject(
     let Some(below) = &proof.below else { return Ok((certified, domain.clone(), value_id)) };
     let header: Header = decode(&below.header, "earlier header")?;
     // Value ids of an earlier generation are of its domain.
-    let d = domain;
-    let generation = header.close.generation;
-    let of = Domain::new(d.l1_chain_id, d.l2_chain_id, d.registry, d.genesis_hash, generation);
+    let of = domain.of_generation(header.close.generation);
     let value_id = header.value_id(&of);
     let history = &below.history;
     let is_there = Some(history.index) == header.height().checked_sub(1)

@@ -3,7 +3,7 @@
 //! Invariant (I-25): from the activation on nothing of an older generation is accepted, and each L1 block that brings
 //! something in gives one block: the state is a function of L1, whoever asks and in whatever steps.
 
-use super::{Brought, Pipeline, State, of_generation};
+use super::{Brought, Pipeline, State};
 use crate::{
     AcceptedBatch, DeriveError, Derived, DerivedHeight, Fault, L1Origin, L1Ref, Mode, Skip,
 };
@@ -27,7 +27,7 @@ impl Pipeline {
         // Heights that would still have joined the open block are void.
         let span = state.grouping.seal();
         self.complete(&mut state, span, l1, &mut derived);
-        state.domain = Arc::new(of_generation(&state.domain, generation));
+        state.domain = Arc::new(state.domain.of_generation(generation));
         state.mode = Mode::Fallback { since: l1, until: None };
         derived.resume = None;
         self.commit(state, &derived, l1.number);

@@ -84,9 +84,7 @@ impl FalseBlock {
         let close = &self.next.close;
         let follows = close.parent_id == last && self.next.env.timestamp_s > time;
         // A height may be older than the newest fallback.
-        let Domain { l1_chain_id, l2_chain_id, registry, genesis_hash, .. } = *domain;
-        let domain =
-            Domain::new(l1_chain_id, l2_chain_id, registry, genesis_hash, close.generation);
+        let domain = domain.of_generation(close.generation);
         let (index, count) = (close.height.checked_sub(1)?, self.header.height().checked_sub(1)?);
         let place = MmrProof::of_hashes(index, count, &self.hashes)?;
         let there = place.verifies(&self.header.close.history_root, &self.next.value_id(&domain));
