@@ -160,6 +160,7 @@ fn settings_that_do_not_fit_together_are_refused() {
         ("role = \"prover\"\n[prover]\nimplementation = \"engine\"", "engine.url"),
         ("[prover]\nslot = \"first\"", "prover.slot"),
         ("[prover]\npoll = \"1ms\"", "prover.poll"),
+        ("[prover]\nkey_file = \"k\"", "prover.key_file"),
         ("[prover]\nimplementation = \"geth\"", "prover.implementation"),
     ];
     for (text, key) in cases {

@@ -116,6 +116,10 @@ impl Config {
             let why = "to prove with an execution client, give it with --engine URL --jwt FILE";
             return Err(("engine.url", why.into()));
         }
+        if self.role != Role::Prover && !prover.key_file.as_os_str().is_empty() {
+            let why = "only a prover pays bonds: give --role prover, or leave it out";
+            return Err(("prover.key_file", why.into()));
+        }
         Ok(())
     }
 

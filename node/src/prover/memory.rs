@@ -48,7 +48,8 @@ struct Bonds {
     from: u64,
     next: u64,
     all: Vec<BondedOutput>,
-    settled: BTreeSet<(Address, B256)>,
+    /// With the L1 block in which that was seen first.
+    settled: BTreeMap<(Address, B256), u64>,
 }
 
 impl Memory {
@@ -128,11 +129,14 @@ impl Memory {
         let mut all: Vec<_> = bonds.all.iter().chain(&loose).copied().collect();
         contest(&mut all);
         let mut matter = mattering(&all, view.tip.step, own);
-        matter.retain(|b| !bonds.settled.contains(&(b.slot, b.hash)));
+        let fixed = |at: &u64| at.saturating_add(rules.final_blocks) <= view.block;
+        matter.retain(|b| !bonds.settled.get(&(b.slot, b.hash)).is_some_and(fixed));
         for b in matter.iter_mut().filter(|b| b.output.step <= view.tip.step) {
             b.settled = l1.is_settled(b.slot, b.hash).await?;
             if b.settled {
-                bonds.settled.insert((b.slot, b.hash));
+                bonds.settled.entry((b.slot, b.hash)).or_insert(view.block);
+            } else {
+                bonds.settled.remove(&(b.slot, b.hash));
             }
         }
         Ok(matter)

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no IO, no clock; the same facts give the same list.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use rota_l1::{BondedOutput, OracleView, Output};
 use std::fmt;
 
@@ -27,8 +27,8 @@ pub struct Facts {
     /// For the open step: what each slot was first shown to stand for, zero for nothing; and in a dispute every bonded output that
     /// the council may choose already, with its slot.
     pub claimed: Vec<(Address, B256)>,
-    /// What the own slot owes the account, wei.
-    pub credit: U256,
+    /// Slots that owe the account something.
+    pub credits: Vec<Address>,
     /// L1 blocks from one checkpoint to the next, and the L1 block of the newest.
     pub checkpoints: (u64, u64),
 }
@@ -76,9 +76,7 @@ pub fn plan(facts: &Facts, own: Own) -> Vec<Action> {
         all.push(Action::Checkpoint);
     }
     settlements(facts, own, &mut all);
-    if !facts.credit.is_zero() {
-        all.push(Action::Collect(own.slot));
-    }
+    all.extend(facts.credits.iter().map(|slot| Action::Collect(*slot)));
     all
 }
 
@@ -144,6 +142,7 @@ fn settlements(facts: &Facts, own: Own, all: &mut Vec<Action>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::U256;
     use rota_l1::{OpenStep, ProvenTip, SlotOnL1};
 
     const WINDOW: u64 = 10;
@@ -208,7 +207,7 @@ mod tests {
             right: vec![output(1, 9, 0x11), output(2, 0x11, 0x22)],
             bonded,
             claimed: vec![(slot(1), B256::ZERO), (slot(2), B256::ZERO)],
-            credit: U256::ZERO,
+            credits: Vec::new(),
             checkpoints: (20, 95),
         }
     }
@@ -269,11 +268,13 @@ mod tests {
         seen.view.tip.step = 1;
         assert_eq!(plan(&seen, own()), [Action::Settle(slot(1), one.0)]);
         seen.bonded[0].settled = true;
-        seen.credit = U256::from(1);
-        assert_eq!(plan(&seen, own()), [Action::Collect(slot(1))]);
+        // What it won elsewhere as well.
+        seen.credits = vec![slot(1), slot(2)];
+        let collected = [1, 2].map(|i| Action::Collect(slot(i)));
+        assert_eq!(plan(&seen, own()), collected);
         seen.bonded[0].settled = false;
         seen.bonded[0].claimant = Address::ZERO;
-        seen.credit = U256::ZERO;
+        seen.credits.clear();
         assert_eq!(plan(&seen, own()), []);
     }
 }

@@ -157,13 +157,28 @@ where
     };
     let facts = Facts {
         claimed: claimed(l1, &view, &bonded).await.map_err(failed)?,
-        credit: l1.credit(args.slot, own.account).await.map_err(failed)?,
+        credits: credits(l1, &view, own.account).await.map_err(failed)?,
         checkpoints: (rules.interval, newest.map_or(0, |c| c.l1_block)),
         view,
         right,
         bonded,
     };
     Ok((facts, balance))
+}
+
+/// Slots that owe the account something: a contradiction pays in the slot where it was made.
+async fn credits(
+    l1: &Outputs,
+    view: &OracleView,
+    account: Address,
+) -> Result<Vec<Address>, L1Error> {
+    let mut owing = Vec::new();
+    for slot in view.slots.iter().filter(|s| s.bonds.is_some()) {
+        if !l1.credit(slot.address, account).await?.is_zero() {
+            owing.push(slot.address);
+        }
+    }
+    Ok(owing)
 }
 
 /// What the oracle knows of slots in the open step.
