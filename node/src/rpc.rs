@@ -9,7 +9,7 @@ mod args;
 mod blocks;
 mod calls;
 mod count;
-mod error;
+pub(crate) mod error;
 mod fees;
 mod filters;
 mod info;

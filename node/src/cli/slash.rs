@@ -187,7 +187,9 @@ fn judged(
         let why = wrong(e.to_string());
         let unproven = file.rests_on().is_some() && proven.is_none();
         if unproven {
-            why.hint("give --l1.rpc and --registry; rota output list shows what is proven")
+            why.hint(
+                "slots on L1 have agreed on no hash of that block (rota output list), or L1 was not asked: slash verify needs --l1.rpc and --registry",
+            )
         } else {
             why
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) const INVALID_PARAMS: i32 = -32602;
 pub(super) const INTERNAL: i32 = -32603;
 pub(super) const REFUSED: i32 = -32000;
-pub(super) const NOT_FOUND: i32 = -32001;
+pub(crate) const NOT_FOUND: i32 = -32001;
 pub(super) const LIMIT: i32 = -32005;
 pub(super) const SYNC_TIMEOUT: i32 = 4;
 pub(super) const SYNC_NOT_READY: i32 = 5;
@@ -27,7 +27,7 @@ pub(super) const STREAM_DIVERGED: i32 = 7009;
 pub(super) const NOT_INSURABLE: i32 = 7010;
 pub(super) const NOT_REVERTED: i32 = 7011;
 pub(super) const NEVER: i32 = 7012;
-pub(super) const HEIGHT_PRUNED: i32 = 7102;
+pub(crate) const HEIGHT_PRUNED: i32 = 7102;
 
 pub(super) fn plain(code: i32, message: impl Into<String>, hint: &str) -> ErrorObjectOwned {
     with_data(code, message, json!({ "hint": hint }))

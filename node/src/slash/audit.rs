@@ -109,8 +109,16 @@ impl<N: Ledger, F: Ledger> Audit<N, F> {
     async fn compare(&self, next: &FinalOutput) -> eyre::Result<Option<Lie>> {
         let top = next.output.l2_block;
         let found = self.follower.header(top).await?;
-        let right = found.is_some_and(|rlp| keccak256(rlp) == next.output.l2_hash);
-        ensure!(right, "the follower does not have block {top} as it is proven");
+        let found = found.ok_or_else(|| {
+            eyre!(
+                "--follower-url has no block {top}: give an execution client led by a follower, which keeps old blocks, or \
+                 wait until it is there"
+            )
+        })?;
+        ensure!(
+            keccak256(found) == next.output.l2_hash,
+            "the follower does not have block {top} as it is proven"
+        );
         for point in self.points.of_blocks(self.done.saturating_add(1)..=top).into_iter().rev() {
             let rlp = self.follower.header(point.block_number).await?;
             let rlp =

@@ -131,16 +131,23 @@ impl Desk {
         Ok(Told::Opened { key: ruling.key, operator: ruling.operator })
     }
 
-    /// Sends what evidence needs on L1 before it is good, unless something else is under way.
+    /// Sends what evidence needs on L1 before it is good, unless something else is under way. Cases go first: they have
+    /// deadlines.
     ///
     /// # Errors
     /// L1, the account or the disk; calling again goes on.
     pub async fn prepare(&mut self, request: TxRequest) -> Result<Vec<Told>, DeskError> {
-        let mut told = Vec::new();
-        if self.manager.pending().is_none() || self.poll(&mut told).await? {
+        let mut told = self.step().await?;
+        if !self.is_busy() {
             self.send(B256::ZERO, "prove an older block", request, &mut told).await?;
         }
         Ok(told)
+    }
+
+    /// Whether a transaction is under way.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.manager.pending().is_some()
     }
 
     /// Does what is next for the first case that something can be done for. Call it at every L1 block.

@@ -3,6 +3,7 @@
 //! Not for: believing it. A certified height verifies against a set of L1, a header against a proven hash. Queue: none, one
 //! question at a time.
 
+use crate::rpc::error;
 use alloy::{
     consensus::Header as BlockHeader,
     providers::{DynProvider, Provider, ProviderBuilder},
@@ -45,17 +46,21 @@ impl Remote {
         Ok(Self(ProviderBuilder::new().connect_http(url).erased()))
     }
 
-    /// None if the node refuses.
+    /// None if it refuses with a code that says: not here, and not later.
     async fn ask<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,
+        absent: &[i32],
     ) -> eyre::Result<Option<T>> {
         let asked = self.0.raw_request::<_, Value>(method.into(), params);
         let answer = tokio::time::timeout(TIMEOUT, asked).await;
         match answer.map_err(|_| eyre!("a node does not answer {method}"))? {
             Ok(found) => Ok(serde_json::from_value(found).wrap_err(method)?),
-            Err(RpcError::ErrorResp(_)) => Ok(None),
+            Err(RpcError::ErrorResp(e)) if absent.iter().any(|code| i64::from(*code) == e.code) => {
+                Ok(None)
+            }
+            Err(RpcError::ErrorResp(e)) => Err(eyre!("a node refuses {method}: {}", e.message)),
             // Its text could hold the address with what is secret in it.
             Err(RpcError::Transport(TransportErrorKind::HttpError(e))) => {
                 Err(eyre!("a node answers {method} with status {}", e.status))
@@ -67,16 +72,17 @@ impl Remote {
 
 impl Ledger for Remote {
     async fn certified(&self, height: u64, under: u64) -> eyre::Result<Option<LightProof>> {
-        self.ask("rota_getProof", json!([format!("{height:#x}"), format!("{under:#x}")])).await
+        let params = json!([format!("{height:#x}"), format!("{under:#x}")]);
+        self.ask("rota_getProof", params, &[error::HEIGHT_PRUNED]).await
     }
 
     async fn newest(&self) -> eyre::Result<Option<LightProof>> {
-        self.ask("rota_getProof", json!(["checkpoint"])).await
+        self.ask("rota_getProof", json!(["checkpoint"]), &[error::NOT_FOUND]).await
     }
 
     async fn header(&self, number: u64) -> eyre::Result<Option<Bytes>> {
         let params = json!([format!("{number:#x}"), false]);
-        let block: Option<Option<Block>> = self.ask("eth_getBlockByNumber", params).await?;
+        let block: Option<Option<Block>> = self.ask("eth_getBlockByNumber", params, &[]).await?;
         let header: Option<BlockHeader> = block.flatten().map(|b| b.header.inner);
         Ok(header.map(|h| alloy_rlp::encode(&h).into()))
     }

@@ -1,7 +1,7 @@
 //! The checkpoints of execution that headers named, with what their roots are the hash of.
 //!
 //! Not for: judging them. Nodes forget them hours later, and L1 proves blocks days later: whoever compares has kept them. Policy
-//! when full: the oldest are forgotten, here and in the file. Invariant: a record is whole or not there.
+//! when full: the oldest are forgotten, in the file at the next start. Invariant: a record is whole or not there.
 
 use rota_types::{Decode, EXEC_LAG, Encode, LAG_LEN, LagPoint};
 use std::{
@@ -44,7 +44,12 @@ impl Points {
     pub(super) fn note(&mut self, point: LagPoint) -> io::Result<()> {
         if self.by_height.get(&point.height) != Some(&point) {
             let mut file = fs::OpenOptions::new().append(true).create(true).open(&self.file)?;
-            file.write_all(&point.encode())?;
+            let whole = file.metadata()?.len();
+            if let Err(full) = file.write_all(&point.encode()) {
+                // What is appended next must not come behind a part of a record.
+                file.set_len(whole)?;
+                return Err(full);
+            }
             self.keep(point);
         }
         Ok(())

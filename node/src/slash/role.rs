@@ -50,8 +50,8 @@ pub struct SlasherArgs {
     pub files: Vec<PathBuf>,
     /// Between two looks at L1.
     pub poll: Duration,
-    /// A node that keeps certified heights, and a follower: what the first says of execution is compared with what is proven
-    /// on L1, whose blocks the second has.
+    /// A node that keeps certified heights, and an execution client led by a follower: what the first says of execution is
+    /// compared with what is proven on L1, whose blocks the second has.
     pub nodes: Option<(String, String)>,
 }
 
@@ -244,12 +244,14 @@ impl Slasher {
     }
 
     fn found(&mut self, found: Found, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<()> {
-        if !self.brought.insert(local_name(&found)) {
+        let name = local_name(&found);
+        if self.brought.contains(&name) {
             return Ok(());
         }
-        let domain = auditing::domain_of(&self.domain, found.evidence.generation);
+        let domain = self.domain.of_generation(found.evidence.generation);
         let path =
             post::keep(&self.dir.join("evidence"), &found, &domain).wrap_err("writing evidence")?;
+        self.brought.insert(name);
         if self.desk.is_some() {
             self.waiting.push(found.evidence.encode().into());
         }

@@ -56,7 +56,8 @@ pub struct WatchSlashArgs {
     /// A node that keeps certified heights: what the set certified of execution is compared with what is proven on L1.
     #[arg(long, value_name = "URL", requires = "follower_url")]
     pub rpc_url: Option<String>,
-    /// A follower, which has the proven blocks.
+    /// An execution client that a follower leads, which has all proven blocks; a follower itself keeps the newest 1,024 or so,
+    /// fewer than L1 takes to prove one.
     #[arg(long, value_name = "URL", requires = "rpc_url")]
     pub follower_url: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::slash::{
 };
 use eyre::{WrapErr, eyre};
 use rota_l1::{At, Court, Deployment, L1, Outputs};
-use rota_types::{Domain, Evidence, EvidenceError};
+use rota_types::{Evidence, EvidenceError};
 use std::path::Path;
 
 /// L1 blocks in which evidence is taken at most (56 epochs of 1,800): older outputs are not read.
@@ -142,6 +142,9 @@ impl Slasher {
             tell(Report::Trouble(what));
             return Ok(());
         };
+        if desk.is_busy() {
+            return Ok(());
+        }
         let mut from = lie.under;
         while from.saturating_sub(block) > ANCESTORS {
             let next = from.saturating_sub(ANCESTORS);
@@ -166,7 +169,7 @@ impl Slasher {
             Some(block) => self.court.agreed(block).await?,
             None => None,
         };
-        let domain = domain_of(&self.domain, evidence.generation);
+        let domain = self.domain.of_generation(evidence.generation);
         let verdict = evidence.verify_proven(&set, &domain, proven);
         Ok(verdict.map(|verdict| Found { evidence, verdict, set }))
     }
@@ -184,10 +187,4 @@ impl Slasher {
         self.early.push(found);
         Ok(())
     }
-}
-
-/// The domain of another generation of the same rollup.
-pub(super) fn domain_of(domain: &Domain, generation: u32) -> Domain {
-    let Domain { l1_chain_id, l2_chain_id, registry, genesis_hash, .. } = *domain;
-    Domain::new(l1_chain_id, l2_chain_id, registry, genesis_hash, generation)
 }
