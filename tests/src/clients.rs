@@ -124,6 +124,14 @@ impl Client {
         child.wait().unwrap();
     }
 
+    /// Ends it in order: it writes down what it has in memory.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        until(START, "the client to end", || child.try_wait().unwrap());
+    }
+
     /// The Engine API.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.0)

@@ -25,6 +25,9 @@ const IDLE_MS: Millis = 1_000;
 const BACKOFF_MS: (Millis, Millis) = (50, 5_000);
 /// How long the client may say SYNCING or ACCEPTED to one block before it is asked where it stands.
 const PATIENCE_MS: Millis = 30_000;
+/// What helps a client that has lost its state and waits for peers to give it one. Only its own end, in order, writes down
+/// what it has executed again since.
+const RESTART: &str = "it has the block below and takes none on top, as if it waited for peers: stop it in order (SIGTERM) and start it again";
 /// How often a client may refuse one head before that is the end.
 const MAX_REFUSALS: u32 = 8;
 /// A block that it cannot even read.
@@ -57,6 +60,8 @@ pub struct Driver {
     failures: u32,
     /// The block to which it says SYNCING or ACCEPTED, and since when.
     pending: Option<(u64, Millis)>,
+    /// It said so for long, on top of a head that it confirmed.
+    stalled: bool,
     refusals: u32,
     seen: EngineSeen,
 }
@@ -72,6 +77,7 @@ impl Driver {
             not_before: 0,
             failures: 0,
             pending: None,
+            stalled: false,
             refusals: 0,
             seen: EngineSeen::default(),
         }
@@ -227,6 +233,7 @@ impl Driver {
         match status.status {
             PayloadStatusEnum::Valid => {
                 self.valid(now, block.number());
+                self.stalled = false;
                 self.seen.fed = self.seen.fed.saturating_add(1);
                 if let Phase::Feed { at, .. } = &mut self.phase {
                     *at = Mark { number: block.number(), hash: block.hash() };
@@ -309,17 +316,21 @@ impl Driver {
         let known = self.pending.filter(|(of, _)| *of == number);
         let (_, since) = *self.pending.insert(known.unwrap_or((number, now)));
         let waited = now.saturating_sub(since);
-        self.trouble(now, format!("{status} at block {number} for {waited} ms"));
+        let hint = if self.stalled { format!("; {RESTART}") } else { String::new() };
+        self.trouble(now, format!("{status} at block {number} for {waited} ms{hint}"));
         // SYNCING is an answer: the client is there, and at work.
         self.seen.up = true;
         if known.is_none() {
             self.phase = Phase::Greet;
         } else if waited >= PATIENCE_MS {
+            self.stalled |= matches!(&self.phase, Phase::Feed { at, told: Some(_), head }
+                if at.number == *head && at.number.checked_add(1) == Some(number));
             tracing::warn!(
                 number,
                 status,
                 waited,
-                "the execution client does not get on; looking where it stands"
+                "the execution client does not get on; looking where it stands{}",
+                if self.stalled { format!("; {RESTART}") } else { String::new() }
             );
             self.pending = None;
             self.phase = Phase::Greet;

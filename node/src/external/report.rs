@@ -24,7 +24,7 @@ pub fn write_report(
     let header = block.header();
     let report = json!({
         "v": 1,
-        "about": "An execution client called a block invalid that Rota derived from L1 and executed. One of the two is wrong.",
+        "about": "An execution client called a block invalid that Rota executed, as derived from L1 or decided by the set. One of the two is wrong.",
         "replay": [
             "rota chain genesis --out genesis.json (its block 0 is `genesis.hash`)",
             "start a client with that genesis, empty, and let a follower lead it to the block `parent.hash`",

@@ -359,7 +359,7 @@ fn a_block_that_takes_long_is_asked_for_again_and_again() {
     model.slow = u32::MAX;
     derived.grow(1, 0);
     let mut said = String::new();
-    for _ in 0..40 {
+    for _ in 0..80 {
         match driver.next(now, &derived.ledger).unwrap() {
             Next::Ask(ask) => driver.answer(now, &ask, model.answer(&ask)).unwrap(),
             Next::Wait(ms) => now += ms,
@@ -367,6 +367,11 @@ fn a_block_that_takes_long_is_asked_for_again_and_again() {
         said = driver.seen().problem.clone().unwrap_or_default().max(said);
     }
     assert!(said.starts_with("ACCEPTED at block 4"), "{said}");
+    // A client that is killed early may wait for peers from then on, with the block below executed.
+    let told = driver.seen().problem.clone().unwrap();
+    assert!(told.contains("start it again"), "{told}");
+    model.slow = 0;
+    settled(&mut driver, &mut model, &derived, &mut now);
 }
 
 #[test]

@@ -87,6 +87,16 @@ impl Led {
         });
     }
 
+    /// Waits until the client has confirmed this head, or the operator is told to start it again; whether that is so.
+    pub(crate) fn at_or_told(&self, mark: Mark) -> bool {
+        until(LONG, "the client to be at the head, or a word", || {
+            let seen = self.health.seen();
+            let there = seen.head == mark.number && seen.hash == mark.hash;
+            let told = seen.problem.is_some_and(|p| p.contains("start it again"));
+            (there || told).then_some(told)
+        })
+    }
+
     /// Ends it, and starts another one that knows nothing of the client.
     pub(crate) fn restart(self, client: &Client) -> Self {
         let ledger = Arc::clone(&self.ledger);
