@@ -6,6 +6,7 @@ import {IOracle} from "./IOracle.sol";
 import {IPortal, Withdrawal, Withdrawals} from "./PortalTypes.sol";
 import {Predeploys} from "./Predeploys.sol";
 import {StorageProofs} from "./StorageProofs.sol";
+import {TokenBridgeL1} from "./TokenBridgeL1.sol";
 
 /// @title Portal
 /// @notice ETH into the rollup and out of it. A deposit is executed when the origin of the rollup passes its L1 block; a withdrawal
@@ -47,6 +48,8 @@ contract Portal is IPortal, ReentrancyGuardTransient {
     IOracle public immutable oracle;
     /// @notice Seconds between showing a withdrawal and its payment.
     uint256 public immutable maturity;
+    /// @notice The bridge for tokens that everyone means who names no other.
+    TokenBridgeL1 public immutable tokenBridge;
 
     Books private _books;
     mapping(bytes32 => Shown) private _shown;
@@ -54,6 +57,7 @@ contract Portal is IPortal, ReentrancyGuardTransient {
 
     constructor(address oracle_, uint256 maturity_) {
         (oracle, maturity) = (IOracle(oracle_), maturity_);
+        tokenBridge = new TokenBridgeL1(address(this));
     }
 
     /// @notice Gives ETH to an account of the rollup. Only ETH arrives there; no code runs.

@@ -95,7 +95,7 @@ struct Predicted {
 
 impl Predicted {
     /// Ed25519 verifier, registry, certificate verifier, forced queue, inbox, the two checkers, slasher, rewards, oracle, its
-    /// two slots, portal, token bridge.
+    /// two slots, portal.
     fn new(deployer: Address, nonce: u64) -> Self {
         let at = |place: u64| deployer.create(nonce.saturating_add(place));
         Self { inbox: at(4), slasher: at(7), oracle: at(ORACLE), portal: at(12) }

@@ -1,14 +1,14 @@
-//! The portal and the bridge for tokens, which come last: they know the oracle.
+//! The portal, which makes the bridge for tokens, knows the oracle, and comes after it.
 //!
 //! Invariant: the portal is where the inbox says that it is.
 
 use super::{Contracts, DeployParams, failed, oracle::succeeded};
 use crate::L1Error;
-use crate::bindings::{Portal, TokenBridgeL1};
+use crate::bindings::Portal;
 use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 
-/// Deploys both, and gives the portal what covers the genesis.
+/// Deploys it, and gives the portal what covers the genesis.
 pub(super) async fn deploy<P: Provider>(
     provider: &P,
     so_far: Contracts,
@@ -22,12 +22,12 @@ pub(super) async fn deploy<P: Provider>(
     if *portal.address() != expected {
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
-    let tokens =
-        TokenBridgeL1::deploy(provider, expected).await.map_err(|e| failed("TokenBridgeL1", &e))?;
+    let tokens = portal.tokenBridge().call().await;
+    let token_bridge = tokens.map_err(|e| failed("the bridge for tokens", &e))?;
     if !params.seed.is_zero() {
         let seed = portal.seed().value(params.seed).send().await;
         let seed = seed.map_err(|e| failed("the portal's seed", &e))?;
         succeeded("the portal's seed", seed).await?;
     }
-    Ok(Contracts { portal: expected, token_bridge: *tokens.address(), ..so_far })
+    Ok(Contracts { portal: expected, token_bridge, ..so_far })
 }
