@@ -9,6 +9,7 @@ use crate::bindings::Oracle::OracleErrors;
 use crate::bindings::Portal::PortalErrors;
 use crate::bindings::Registry::RegistryErrors;
 use crate::bindings::Rewards::RewardsErrors;
+use crate::bindings::TokenBridgeL1::TokenBridgeL1Errors;
 use crate::bindings::Warranty::WarrantyErrors;
 use alloy_primitives::B256;
 use alloy_sol_types::SolInterface;
@@ -139,7 +140,7 @@ pub enum Refusal {
     /// An error of the queue of forced transactions, by name.
     #[error("{0}()")]
     Forced(&'static str),
-    /// An error of the portal, by name.
+    /// An error of the portal or of its bridge for tokens, by name.
     #[error("{0}()")]
     Portal(&'static str),
     /// An error of the rewards contract, by name.
@@ -185,9 +186,13 @@ impl Refusal {
             let e = PortalErrors::abi_decode(data).ok()?;
             PortalErrors::name_by_selector(e.selector()).map(Self::Portal)
         };
+        let tokens = || {
+            let e = TokenBridgeL1Errors::abi_decode(data).ok()?;
+            TokenBridgeL1Errors::name_by_selector(e.selector()).map(Self::Portal)
+        };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
         let known = inbox.or_else(registry).or_else(forced).or_else(rewards);
-        known.or_else(oracle).or_else(slot).or_else(portal).or_else(warranty)
+        known.or_else(oracle).or_else(slot).or_else(portal).or_else(tokens).or_else(warranty)
     }
 }
 

@@ -27,6 +27,7 @@ mod rpc;
 mod rules;
 mod sender;
 mod sets;
+mod tokens;
 mod tx;
 mod warranty;
 
@@ -61,6 +62,10 @@ pub use rpc::{RpcConfig, RpcL1};
 pub use rules::L1Rules;
 pub use sender::RpcSender;
 pub use sets::FrozenSets;
+pub use tokens::{
+    OriginProof, TokenDeposit, approve_request, bridge_error, give_back, released,
+    token_deposit_request,
+};
 pub use tx::{
     Action, Attempt, Fees, Inclusion, Journal, JournalError, MemoryJournal, Observation, Outcome,
     Policy, Record, SendFault, SignedTx, Status, TxChain, TxCore, TxError, TxManager, TxRequest,

@@ -375,9 +375,16 @@ impl From<SetupError> for Failure {
             SetupError::Network(_) | SetupError::Peer(_) => Exit::Config,
             SetupError::WrongChain { .. } => Exit::Network,
             SetupError::Timeout(_) => Exit::Timeout,
+            SetupError::NoToken(_) => Exit::Usage,
+            SetupError::NoDeposit { .. } => Exit::Failed,
+            SetupError::NoOrigin(_) => l1(&L1Error::NoBlock(0)),
         };
         let advice = match &e {
             SetupError::L1(L1Error::Refused(r)) => refusals::advice(r),
+            SetupError::NoDeposit { .. } => {
+                Some("rota bridge token deposit prints the transaction")
+            }
+            SetupError::NoOrigin(_) => Some("ask another L1 endpoint, or repeat the command"),
             _ => None,
         };
         let failure = Self::new(exit, e);

@@ -7,11 +7,13 @@ mod bridge;
 mod contracts;
 mod owner;
 mod sets;
+mod tokens;
 mod warranty;
 
 pub use bridge::{BridgeOnL1, ShownOnL1};
 pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1, RollCall};
 pub use owner::{Calendar, OperatorOnL1, Standing};
+pub use tokens::TokenOnL1;
 pub use warranty::WarrantyOnL1;
 
 use crate::network::{NETWORK_VERSION, Network, NetworkError};
@@ -71,6 +73,20 @@ pub enum SetupError {
     /// Not mined, or not final, in time.
     #[error("{0} took too long")]
     Timeout(&'static str),
+    /// The user's fault: another address, or another chain.
+    #[error("there is no ERC-20 token at {0} on L1")]
+    NoToken(Address),
+    /// Nothing was locked there; the user's fault, or it is not mined yet.
+    #[error("the transaction {tx} of L1 locked nothing at the bridge {bridge}")]
+    NoDeposit {
+        /// The transaction.
+        tx: B256,
+        /// The bridge asked about.
+        bridge: Address,
+    },
+    /// The endpoint lags, or the node follows another chain.
+    #[error("the L1 endpoint does not know the block {0}, which is the rollup's origin")]
+    NoOrigin(B256),
 }
 
 /// What a new network consists of, before its contracts have addresses.

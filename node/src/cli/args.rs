@@ -303,7 +303,7 @@ pub enum TxCommand {
 /// How long and how far to follow.
 #[derive(Debug, Clone, Args)]
 pub struct Until {
-    /// Stage to wait for: received, preconfirmed, acked, decided, posted, finalized.
+    /// Stage to wait for: received, preconfirmed, acked, decided, posted, finalized, proven.
     #[arg(long, default_value = "decided", value_name = "STAGE")]
     pub until: Stage,
     /// Give up after this time.

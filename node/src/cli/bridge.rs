@@ -1,19 +1,21 @@
-//! `rota bridge`: ETH into the rollup and out of it.
+//! `rota bridge`: ETH and tokens into the rollup and out of it.
 //!
-//! Not for: tokens, which any wallet moves by the calls in `docs/bridge.md`. Invariant: anyone may show and finish a
-//! withdrawal, and only its target is paid.
+//! Invariant: anyone may show and finish a withdrawal, and only its target is paid.
 
 mod args;
+mod send;
+mod token;
 
 pub(super) use args::BridgeCommand;
 use args::{DepositArgs, FollowArgs, StatusArgs, WithdrawArgs};
+use send::on_rollup;
 
 use super::{
     Done,
     call::{Call, make, owner_key},
     client::Node,
     node::settings_on_l1,
-    out, set, tx,
+    out, set,
 };
 use crate::{
     exit::{Exit, Failure},
@@ -25,10 +27,10 @@ use alloy::{
     rpc::types::{Block, EIP1186AccountProofResponse, TransactionReceipt, TransactionRequest},
 };
 use alloy_primitives::{B256, U256};
-use rota_execution::{MESSAGE_PASSER, sent_slot};
+use rota_execution::{MESSAGE_PASSER, TOKEN_BRIDGE, sent_slot};
 use rota_l1::{
     Withdrawal, WithdrawalProof, bindings::MessagePasser, deposit_request, finalize_request,
-    prove_request,
+    prove_request, released,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,6 +42,7 @@ pub(super) async fn run(command: &BridgeCommand, json: bool) -> Done {
         BridgeCommand::Prove(args) => prove(args, json).await,
         BridgeCommand::Finalize(args) => finalize(args, json).await,
         BridgeCommand::Status(args) => status(args, json).await,
+        BridgeCommand::Token(command) => token::run(command, json).await,
     }
 }
 
@@ -67,10 +70,7 @@ async fn deposit(args: &DepositArgs, json: bool) -> Done {
 
 async fn withdraw(args: &WithdrawArgs, json: bool) -> Done {
     let wei = out::parse_eth("amount", &args.amount)?;
-    let signer = args.key_file.as_deref();
-    let signer = signer.map(|f| set::account(f, args.key_password_file.as_deref())).transpose()?;
-    let from = signer.as_ref().map(|s| s.address());
-    let target = args.to.or(from).ok_or_else(|| {
+    let target = args.to.or(args.send.sender()?).ok_or_else(|| {
         Failure::new(Exit::Usage, "whom it is for is not known").hint("say it with --to ADDRESS")
     })?;
     let call = MessagePasser::initiateCall {
@@ -78,28 +78,15 @@ async fn withdraw(args: &WithdrawArgs, json: bool) -> Done {
         gasLimit: U256::from(args.gas),
         data: args.data.clone(),
     };
-    let node = Node::new(&args.rpc.rpc_url)?;
     let request = TransactionRequest::default()
-        .with_from(from.unwrap_or(target))
+        .with_from(target)
         .with_to(MESSAGE_PASSER)
         .with_value(wei)
         .with_input(call.abi_encode());
     let words = format!("send {} to {target} on L1", out::eth(wei));
-    if args.print_tx {
-        eprintln!("{words}");
-        return out::json(&json!({ "v": 1, "what": words, "tx": request }));
+    if on_rollup(&args.send, request, words, json).await? {
+        eprintln!("next, when L1 has its block proven: rota bridge prove HASH");
     }
-    if args.dry_run {
-        node.ask("eth_call", json!([request, "latest"])).await?;
-        return out::line(format_args!("would {words}"));
-    }
-    let signer = signer.ok_or_else(|| {
-        Failure::new(Exit::Usage, "the sender's key is needed")
-            .hint("give --key-file FILE, or take --print-tx to a wallet")
-    })?;
-    eprintln!("{words}");
-    tx::send_request(&node, request, &signer, (&args.until, json)).await?;
-    eprintln!("next, when L1 has its block proven: rota bridge prove HASH");
     Ok(())
 }
 
@@ -118,8 +105,11 @@ async fn prove(args: &FollowArgs, json: bool) -> Done {
             .hint("leave --block out: the newest proven block is taken"));
     }
     if number < block {
-        let message = format!("it is in block {block}, and L1 has {number} for the newest proven");
-        return Err(Failure::new(Exit::Failed, message).hint("try again when a later one is"));
+        let message =
+            format!("it is in block {block}, after block {number}, which is proven on L1");
+        return Err(Failure::new(Exit::Failed, message).hint(
+            "without --block the newest proven block is taken; try again when a later one is proven",
+        ));
     }
     let proof = proof(&node, (number, hash), &w).await?;
     let words = format!("show withdrawal {} in block {number}", w.hash());
@@ -135,7 +125,7 @@ async fn finalize(args: &FollowArgs, json: bool) -> Done {
     let node = Node::new(&args.rpc.rpc_url)?;
     let (_, w) = sent(&node, args.tx, args.index).await?;
     let portal = l1.bridge().await?.portal;
-    let words = format!("pay {} to {}", out::eth(w.value), w.target);
+    let words = format!("pay {}", pays(&w));
     let request = finalize_request(portal, &w);
     done(args, &l1, Call { from: w.sender, request, words }, ("paid", json)).await
 }
@@ -163,13 +153,26 @@ async fn status(args: &StatusArgs, json: bool) -> Done {
         }));
     }
     out::line(format_args!("withdrawal  {}", w.hash()))?;
-    out::line(format_args!("pays        {} to {}", out::eth(w.value), w.target))?;
+    out::line(format_args!("pays        {}", pays(&w)))?;
     out::line(format_args!("sent in     block {block}; L1 has {} proven", at.proven.0))?;
     out::line(format_args!("stage       {stage}"))?;
     if at.paused {
         out::line("payments are stopped for now")?;
     }
     Ok(())
+}
+
+/// What a withdrawal does on L1, in words.
+fn pays(w: &Withdrawal) -> String {
+    match released(w) {
+        Some((token, to, amount)) if w.sender == TOKEN_BRIDGE => {
+            format!(
+                "{amount} of the smallest unit of the token {token} to {to}, by the bridge {}",
+                w.target
+            )
+        }
+        _ => format!("{} to {}", out::eth(w.value), w.target),
+    }
 }
 
 /// Where a withdrawal stands, in a word.
@@ -190,7 +193,9 @@ async fn sent(node: &Node, hash: B256, index: usize) -> Result<(u64, Withdrawal)
     let receipt = node.ask("eth_getTransactionReceipt", json!([hash])).await?;
     let receipt: Option<TransactionReceipt> = read(receipt)?;
     let nothing = |what: String| {
-        Failure::new(Exit::Failed, what).hint("rota tx status says how far a transaction is")
+        Failure::new(Exit::Failed, what).hint(
+            "rota tx status says how far a transaction is; old ones are known to sequencers (--rpc-url)",
+        )
     };
     let receipt = receipt.ok_or_else(|| nothing(format!("{hash} is in no block")))?;
     let number = receipt.block_number.ok_or_else(|| nothing(format!("{hash} is in no block")))?;
@@ -213,7 +218,12 @@ async fn proof(
         Failure::new(Exit::Failed, format!("the node has another block {number} than L1"))
             .hint("ask another node with --rpc-url")
     };
-    let header = block.ok_or_else(other)?.header.inner;
+    let header = block.ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("the node does not have block {number}")).hint(
+            "ask a sequencer or a follower from the set with --rpc-url: others forget blocks after minutes",
+        )
+    })?;
+    let header = header.header.inner;
     if header.hash_slow() != hash {
         return Err(other());
     }
@@ -247,6 +257,7 @@ mod tests {
     fn a_withdrawal_climbs_the_stages_in_order() {
         let mut at = BridgeOnL1 {
             portal: Address::ZERO,
+            tokens: Address::ZERO,
             oracle: Address::ZERO,
             maturity_s: 100,
             paused: false,

@@ -5,7 +5,9 @@
 use crate::exit::{Exit, Failure};
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use alloy::transports::{RpcError, TransportError};
+use alloy_primitives::Bytes;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
+use rota_l1::bridge_error;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -66,8 +68,12 @@ impl Node {
 
 /// The node's own refusal; its hint, if it gives one, is the better one.
 fn refused(message: &str, data: Option<&str>) -> Failure {
-    let failure = Failure::new(Exit::Failed, message);
     let data: Option<Value> = data.and_then(|d| serde_json::from_str(d).ok());
+    let reverted: Option<Bytes> = data.clone().and_then(|d| serde_json::from_value(d).ok());
+    let failure = match reverted.and_then(|data| bridge_error(&data)) {
+        Some(name) => Failure::new(Exit::Failed, format!("{message}: {name}")),
+        None => Failure::new(Exit::Failed, message),
+    };
     match data.as_ref().and_then(|d| d.get("hint")).and_then(Value::as_str) {
         Some(hint) => failure.hint(hint),
         None => failure.hint("rota status shows how the node is"),

@@ -82,6 +82,17 @@ fn oracle(name: &str) -> Option<&'static str> {
 }
 
 fn portal(name: &str) -> Option<&'static str> {
+    if let Some(name) = name.strip_prefix("Bridge_") {
+        return Some(match name {
+            "Nothing" => "give an amount above zero",
+            "Target" => "give an account that gets them, with --to",
+            "Short" => "that bridge on L1 has less of the token than the withdrawal says",
+            _ => "only the portal calls that, for a withdrawal of the token's bridge on the rollup",
+        });
+    }
+    if name == "SafeERC20FailedOperation" {
+        return Some("the token refuses: check that it is an ERC-20 token, and the balance");
+    }
     Some(match name.trim_start_matches("Portal_") {
         "NotWholeGwei" | "Amount" => "give a whole number of gwei, at least 0.0001 ETH",
         "Target" => "nothing can be sent to the portal itself or to the zero address",

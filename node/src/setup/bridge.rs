@@ -28,6 +28,8 @@ pub(super) fn with_predeploys(mut genesis: Genesis) -> Result<Genesis, NetworkEr
 pub struct BridgeOnL1 {
     /// The portal.
     pub portal: Address,
+    /// Its bridge for tokens.
+    pub tokens: Address,
     /// Who says which blocks are proven.
     pub oracle: Address,
     /// Seconds between showing a withdrawal and its payment.
@@ -69,6 +71,7 @@ impl OnL1<'_> {
         let head = self.head().await?;
         Ok(BridgeOnL1 {
             portal: *portal.address(),
+            tokens: portal.tokenBridge().call().await.map_err(failed)?,
             oracle: address,
             maturity_s: portal.maturity().call().await.map_err(failed)?.saturating_to(),
             paused: oracle.withdrawalsPaused().call().await.map_err(failed)?,

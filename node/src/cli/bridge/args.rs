@@ -1,5 +1,6 @@
 //! The arguments of `rota bridge`.
 
+use super::token::TokenCommand;
 use crate::cli::{
     args::{RpcArgs, Until, Where},
     call::CallArgs,
@@ -21,6 +22,32 @@ pub enum BridgeCommand {
     Finalize(FollowArgs),
     /// How far a withdrawal is.
     Status(StatusArgs),
+    /// Tokens into the rollup and out of it.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+/// How a transaction of the rollup is made.
+#[derive(Debug, Args)]
+pub struct SendOn {
+    /// Which node gets it.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+    /// How far to follow.
+    #[command(flatten)]
+    pub until: Until,
+    /// File with the sender's key (encrypted, or 32 bytes in hex with mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// File with the password of that key file, if it is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub key_password_file: Option<PathBuf>,
+    /// Ask the node what would happen, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the transaction for a wallet, and send nothing.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub print_tx: bool,
 }
 
 /// `rota bridge deposit`.
@@ -40,12 +67,9 @@ pub struct DepositArgs {
 /// `rota bridge withdraw`.
 #[derive(Debug, Args)]
 pub struct WithdrawArgs {
-    /// Which node gets it.
+    /// How it is sent.
     #[command(flatten)]
-    pub rpc: RpcArgs,
-    /// How far to follow.
-    #[command(flatten)]
-    pub until: Until,
+    pub send: SendOn,
     /// Amount in ETH.
     #[arg(long, value_name = "ETH")]
     pub amount: String,
@@ -58,18 +82,6 @@ pub struct WithdrawArgs {
     /// Calldata of that call.
     #[arg(long, default_value = "0x")]
     pub data: Bytes,
-    /// File with the sender's key (encrypted, or 32 bytes in hex with mode 0600).
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-    /// File with the password of that key file, if it is encrypted.
-    #[arg(long, value_name = "FILE")]
-    pub key_password_file: Option<PathBuf>,
-    /// Ask the node what would happen, and send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the transaction for a wallet, and send nothing.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub print_tx: bool,
 }
 
 /// `rota bridge prove`, `rota bridge finalize`.
