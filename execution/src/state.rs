@@ -143,6 +143,12 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// The storage slots of an account that are not zero, in no order.
+    pub fn slots(&self, address: &Address) -> impl Iterator<Item = U256> + '_ {
+        let slots = self.entries.get(address).map(|entry| entry.slots.keys().copied());
+        slots.into_iter().flatten()
+    }
+
     /// The code of an account; empty if it has none.
     #[must_use]
     pub fn code(&self, address: &Address) -> Bytes {

@@ -8,12 +8,13 @@ use crate::{
     chain::{Sealed, decode_block, encode_context, load_point, write_block, write_genesis},
     clock::now_ms,
     disk::DiskInput,
+    exits::Exits,
     view::{Archive, BlockView, TxLocation},
 };
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rota_consensus::Decided;
-use rota_execution::Head;
+use rota_execution::{AccountProof, Head};
 use rota_store::{BlockBatch, Blocks, StoreError, Tree};
 use rota_types::{LagPoint, MmrProof, RewardsBook, wire::DecidedHeight};
 use std::{sync::Arc, time::Duration};
@@ -100,7 +101,18 @@ fn height_batch(decided: &Decided) -> BlockBatch {
 
 /// Reads for RPC.
 #[derive(Clone)]
-pub struct StoreArchive(pub Blocks);
+pub struct StoreArchive {
+    store: Blocks,
+    exits: Exits,
+}
+
+impl StoreArchive {
+    /// Over a node's database.
+    #[must_use]
+    pub fn new(store: Blocks) -> Self {
+        Self { exits: Exits::new(store.clone()), store }
+    }
+}
 
 impl std::fmt::Debug for StoreArchive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -110,7 +122,7 @@ impl std::fmt::Debug for StoreArchive {
 
 impl Archive for StoreArchive {
     fn block(&self, number: u64) -> Option<Arc<BlockView>> {
-        let (_, bytes) = log(self.0.block(number))??;
+        let (_, bytes) = log(self.store.block(number))??;
         match decode_block(&bytes) {
             Ok(view) => Some(Arc::new(view)),
             Err(error) => {
@@ -120,24 +132,28 @@ impl Archive for StoreArchive {
         }
     }
     fn block_number(&self, hash: &B256) -> Option<u64> {
-        log(self.0.block_number(*hash))?
+        log(self.store.block_number(*hash))?
     }
     fn height(&self, height: u64) -> Option<DecidedHeight> {
-        let mut found = log(self.0.heights(height, 1))?;
+        let mut found = log(self.store.heights(height, 1))?;
         found.pop().filter(|h| h.header.height() == height)
     }
     fn tx_location(&self, hash: &B256) -> Option<TxLocation> {
-        let place = log(self.0.tx(*hash))??;
+        let place = log(self.store.tx(*hash))??;
         Some(TxLocation { number: place.block, index: u64::from(place.index) })
     }
     fn history_proof(&self, height: u64, under: u64) -> Option<MmrProof> {
-        log(self.0.history_proof(height, under))?
+        log(self.store.history_proof(height, under))?
     }
     fn voided(&self, hash: &B256) -> Option<u64> {
-        log(crate::generation::voided(&self.0, hash))?
+        log(crate::generation::voided(&self.store, hash))?
+    }
+    fn exits(&self, block: u64, slots: &[U256]) -> Option<AccountProof> {
+        let found = self.exits.proof(block, slots);
+        found.inspect_err(|error| tracing::error!(%error, "no proof for L1")).ok()?
     }
     fn rewards(&self, upto: u64) -> Option<(LagPoint, RewardsBook)> {
-        log(load_point(&self.0, upto))?
+        log(load_point(&self.store, upto))?
     }
 }
 

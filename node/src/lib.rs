@@ -13,6 +13,7 @@
 //! | [`disk`] | Group sync of what is signed |
 //! | [`engine`] | The loop around the replica |
 //! | [`exit`] | Exit codes and the errors that commands end with |
+//! | [`exits`] | What shows withdrawals when their state is forgotten
 //! | [`external`] | An execution client outside, led along by the Engine API |
 //! | [`follower`] | The role that reads L1 only |
 //! | [`generation`] | Starting in the generation that the rollup is in |
@@ -41,6 +42,7 @@ pub mod config;
 pub mod disk;
 pub mod engine;
 pub mod exit;
+pub mod exits;
 pub mod external;
 pub mod follower;
 pub mod generation;

@@ -8,6 +8,7 @@ pub(crate) use follower::{follower, follower_chain, outputs};
 use crate::{
     clock::now_ms,
     config::Config,
+    exits::{Exits, follow_exits},
     external::{ExternalError, Leading, Shown},
     info::SequencerInfo,
     metrics::{self, Metrics, QueueGauge, Queues},
@@ -183,11 +184,13 @@ impl SequencerTasks<'_> {
         Ok(())
     }
 
-    /// Reads what is proven on L1, for whoever waits for it.
+    /// Reads what is proven on L1, for whoever waits for it, and keeps what shows withdrawals there.
     #[expect(clippy::disallowed_methods, reason = "a named task of the node")]
     fn proven(&self, running: &Sequencer, pace: &Pace) -> eyre::Result<()> {
         let oracle = outputs(self.config, self.network)?;
         tokio::spawn(follow_proven(Arc::clone(&running.view), oracle, pace.clone()));
+        let exits = Exits::new(running.store.clone());
+        tokio::spawn(follow_exits(Arc::clone(&running.view), exits, pace.clone()));
         Ok(())
     }
 

@@ -227,7 +227,7 @@ fn shown(recovered: &Recovered, genesis: &Head) -> Arc<View> {
     };
     let view = Arc::new(View::new(config, genesis));
     sets.book().iter().for_each(|epoch| view.validators(Arc::clone(epoch.set())));
-    view.set_archive(Arc::new(StoreArchive(recovered.store.clone())));
+    view.set_archive(Arc::new(StoreArchive::new(recovered.store.clone())));
     recovered.chain.blocks.iter().for_each(|b| view.restore_block(Arc::clone(b)));
     view
 }

@@ -14,6 +14,7 @@ mod heads;
 mod inner;
 mod insured;
 mod light;
+mod posted;
 mod promise;
 mod proven;
 mod reader;

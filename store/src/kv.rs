@@ -46,11 +46,13 @@ pub enum Tree {
     Promises = 14,
     /// Nodes of the mountain range over value ids (`MmrPlace::key`).
     History = 15,
+    /// What shows withdrawals in blocks whose state is forgotten.
+    Exits = 16,
 }
 
 impl Tree {
     /// All trees.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Meta,
         Self::Heights,
         Self::HeightIds,
@@ -66,6 +68,7 @@ impl Tree {
         Self::L1,
         Self::Promises,
         Self::History,
+        Self::Exits,
     ];
 }
 

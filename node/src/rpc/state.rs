@@ -6,7 +6,7 @@ use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use jsonrpsee::core::RegisterMethodError;
-use rota_execution::State;
+use rota_execution::{AccountProof, MESSAGE_PASSER, State};
 use rota_types::Stage;
 use std::sync::Arc;
 
@@ -48,8 +48,12 @@ pub(super) fn register(module: &mut Module) -> Result<(), RegisterMethodError> {
             let message = format!("{} slots asked, the limit is {MAX_PROOF_SLOTS}", slots.len());
             return Err(error::invalid(message, "ask in several calls"));
         }
-        let state = ctx.state(args.block(BlockNumberOrTag::Latest)?)?;
-        Answer::Ok(proof(&state, address, &slots))
+        let at = args.block(BlockNumberOrTag::Latest)?;
+        Answer::Ok(answer(match ctx.state(at) {
+            Ok(state) => state.proof(address, &slots),
+            // Withdrawals are shown on L1 when their block is proven, days later.
+            Err(gone) => ctx.exits(at, address, &slots).ok_or(gone)?,
+        }))
     })?;
     Ok(())
 }
@@ -76,6 +80,11 @@ impl Context {
         block.state.clone().ok_or_else(|| self.no_state(block.number()))
     }
 
+    fn exits(&self, at: At, address: Address, slots: &[U256]) -> Option<AccountProof> {
+        let archive = self.view.archive().filter(|_| address == MESSAGE_PASSER)?;
+        archive.exits(self.view.block(at)?.number(), slots)
+    }
+
     pub(super) fn no_state(&self, number: u64) -> jsonrpsee::types::ErrorObjectOwned {
         let message = format!(
             "the state of block {number} is no longer kept; this node keeps the last {}",
@@ -96,10 +105,9 @@ impl Context {
     }
 }
 
-fn proof(state: &State, address: Address, slots: &[U256]) -> EIP1186AccountProofResponse {
-    let proof = state.proof(address, slots);
+fn answer(proof: AccountProof) -> EIP1186AccountProofResponse {
     EIP1186AccountProofResponse {
-        address,
+        address: proof.address,
         balance: proof.account.balance,
         code_hash: proof.account.code_hash,
         nonce: proof.account.nonce,

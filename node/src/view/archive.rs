@@ -1,7 +1,8 @@
 //! What was evicted from memory, as the store gives it back.
 
 use super::BlockView;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
+use rota_execution::AccountProof;
 use rota_types::{LagPoint, MmrProof, RewardsBook, wire::DecidedHeight};
 use std::sync::Arc;
 
@@ -30,6 +31,10 @@ pub trait Archive: Send + Sync {
     }
     /// The height of a generation that is over that had a transaction, if it was decided there and is void.
     fn voided(&self, _hash: &B256) -> Option<u64> {
+        None
+    }
+    /// What shows slots of the message passer in a block whose state is forgotten; none where that is not kept.
+    fn exits(&self, _block: u64, _slots: &[U256]) -> Option<AccountProof> {
         None
     }
     /// The newest checkpoint of execution at or below a height, with the rewards then; none where they are not kept.

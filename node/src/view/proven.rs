@@ -36,6 +36,12 @@ impl View {
         self.proofs.load(Ordering::Relaxed)
     }
 
+    /// The newest block that is known to be proven; 0 for none.
+    #[must_use]
+    pub fn newest_proven(&self) -> u64 {
+        self.inner.read().proven()
+    }
+
     /// A step of the oracle is final in a final L1 block. Whether that is news: not if it is known, nor while its block is not
     /// final here, when it is to be told again later.
     ///
