@@ -1,4 +1,4 @@
-//! The role `follower`: everything from L1 alone.
+//! The roles `follower` (from L1) and `prover`: everything from L1 alone.
 //!
 //! Not for: the network of the sequencers, which it does not know. Invariant: what it shows was certified,
 //! posted and executed here; a batch that is no good is skipped, with its reason in the log, and changes
@@ -18,6 +18,7 @@ pub use judge::{Before, judge};
 pub use proving::Proving;
 
 use crate::{
+    config::Role,
     external::{External, Leading, Ledger, Target},
     metrics::{self, Metrics},
     outputs::Computed,
@@ -41,6 +42,8 @@ const STEP_MS: u64 = 120_000;
 /// What a follower is made of.
 #[derive(Debug)]
 pub struct FollowerArgs {
+    /// What this node says that it is.
+    pub role: Role,
     /// The rollup.
     pub chain: FollowerChain,
     /// Its name.
@@ -53,7 +56,7 @@ pub struct FollowerArgs {
     pub web: SocketAddr,
     /// How often L1 is asked; ends the role.
     pub pace: Pace,
-    /// What a sequencer waits for that follows meanwhile; none for a follower.
+    /// What a member of the set, or a follower from it, waits for in a fallback; none for a follower from L1.
     pub standby: Option<Standby>,
     /// A client to lead along, if any.
     pub external: Option<External>,
@@ -89,7 +92,7 @@ impl Standby {
 /// The data directory is in use, an address cannot be used, or execution failed.
 pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<()> {
     let FollowerArgs { chain, moniker, store, rpc, web, pace, standby, external, .. } = args;
-    let (oracle, proving) = (args.oracle, args.proving);
+    let (role, oracle, proving) = (args.role, args.oracle, args.proving);
     let ledger = external.as_ref().map(|_| Arc::new(Ledger::new(store.clone(), &chain.genesis)));
     let leading = external.zip(ledger.clone()).map(|(external, ledger)| {
         let changed = ledger.subscribe();
@@ -104,7 +107,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         view: view.clone(),
         position: Mutex::new(Position::default()),
         computed: computed.clone(),
-        role: role(&standby, &proving),
+        role: role.name(),
         standby: standby.clone(),
     });
     let (addr, config) = rpc;
@@ -178,15 +181,6 @@ fn backend(
         set_proofs: None,
         now: pace.now.clone(),
         config,
-    }
-}
-
-/// What this node says that it is.
-const fn role(standby: &Option<Standby>, proving: &Option<Proving>) -> &'static str {
-    match (standby, proving) {
-        (Some(_), _) => "sequencer",
-        (None, Some(_)) => "prover",
-        (None, None) => "follower",
     }
 }
 

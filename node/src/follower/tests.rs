@@ -5,6 +5,7 @@ mod forced;
 mod outputs;
 
 use super::*;
+use crate::config::Role;
 use crate::settle::testing::{Chain, INBOX};
 use crate::view::At;
 use alloy_eips::BlockNumberOrTag;
@@ -250,6 +251,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
     let rpc_addr = free();
     let stop = tokio_util::sync::CancellationToken::new();
     let args = FollowerArgs {
+        role: Role::Follower,
         chain: FollowerChain {
             domain: chain.domain.clone(),
             genesis: chain.genesis.clone(),

@@ -158,6 +158,7 @@ impl Waits<'_> {
     fn follower(&self, standby: &Standby, stop: &CancellationToken) -> eyre::Result<FollowerArgs> {
         let config = self.of.config;
         Ok(FollowerArgs {
+            role: config.role,
             chain: self.chain()?,
             moniker: config.moniker.clone(),
             store: self.store.clone(),

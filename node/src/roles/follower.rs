@@ -50,7 +50,7 @@ pub(crate) fn outputs(config: &Config, network: &Network) -> eyre::Result<Option
     Ok(Some(Outputs::new(Arc::new(endpoints), oracle)))
 }
 
-/// The roles `follower` and `prover`: everything from L1 alone.
+/// The roles `follower`, with source `l1`, and `prover`: everything from L1 alone.
 pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
     let stop = CancellationToken::new();
@@ -61,6 +61,7 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
     };
     let dir = DataDir::open(datadir)?;
     let follower = FollowerArgs {
+        role: config.role,
         chain: follower_chain(&network)?,
         moniker: config.moniker.clone(),
         store: Blocks::open(Arc::new(SledKv::open(dir.db(), DEFAULT_CACHE)?))?,
