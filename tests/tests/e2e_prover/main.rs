@@ -1,10 +1,16 @@
-//! A prover as a process of its own: a user's transaction climbs the whole ladder, up to what a contract on L1 believes, and a wrong
-//! bond is contradicted by nobody's hand.
+//! Provers as processes of their own, one with revm and one with go-ethereum: a user's transaction climbs the whole ladder, up to
+//! what a contract on L1 believes, and a wrong bond is contradicted, by nobody's hand. What was proven costs members who
+//! certified something else a tenth of their stake (`lying`).
+
+mod lying;
 
 use alloy_primitives::{Address, B256, hex};
 use rota_l1::{BondedOutput, Output, Outputs, propose_request};
 use rota_node::{keys::Secret, network::Network, setup::OnL1};
-use rota_tests::live::{ACCOUNT, Devnet, LONG, account, ask, get, text, transfer, until};
+use rota_tests::{
+    clients::{Client, Kind, free_port},
+    live::{ACCOUNT, Devnet, Flow, LONG, account, ask, get, text, transfer, until},
+};
 use serde_json::{Value, json};
 use std::{
     fs::OpenOptions,
@@ -51,20 +57,48 @@ impl World {
         Self { net, network, payer, other }
     }
 
-    fn role(&self, args: &[&str]) -> Command {
+    fn role(&self, name: &str, (rpc, web): (&str, &str), args: &[&str]) -> Command {
         let mut command = self.net.rota();
         command.args(["run", "--role", "prover", "--l1.rpc", L1, "--l1.beacon", L1]);
-        command.args(["--l1.blob_index", "block", "--rpc.addr", RPC, "--web.addr", WEB]);
+        command.args(["--l1.blob_index", "block", "--rpc.addr", rpc, "--web.addr", web]);
         command.arg("--network").arg(self.net.datadir("n1").join("network.json"));
-        command.arg("--datadir").arg(self.net.file("prover")).args(args);
+        command.arg("--datadir").arg(self.net.file(name)).args(args);
+        command.env("ROTA_PROVER_POLL", "500ms");
         command
     }
 
+    fn start(&self, name: &str, key: &Path, mut command: Command) -> Prover {
+        let log = std::fs::File::create(self.net.file(&format!("{name}.log"))).unwrap();
+        command.arg("--key-file").arg(key).stdout(Stdio::null()).stderr(log);
+        Prover(command.spawn().unwrap())
+    }
+
     fn prover(&self) -> Prover {
-        let log = std::fs::File::create(self.net.file("prover.log")).unwrap();
-        let mut command = self.role(&["--implementation", "revm"]);
-        command.env("ROTA_PROVER_POLL", "500ms").arg("--key-file").arg(&self.payer);
-        Prover(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        let command = self.role("prover", (RPC, WEB), &["--implementation", "revm"]);
+        self.start("prover", &self.payer, command)
+    }
+
+    /// Another operator's, whose blocks go-ethereum executes; none where that is not installed.
+    fn independent(&self) -> Option<(Prover, Client)> {
+        let genesis = self.net.file("genesis.json");
+        let mut command = self.net.rota();
+        command.args(["chain", "genesis", "--format", "geth", "--network"]);
+        command.arg(self.net.datadir("n1").join("network.json")).arg("--out").arg(&genesis);
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{}", text(&out));
+        let genesis = serde_json::from_slice(&std::fs::read(genesis).unwrap()).unwrap();
+        let client = match Client::start(Kind::Geth, &genesis) {
+            Ok(client) => client,
+            Err(why) => {
+                println!("SKIPPED the prover with geth: {why}");
+                return None;
+            }
+        };
+        let local = || format!("127.0.0.1:{}", free_port());
+        let args = ["--implementation", "engine", "--engine", &client.url(), "--jwt"];
+        let mut command = self.role("independent", (&local(), &local()), &args);
+        command.arg(client.jwt());
+        Some((self.start("independent", &self.other, command), client))
     }
 
     /// Somebody else bonds what the devnet's follower computed, as an operator with another client would.
@@ -134,6 +168,7 @@ fn a_transaction_is_proven_with_a_prover_at_work_and_a_lie_is_contradicted() {
     let world = World::up();
     refusals(&world);
     let prover = world.prover();
+    let independent = world.independent();
     let n1 = world.net.rpc_addr("n1");
     let sent = transfer(&account(), world.net.chain_id, 0);
     let hash = ask(&n1, "eth_sendRawTransaction", json!([sent])).unwrap();
@@ -153,36 +188,56 @@ fn a_transaction_is_proven_with_a_prover_at_work_and_a_lie_is_contradicted() {
         let view = l1.outputs(world.network.oracle.unwrap()).view().await.unwrap();
         view.slots[1].address
     });
-    // Everything else is the prover's: checkpoints, its own bonds, the claims of both slots.
+    let flow = Flow::start(&world.net, 1, &["n1", "n2"]);
+    // Everything else is the provers': checkpoints, their own bonds, the claims of both slots.
     let mut step = 1;
     until(LONG * 2, "the transaction proven", || {
-        if world.second(step, slot).status.success() {
+        if independent.is_none() && world.second(step, slot).status.success() {
             step += 1;
         }
         watch.try_wait().unwrap()
     });
     let out = watch.wait_with_output().unwrap();
-    let log = || std::fs::read_to_string(world.net.file("prover.log")).unwrap();
+    let log = || {
+        let of = |name| std::fs::read_to_string(world.net.file(name)).unwrap_or_default();
+        format!("{}\n{}", of("prover.log"), of("independent.log"))
+    };
     assert!(out.status.success(), "{}\n{}", text(&out), log());
     let last = String::from_utf8(out.stdout).unwrap();
     let last: Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
     assert_eq!(last["data"]["stage"], "proven", "{last}");
-    assert!(last["data"]["stages"].as_array().unwrap().iter().any(|s| s["step"].is_string()));
+    let stages = last["data"]["stages"].as_array().unwrap();
+    assert!(stages.iter().any(|s| s["step"].is_string()));
+    for stage in stages {
+        eprintln!("{} after {} ms", stage["stage"], stage["deltaMs"]);
+    }
     until(LONG, "gauges", || metric("rota_prover_proven_block").filter(|block| *block > 0.0));
-    assert!(metric("rota_prover_sent_total{action=\"claim\"}").unwrap() >= 2.0);
+    // With a second prover it depends on which of them is quicker.
+    if independent.is_none() {
+        assert!(metric("rota_prover_sent_total{action=\"claim\"}").unwrap() >= 2.0);
+    }
+    assert!(metric("rota_prover_sent_total{action=\"bond\"}").unwrap() >= 1.0);
     let status = ask(RPC, "seq_status", json!([])).unwrap();
     assert_eq!(status["role"], "prover");
+    let named = lying::block(&world);
+    until(LONG * 2, "a step on top of the first checkpoint", || {
+        metric("rota_prover_proven_block").filter(|block| *block >= named as f64)
+    });
+    // The client stays, with all that is proven.
+    let client = independent.map(|(_, client)| client);
     runtime.block_on(world.lie(address(ACCOUNT)));
     until(LONG, "settled bonds", || {
         metric("rota_prover_sent_total{action=\"settle\"}").filter(|n| *n >= 1.0)
     });
+    let follower = || format!("http://{}", world.net.rpc_addr("follower"));
+    lying::is_slashed(&world, &flow, &client.as_ref().map_or_else(follower, Client::http));
     stops(prover, &log);
 }
 
 /// What cannot work is said before anything starts.
 fn refusals(world: &World) {
     let refused = |more: &[&str], key: Option<&Path>, code: i32, words: &str| {
-        let mut command = world.role(more);
+        let mut command = world.role("prover", (RPC, WEB), more);
         if let Some(key) = key {
             command.arg("--key-file").arg(key);
         }
