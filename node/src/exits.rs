@@ -82,7 +82,9 @@ impl Exits {
             batch.put(Tree::Exits, key(SLOT, &slot.to_be_bytes::<32>()), block.to_be_bytes());
         }
         batch.put(Tree::Exits, place(block), encode(&state.proof(MESSAGE_PASSER, &[])));
-        let floor = proven.max(block.saturating_sub(KEPT));
+        // Only if this node has the proven one can nobody miss the others.
+        let here = self.store.get(Tree::Exits, &place(proven))?.is_some();
+        let floor = if here { proven } else { 0 }.max(block.saturating_sub(KEPT));
         let old = Scan::range(&[PLACE], &place(floor), PRUNED);
         for (old, _) in self.store.kv().scan(Tree::Exits, &old)? {
             batch.delete(Tree::Exits, old);
@@ -113,6 +115,9 @@ impl Exits {
 
     fn trie(&self, block: u64) -> Result<Trie, StoreError> {
         let mut last = self.last.lock();
+        if last.block == block {
+            return Ok(last.trie.clone());
+        }
         if last.block > block {
             *last = Upto::default();
         }

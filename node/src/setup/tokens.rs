@@ -59,7 +59,11 @@ impl OnL1<'_> {
             balance: t.balanceOf(account).call().await.map_err(failed)?,
             allowed: t.allowance(account, bridge).call().await.map_err(failed)?,
             symbol: t.symbol().call().await.unwrap_or_default(),
-            decimals: t.decimals().call().await.unwrap_or_default(),
+            decimals: match t.decimals().call().await.map_err(failed) {
+                Ok(digits) => digits,
+                Err(SetupError::NoToken(_)) => 0,
+                Err(why) => return Err(why),
+            },
             locked: locked.map_err(|e| unavailable(e, self.urls))?,
         })
     }

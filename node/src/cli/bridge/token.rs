@@ -119,18 +119,23 @@ async fn deposit(args: &TokenDepositArgs, json: bool) -> Done {
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
     let from = owner_key(&args.call)?.map(|k| k.address());
     let to = args.to.or(from).ok_or_else(for_whom)?;
-    let from = from.unwrap_or(to);
+    // Without a key nobody knows whose tokens they are.
+    let (known, from) = (from.is_some(), from.unwrap_or(to));
     let bridge = l1.bridge().await?.tokens;
     let token = l1.token(args.token, from, bridge).await?;
     let amount = units(&args.amount, token.decimals)?;
     let written = format!("{} {}", args.amount, token.symbol);
-    if token.balance < amount {
+    if known && token.balance < amount {
         let has = utils::format_units(token.balance, token.decimals).unwrap_or_default();
         let message = format!("{from} has {has} {}, and {written} are to go", token.symbol);
         return Err(Failure::new(Exit::L1Tx, message).hint("give a smaller --amount"));
     }
-    if token.allowed < amount {
-        let words = format!("let the bridge {bridge} take {written}");
+    let short = !known || token.allowed < amount;
+    // Some tokens change an approval only by way of none.
+    let reset = known && short && !token.allowed.is_zero();
+    let approvals = reset.then(|| (U256::ZERO, "nothing, before that")).into_iter();
+    for (amount, what) in approvals.chain(short.then_some((amount, written.as_str()))) {
+        let words = format!("let the bridge {bridge} take {what}");
         let request = approve_request(args.token, bridge, amount);
         let approved = make(&args.call, &l1, Call { from, request, words }, json).await?;
         if approved.is_none() && args.call.dry_run {
