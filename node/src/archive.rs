@@ -2,10 +2,12 @@
 //! reading them back for RPC and for peers.
 //!
 //! Queue: `archive`, bounded, policy wait. Invariant: the frame log forgets a height only after it is
-//! durable here.
+//! durable here, and no block is in the database before its heights.
 
 use crate::{
-    chain::{Sealed, decode_block, encode_context, load_point, write_block, write_genesis},
+    chain::{
+        ChainInput, Sealed, decode_block, encode_context, load_point, write_block, write_genesis,
+    },
     clock::now_ms,
     disk::DiskInput,
     exits::Exits,
@@ -87,6 +89,19 @@ pub fn run(
     }
 }
 
+/// Gives a decided height to the archive, and then to the chain thread, which may settle the block that it ends and give that to
+/// the archive too. In the other order a block could be on disk without its last height, and a node that died just then would
+/// execute that height again, on top of the block that has it. Whether both threads are there.
+pub fn hand_over(
+    decided: Box<Decided>,
+    archive: &Sender<ArchiveInput>,
+    chain: &Sender<ChainInput>,
+) -> bool {
+    let kept = archive.send(ArchiveInput::Height(decided.clone())).is_ok();
+    let executed = chain.send(ChainInput::Decided(decided)).is_ok();
+    kept && executed
+}
+
 fn height_batch(decided: &Decided) -> BlockBatch {
     let stored = DecidedHeight {
         header: decided.header.clone(),
@@ -159,4 +174,34 @@ impl Archive for StoreArchive {
 
 fn log<T>(result: Result<T, StoreError>) -> Option<T> {
     result.inspect_err(|error| tracing::error!(%error, "reading the database failed")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::spawn, settle::testing::Chain};
+    use crossbeam_channel::bounded;
+    use rota_preconf::{Epoch, HeightContext};
+
+    #[test]
+    fn a_block_cannot_reach_the_archive_before_its_last_height() {
+        let chain = Chain::new().grow(1);
+        let stored = chain.decided[0].clone();
+        let epoch = Arc::new(Epoch::new(0, Arc::new(chain.set()), 6));
+        let decided = Box::new(Decided {
+            value_id: stored.header.value_id(&chain.domain),
+            header: stored.header,
+            certificate: stored.certificate,
+            frames: Vec::new(),
+            next: HeightContext::genesis(&epoch, chain.domain.genesis_hash),
+        });
+        // The chain thread does not take it before the archive has it.
+        let (to_archive, archive) = bounded(1);
+        let (to_chain, executed) = bounded(0);
+        let handing = spawn("handing", move || hand_over(decided, &to_archive, &to_chain)).unwrap();
+        let first = archive.recv_timeout(Duration::from_secs(10)).expect("the height, first");
+        assert!(matches!(first, ArchiveInput::Height(_)));
+        assert!(matches!(executed.recv().unwrap(), ChainInput::Decided(_)));
+        assert!(handing.join().unwrap());
+    }
 }

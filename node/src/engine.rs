@@ -6,7 +6,7 @@
 mod blamed;
 
 use crate::{
-    archive::ArchiveInput,
+    archive::{self, ArchiveInput},
     chain::ChainInput,
     disk::{self, DiskInput},
     inbound::connected,
@@ -377,9 +377,8 @@ impl Engine {
         tracing::debug!(height, round, txs, frames = decided.frames.len(), "decided height");
         let entry = (header.clone(), decided.certificate.clone());
         self.disk(DiskInput::Decided(Box::new(entry)));
-        self.chain(ChainInput::Decided(decided.clone()));
-        if self.outlets.archive.send(ArchiveInput::Height(decided)).is_err() {
-            tracing::debug!("the archive has ended");
+        if !archive::hand_over(decided, &self.outlets.archive, &self.outlets.chain) {
+            tracing::debug!("the chain thread or the archive has ended");
         }
         disk::send(&self.outlets.p2p, rota_consensus::To::Others, &Message::Head(head));
     }

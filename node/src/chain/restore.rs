@@ -52,6 +52,11 @@ pub fn restore(store: &Blocks, genesis: &Head, verifier: &Verifier) -> eyre::Res
         Some(bytes) => u64::from_be_bytes(bytes.as_slice().try_into()?),
         None => 0,
     };
+    ensure!(
+        settled < context.height,
+        "the database has the block of height {settled} and not the height, as an earlier version could leave it behind: delete \
+         db/ in the data directory, and never the sign guard; the chain is fetched again"
+    );
     let origin = match store.height(settled)? {
         Some(height) => height.header.env.l1_number,
         // No block of this generation is settled: the newest is one that L1 gave.
