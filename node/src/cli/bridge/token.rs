@@ -133,7 +133,7 @@ async fn deposit(args: &TokenDepositArgs, json: bool) -> Done {
     let short = !known || token.allowed < amount;
     // Some tokens change an approval only by way of none.
     let reset = known && short && !token.allowed.is_zero();
-    let approvals = reset.then(|| (U256::ZERO, "nothing, before that")).into_iter();
+    let approvals = reset.then_some((U256::ZERO, "nothing, before that")).into_iter();
     for (amount, what) in approvals.chain(short.then_some((amount, written.as_str()))) {
         let words = format!("let the bridge {bridge} take {what}");
         let request = approve_request(args.token, bridge, amount);
