@@ -15,10 +15,10 @@ use rota_store::{
 use rota_types::{Domain, VoteKind};
 use std::{
     env,
-    io::{BufRead, BufReader, Lines, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 const CACHE: u64 = 4 << 20;
@@ -108,6 +108,12 @@ fn write_blocks(dir: &Path) {
     }
 }
 
+/// One test at a time: a child that another thread starts has this process's locks too, until it is another program.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -131,7 +137,7 @@ impl Running {
             .env("ROTA_DIR", dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -142,6 +148,12 @@ impl Running {
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.split_once("rota:").map(|(_, said)| said.to_owned()))
+    }
+    /// Why it ended without a word.
+    fn complaint(mut self) -> String {
+        let mut said = String::new();
+        let stderr = self.child.stderr.take().map(|mut e| e.read_to_string(&mut said));
+        format!("{:?} {stderr:?} {said}", self.child.wait())
     }
     /// Kills the child with SIGKILL and returns the last thing it said.
     fn kill(mut self) -> Option<String> {
@@ -161,7 +173,10 @@ fn kill_loop(role: &str, dir: &Path, check: impl Fn(u64)) {
         let mut running = Running::start(role, dir);
         let mut last = None;
         for _ in 0..=(round * 7 % 23) {
-            last = running.next();
+            let Some(line) = running.next() else {
+                panic!("round {round}: {}", running.complaint())
+            };
+            last = Some(line);
         }
         let last = running.kill().or(last).expect("the child wrote something");
         check(last.parse().unwrap());
@@ -170,6 +185,7 @@ fn kill_loop(role: &str, dir: &Path, check: impl Fn(u64)) {
 
 #[test]
 fn a_log_keeps_every_acknowledged_record_over_kill_9() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     kill_loop("log", tmp.path(), |last| {
         let opened = AppendLog::open(tmp.path().join("log")).unwrap();
@@ -182,6 +198,7 @@ fn a_log_keeps_every_acknowledged_record_over_kill_9() {
 
 #[test]
 fn the_guard_never_forgets_a_signature_that_left_over_kill_9() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     kill_loop("guard", tmp.path(), |last| {
         let mut guard = SignGuard::open(tmp.path(), Address::ZERO, &domain()).unwrap();
@@ -199,6 +216,7 @@ fn the_guard_never_forgets_a_signature_that_left_over_kill_9() {
 
 #[test]
 fn the_database_is_exactly_at_a_block_over_kill_9() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     kill_loop("blocks", tmp.path(), |last| {
         let kv = SledKv::open(tmp.path().join("db"), CACHE).unwrap();
@@ -219,6 +237,7 @@ fn the_database_is_exactly_at_a_block_over_kill_9() {
 
 #[test]
 fn a_second_process_is_kept_out_and_kill_9_lets_it_in() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     let mut holder = Running::start("hold", tmp.path());
     assert_eq!(holder.next().as_deref(), Some("held"));
@@ -235,6 +254,7 @@ fn a_second_process_is_kept_out_and_kill_9_lets_it_in() {
 
 #[test]
 fn a_full_disk_stops_the_writer_and_loses_nothing_acknowledged() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     let mut running = Running::limited("log", tmp.path(), 64);
     let mut last = None;
@@ -253,6 +273,7 @@ fn a_full_disk_stops_the_writer_and_loses_nothing_acknowledged() {
 
 #[test]
 fn a_guard_on_a_full_disk_refuses_to_sign() {
+    let _alone = alone();
     let tmp = tempfile::tempdir().unwrap();
     let mut running = Running::limited("guard", tmp.path(), 8);
     let mut last = None;
