@@ -2,6 +2,7 @@
 
 mod exit;
 mod forced;
+mod kept;
 mod outputs;
 
 use super::*;
