@@ -16,6 +16,7 @@ const CONTRACTS = [
   'EcdsaCertificateVerifier',
   'Ed25519Verifier',
   'EvidenceChecker',
+  'FeeVault',
   'ForcedQueue',
   'Inbox',
   'MessagePasser',
@@ -32,7 +33,7 @@ const CONTRACTS = [
   'Warranty',
 ];
 /** In the first block of the rollup: their runtime code as it is there, in bin/. */
-const PREDEPLOYS = ['MessagePasser', 'TokenBridgeL2'];
+const PREDEPLOYS = ['FeeVault', 'MessagePasser', 'TokenBridgeL2'];
 
 /** By kind and name, so that moving a function in the source changes nothing. */
 function inOrder(abi) {

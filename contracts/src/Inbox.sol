@@ -16,9 +16,21 @@ contract Inbox is Fallback {
     /// @notice Epochs after its last use in which a set's certificates are still accepted.
     uint256 public constant CERT_GRACE = 4;
 
+    /// @notice L1 blocks by which a batch must move the certified origin for its whole cost to count; half of it for half as many.
+    uint256 public constant POSTAGE_BLOCKS = 2;
+    /// @dev Gas of a transaction that does nothing, and of a blob.
+    uint256 private constant BARE_GAS = 21_000;
+    uint256 private constant BLOB_GAS = 131_072;
+
     ICertificateVerifier public immutable verifier;
     /// @notice Whose deposits derivation executes. Nothing here calls it: this is where everyone finds the same one.
     address public immutable portal;
+
+    /// @notice What posting has cost an account, by the base fees of its blocks, wei: never more than it paid. `Rewards` refunds it to
+    /// those whom operators name.
+    mapping(address => uint256) public postage;
+    /// @dev A transaction pays for its blobs once, however often it calls.
+    bool private transient _noted;
 
     constructor(address registry_, address verifier_, address forced_, address portal_, InboxRules memory rules)
         Fallback(registry_, forced_, rules)
@@ -33,6 +45,12 @@ contract Inbox is Fallback {
     /// @param bitmap signers of the certificate, see ICertificateVerifier
     /// @param sigs their EIP-712 precommit signatures
     function submitBatch(Batch calldata b, bytes calldata header, bytes calldata bitmap, bytes calldata sigs) external {
+        (uint256 gas, uint256 origin) = (gasleft(), _head.l1Number);
+        _submit(b, header, bitmap, sigs);
+        _note(gas, _head.l1Number - origin);
+    }
+
+    function _submit(Batch calldata b, bytes calldata header, bytes calldata bitmap, bytes calldata sigs) private {
         HeaderFields.Fields memory h = _read(b, header);
         Head memory t = _head;
         bytes32 ctx = _context(t.generation);
@@ -54,6 +72,18 @@ contract Inbox is Fallback {
             tipValueId = valueId;
         }
         _tell(b, h.epoch, valueId, blobHashes);
+    }
+
+    /// @dev By how far the origin moves and not by batches: posting more often than that is not worth it. Priority fees, calldata and what
+    /// this itself costs do not count, so nobody can earn by posting.
+    function _note(uint256 gas, uint256 blocks) private {
+        if (_noted || blocks == 0) return;
+        _noted = true;
+        if (blocks > POSTAGE_BLOCKS) blocks = POSTAGE_BLOCKS;
+        uint256 blobs;
+        while (blobhash(blobs) != 0) blobs++;
+        uint256 cost = (BARE_GAS + gas - gasleft()) * block.basefee + blobs * BLOB_GAS * block.blobbasefee;
+        postage[msg.sender] += cost * blocks / POSTAGE_BLOCKS;
     }
 
     function _tell(Batch calldata b, uint64 epoch, bytes32 valueId, bytes32[] memory blobHashes) private {

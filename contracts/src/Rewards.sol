@@ -6,6 +6,7 @@ import {HeaderFields} from "./HeaderFields.sol";
 import {ICertificateErrors, ICertificateVerifier} from "./ICertificateVerifier.sol";
 import {Inbox} from "./Inbox.sol";
 import {Registry} from "./Registry.sol";
+import {State} from "./RegistryTypes.sol";
 
 /// @notice What can be wrong with a claim, and what is told of a good one.
 interface IRewards {
@@ -29,16 +30,27 @@ interface IRewards {
     error Rewards_NothingDue();
     /// The account does not take the payment.
     error Rewards_PaymentFailed();
+    /// Only the operator's owner names who posts for it.
+    error Rewards_NotOwner();
+    /// The operator has named nobody.
+    error Rewards_NoPoster();
+    /// The operator has no stake any more that could be taken.
+    error Rewards_NoOperator(State state);
 
     /// Somebody put money in.
     event Funded(address indexed from, uint256 amount);
-    /// An account was paid for a height; `claimed` is what it has had in all.
+    /// An account is refunded from now on; zero for none.
+    event PosterNamed(uint256 indexed operator, address indexed poster);
+    /// What posting cost was paid back; `refunded` is what the account has had back in all.
+    event Refunded(uint256 indexed operator, address indexed poster, uint256 amount, uint256 refunded);
+    /// An account was paid for a height, or it was set aside; `claimed` is what it has had in all.
     event Paid(address indexed account, uint64 indexed height, uint256 amount, uint256 claimed);
 }
 
 /// @title Rewards
 /// @notice Pays operators on L1 what the rollup's fees earned them. A header that more than two thirds of a set signed names the
-/// execution of an earlier height, and that has the sum each account earned since genesis.
+/// execution of an earlier height, and that has the sum each account earned since genesis. What it has for `POSTING` stays here and
+/// pays back what posting batches cost the operators.
 /// @dev No owner, no upgrade. It holds what was put in and owes nothing beyond that: with too little here, who claims first is paid
 /// first, and the rest stays claimable. A set out of force for longer than the inbox takes its certificates cannot sign for money.
 contract Rewards is IRewards, ICertificateErrors {
@@ -53,6 +65,8 @@ contract Rewards is IRewards, ICertificateErrors {
     /// @dev `height u64 || block number u64 || block hash 32 || rewards root 32`
     uint256 private constant LAG = 80;
     uint256 private constant ROOT = 48;
+    /// @notice The account that a part of all fees is set aside for. Nobody's, here and on the rollup.
+    address public constant POSTING = 0x526F746100000000000000000000000000000003;
 
     Inbox public immutable inbox;
     Registry public immutable registry;
@@ -65,6 +79,12 @@ contract Rewards is IRewards, ICertificateErrors {
     /// @notice Wei put in and paid out, in all.
     uint256 public funded;
     uint256 public paid;
+    /// @notice Wei kept for refunds.
+    uint256 public posting;
+    /// @notice Who posts for an operator, as its owner says.
+    mapping(uint256 => address) public posterOf;
+    /// @notice Wei paid back to an account that posts, in all.
+    mapping(address => uint256) public refunded;
 
     constructor(address inbox_) {
         inbox = Inbox(inbox_);
@@ -84,6 +104,32 @@ contract Rewards is IRewards, ICertificateErrors {
     /// @notice What an account was paid in all, and the newest height that it was paid for.
     function claimed(address account) external view returns (uint128 amount, uint64 height) {
         return (_accounts[account].claimed, _accounts[account].height);
+    }
+
+    /// @notice Says who posts for an operator; its owner calls. Zero for nobody.
+    function namePoster(uint256 operator, address poster) external {
+        if (registry.operatorOf(operator).owner != msg.sender) revert Rewards_NotOwner();
+        posterOf[operator] = poster;
+        emit PosterNamed(operator, poster);
+    }
+
+    /// @notice Pays an operator's poster back what posting cost it and was not paid back yet; anyone may call. With too little set aside,
+    /// as much as there is.
+    /// @dev For those alone who have a stake to lose: whoever posts only to use up what is set aside bears the cost.
+    function refund(uint256 operator) external {
+        address poster = posterOf[operator];
+        if (poster == address(0)) revert Rewards_NoPoster();
+        State state = registry.stateOf(operator);
+        bool bound = state == State.Queued || state == State.Active || state == State.Exiting;
+        if (!bound) revert Rewards_NoOperator(state);
+        uint256 due = inbox.postage(poster) - refunded[poster];
+        if (due > posting) due = posting;
+        if (due == 0) revert Rewards_NothingDue();
+        posting -= due;
+        paid += due;
+        refunded[poster] += due;
+        emit Refunded(operator, poster, due, refunded[poster]);
+        _send(poster, due);
     }
 
     /// @notice Pays an account what it earned and was not paid yet; anyone may call. With too little here, as much as there is.
@@ -172,13 +218,22 @@ contract Rewards is IRewards, ICertificateErrors {
         Account memory a = _accounts[account];
         if (height < a.height) revert Rewards_Older(a.height);
         uint256 due = amount > a.claimed ? amount - a.claimed : 0;
-        if (due > address(this).balance) due = address(this).balance;
+        uint256 free = address(this).balance - posting;
+        if (due > free) due = free;
         if (due == 0) revert Rewards_NothingDue();
         uint256 sum = a.claimed + due;
         _accounts[account] = Account(uint128(sum), height);
-        paid += due;
         emit Paid(account, height, due, sum);
-        (bool taken,) = account.call{value: due}("");
+        if (account == POSTING) {
+            posting += due;
+            return;
+        }
+        paid += due;
+        _send(account, due);
+    }
+
+    function _send(address to, uint256 amount) private {
+        (bool taken,) = to.call{value: amount}("");
         if (!taken) revert Rewards_PaymentFailed();
     }
 }

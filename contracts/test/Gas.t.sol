@@ -197,10 +197,25 @@ contract GasRewardsTest is RewardsFixture {
         for (uint256 i; i < 64; i++) {
             (accounts[i], amounts[i]) = (address(uint160(0xd000 + i)), 1 gwei);
         }
+        accounts[34] = rewards.POSTING();
         _c = claimOf(BEHIND, accounts, amounts, 33, 7);
+        send(claimOf(BEHIND, accounts, amounts, 34, 7));
+        vm.prank(owner(1));
+        rewards.namePoster(1, address(this));
     }
+
+    receive() external payable {}
 
     function test_claimRewards() public {
         send(_c);
+    }
+
+    function test_namePoster() public {
+        vm.prank(owner(2));
+        rewards.namePoster(2, address(this));
+    }
+
+    function test_refundPoster() public {
+        rewards.refund(1);
     }
 }

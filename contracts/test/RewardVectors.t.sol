@@ -75,6 +75,10 @@ contract RewardVectorsTest is Test {
         }
     }
 
+    function test_whatIsKeptForPostingIsTheNodesAccount() public view {
+        equal(rewards.POSTING(), vm.parseJsonAddress(json, ".posting"));
+    }
+
     function test_anotherAmountIsNot() public {
         bytes32[] memory amounts = vm.parseJsonBytes32Array(json, ".tree7_amounts");
         bytes32[] memory branch = _branch("2");

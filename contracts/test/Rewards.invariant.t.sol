@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Inbox} from "../src/Inbox.sol";
 import {Rewards} from "../src/Rewards.sol";
 import {RewardsFixture} from "./RewardsFixture.sol";
 import {Test} from "./Vm.sol";
@@ -12,6 +13,7 @@ contract RewardsHandler is RewardsFixture {
     mapping(address => uint128) public highest;
     bool public fell;
     uint256 public paidIn;
+    uint256 public refunded;
     address[] private _accounts;
     uint128[] private _earned;
     /// @dev amounts of each checkpoint
@@ -21,8 +23,13 @@ contract RewardsHandler is RewardsFixture {
         deployRewards();
         vm.deal(address(this), 1e30);
         for (uint256 i; i < ACCOUNTS; i++) {
-            _accounts.push(address(uint160(0xc000 + i)));
+            _accounts.push(i == 0 ? rewards.POSTING() : address(uint160(0xc000 + i)));
             _earned.push(uint128(i));
+        }
+        for (uint256 i; i < SET; i++) {
+            vm.prank(owner(i));
+            // Two of them have the same one.
+            rewards.namePoster(i, posterOf(i));
         }
         earn(0, 0);
     }
@@ -35,6 +42,21 @@ contract RewardsHandler is RewardsFixture {
         return _accounts;
     }
 
+    function posterOf(uint256 operator) public pure returns (address) {
+        return address(uint160(0xd000 + operator / 2));
+    }
+
+    function refund(uint256 operator) external {
+        address poster = posterOf(operator % SET);
+        uint256 before = poster.balance;
+        try rewards.refund(operator % SET) {} catch {}
+        refunded += poster.balance - before;
+    }
+
+    function inbox_() external view returns (Inbox) {
+        return inbox;
+    }
+
     function fund(uint96 amount) external {
         rewards.fund{value: amount % 10 ether}();
         paidIn += amount % 10 ether;
@@ -44,7 +66,11 @@ contract RewardsHandler is RewardsFixture {
         _earned[who % ACCOUNTS] += amount;
         _checkpoints.push(_earned);
         uint64 to = uint64(_checkpoints.length) + BEHIND;
-        post(_checkpoints.length == 1 ? 1 : to, to);
+        vm.fee(1 gwei);
+        oneBlob();
+        (bytes memory bitmap, bytes memory sigs) = certify(head(to), 0, 7, SET);
+        vm.prank(posterOf(who % SET));
+        inbox.submitBatch(batch(_checkpoints.length == 1 ? 1 : to, to), encode(head(to)), bitmap, sigs);
     }
 
     function claim(uint256 checkpoint, uint256 who, uint256 mask) external {
@@ -83,14 +109,26 @@ contract RewardsInvariantTest is Test {
 
     function invariant_nobodyGetsMoreThanItEarned() external view {
         address[] memory accounts = handler.accounts();
-        uint256 sum;
+        uint256 sum = handler.refunded();
         for (uint256 i; i < accounts.length; i++) {
             (uint128 had,) = rewards.claimed(accounts[i]);
-            equal(accounts[i].balance, had);
             check(had <= handler.earned(i), "more than was earned");
+            if (i == 0) continue;
+            equal(accounts[i].balance, had);
             sum += had;
         }
         equal(rewards.paid(), sum);
+    }
+
+    function invariant_refundsAreOfWhatWasSetAsideAndSpent() external view {
+        (uint128 aside,) = rewards.claimed(rewards.POSTING());
+        equal(rewards.posting() + handler.refunded(), aside);
+        check(rewards.posting() <= address(rewards).balance, "set aside and not there");
+        for (uint256 i; i < 4; i++) {
+            address poster = handler.posterOf(i);
+            equal(poster.balance, rewards.refunded(poster));
+            check(poster.balance <= handler.inbox_().postage(poster), "more than was spent");
+        }
     }
 
     function invariant_whatWasClaimedNeverFalls() external view {

@@ -11,6 +11,7 @@ interface Vm {
     function deal(address who, uint256 amount) external;
     function prank(address sender) external;
     function fee(uint256 basefee) external;
+    function store(address target, bytes32 slot, bytes32 value) external;
     function roll(uint256 number) external;
     function warp(uint256 timestamp) external;
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);

@@ -134,14 +134,14 @@ pub(crate) async fn join_all(plan: &Plan, network: &Network) -> Result<(), Failu
     let mut joins = Vec::new();
     for (i, node) in plan.sequencers().enumerate() {
         let owner = account(i.saturating_add(1))?;
-        joins.push(join(&l1, plan, node, owner));
+        joins.push(join(&l1, (plan, network), node, owner));
     }
     try_join_all(joins).await.map(|_| ())
 }
 
 async fn join(
     l1: &OnL1<'_>,
-    plan: &Plan,
+    (plan, network): (&Plan, &Network),
     node: &NodePlan,
     owner: PrivateKeySigner,
 ) -> Result<(), Failure> {
@@ -155,8 +155,15 @@ async fn join(
     let port = node.p2p.unwrap_or_default();
     let (host, id) = (node.rpc.ip(), keys.identity.peer_id());
     let peer = format!("/ip4/{host}/udp/{port}/quic-v1/p2p/{id}");
+    let vote = hot.vote.address();
     let hot = OperatorKeys { seq: &hot.seq, vote: &hot.vote };
     l1.join(&owner, hot, &peer, eth(STAKE)).await?;
+    let operators = l1.operators().await?;
+    let registered = operators.iter().find(|o| o.has(vote));
+    if let (Some(rewards), Some(operator)) = (network.rewards, registered) {
+        let name = rota_l1::name_poster_request(rewards, operator.id, poster.address());
+        l1.call(&owner, name).await?;
+    }
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub use call::{
 pub use error::ExecutionError;
 pub use fees::{Fees, base_fee_return};
 pub use genesis::{genesis, prague_genesis, system_contracts};
-pub use predeploys::{MESSAGE_PASSER, TOKEN_BRIDGE, predeploys, sent_slot};
+pub use predeploys::{MESSAGE_PASSER, TOKEN_BRIDGE, fee_vault, predeploys, sent_slot};
 pub use state::{Account, AccountChange, AccountProof, SlotProof, State, StateDiff};
 pub use trie::{BadNodes, Trie};
 pub use witness::{NotReexecuted, Witness, record, reexecute};

@@ -1,4 +1,4 @@
-//! Contracts of Rota that are in the first block: the way out to L1, and the tokens that came from there.
+//! Contracts of Rota that are in the first block: the way out to L1, the tokens that came from there, and the fees.
 //!
 //! Not for: what they do (`contracts/src`). Invariant: the code is what those sources give; `npm run artifacts:check` in
 //! `contracts` holds it to them, and the addresses are those in `contracts/src/Predeploys.sol`.
@@ -11,7 +11,7 @@ pub const MESSAGE_PASSER: Address = address!("0x526F7461000000000000000000000000
 /// Makes and burns tokens of L1 (`TokenBridgeL2`).
 pub const TOKEN_BRIDGE: Address = address!("0x526F746100000000000000000000000000000002");
 
-/// Both contracts, for a genesis file.
+/// The two contracts that are the same in every network, for a genesis file.
 pub fn predeploys() -> impl Iterator<Item = (Address, GenesisAccount)> {
     let passer: &[u8] = include_bytes!("../../contracts/bin/MessagePasser.bin");
     let bridge: &[u8] = include_bytes!("../../contracts/bin/TokenBridgeL2.bin");
@@ -19,6 +19,18 @@ pub fn predeploys() -> impl Iterator<Item = (Address, GenesisAccount)> {
         let code = Some(Bytes::from_static(code));
         (address, GenesisAccount::default().with_nonce(Some(1)).with_code(code))
     })
+}
+
+/// Where fees come together (`FeeVault`), for a genesis file: at the address that the network's parameters name, with the
+/// contract on L1 that it sends them to.
+#[must_use]
+pub fn fee_vault(rewards: Address) -> GenesisAccount {
+    let code: &[u8] = include_bytes!("../../contracts/bin/FeeVault.bin");
+    let storage = [(B256::ZERO, rewards.into_word())].into_iter().collect();
+    GenesisAccount::default()
+        .with_nonce(Some(1))
+        .with_code(Some(Bytes::from_static(code)))
+        .with_storage(Some(storage))
 }
 
 /// The storage slot of the message passer that is 1 once a withdrawal of this hash was sent.

@@ -54,6 +54,13 @@ pub use token_bridge::TokenBridgeL2;
 sol!(
     #[sol(rpc)]
     #[derive(Debug, PartialEq, Eq)]
+    FeeVault,
+    "../contracts/abi/FeeVault.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug, PartialEq, Eq)]
     BridgedToken,
     "../contracts/abi/BridgedToken.json"
 );

@@ -35,8 +35,6 @@ pub struct DeployParams {
     pub min_operators: u64,
     /// Times, limits and prices.
     pub rules: L1Rules,
-    /// Who decides where provers disagree.
-    pub council: Council,
     /// What the genesis gives out and the portal gets, wei.
     pub seed: U256,
 }
@@ -81,8 +79,27 @@ pub struct Contracts {
     pub block: u64,
 }
 
-/// Place of the oracle among the deployer's contracts after the timelock. The evidence checker asks it.
+/// Places among the deployer's contracts after the timelock. The genesis names the rewards, the evidence checker asks the oracle.
+const REWARDS: u64 = 8;
 const ORACLE: u64 = 9;
+
+/// What is there before the genesis is known, for the genesis names one of the contracts that follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    deployer: Address,
+    nonce: u64,
+    block: u64,
+    council: Address,
+    timelock: Address,
+}
+
+impl Ground {
+    /// Where [`deploy`] puts `Rewards`.
+    #[must_use]
+    pub fn rewards(&self) -> Address {
+        self.deployer.create(self.nonce.saturating_add(REWARDS))
+    }
+}
 
 /// Addresses that the deployer's next transactions will give their contracts, in the order of deployment.
 #[derive(Debug, Clone, Copy)]
@@ -102,16 +119,26 @@ impl Predicted {
     }
 }
 
-/// Deploys the contracts with a provider that fills in nonce, gas and fees and signs as `deployer`, who sends nothing else
-/// meanwhile. Each transaction is awaited.
-pub async fn deploy<P: Provider>(
+/// Deploys the council and the timelock with a provider that fills in nonce, gas and fees and signs as `deployer`, who sends
+/// nothing else from here to the end of [`deploy`]. Each transaction is awaited.
+pub async fn lay_ground<P: Provider>(
     provider: &P,
     deployer: Address,
+    council: &Council,
+) -> Result<Ground, L1Error> {
+    let block = provider.get_block_number().await.map_err(|e| failed("block number", &e))?;
+    let (council, timelock) = oracle::council(provider, council).await?;
+    let nonce = provider.get_transaction_count(deployer).await.map_err(|e| failed("nonce", &e))?;
+    Ok(Ground { deployer, nonce, block, council, timelock })
+}
+
+/// Deploys the contracts on their ground, with the same provider. Each transaction is awaited.
+pub async fn deploy<P: Provider>(
+    provider: &P,
+    ground: Ground,
     params: &DeployParams,
 ) -> Result<Contracts, L1Error> {
-    let block = provider.get_block_number().await.map_err(|e| failed("block number", &e))?;
-    let (council, timelock) = oracle::council(provider, &params.council).await?;
-    let nonce = provider.get_transaction_count(deployer).await.map_err(|e| failed("nonce", &e))?;
+    let Ground { deployer, nonce, block, council, timelock } = ground;
     let predicted = Predicted::new(deployer, nonce);
     let ed = Ed25519Verifier::deploy(provider).await.map_err(|e| failed("Ed25519Verifier", &e))?;
     let terms = terms(params, *ed.address(), predicted)?;
@@ -145,8 +172,11 @@ pub async fn deploy<P: Provider>(
     if (contracts.inbox, contracts.slasher) != (predicted.inbox, predicted.slasher) {
         return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
     }
-    // None of those before knows these.
+    // None of those before knows these; the genesis knows the rewards.
     let rewards = Rewards::deploy(provider, inbox).await.map_err(|e| failed("Rewards", &e))?;
+    if *rewards.address() != ground.rewards() {
+        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+    }
     let contracts = Contracts { rewards: *rewards.address(), ..contracts };
     let contracts =
         oracle::oracle(provider, contracts, params, (deployer, nonce.saturating_add(ORACLE)))

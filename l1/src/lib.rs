@@ -38,7 +38,7 @@ pub use bridge::{
 };
 pub use chain::{At, L1, L1Block, PostedBatch};
 pub use court::{Court, CourtOffence, CourtView, CourtWindows, Ruling};
-pub use deploy::{Contracts, Council, DeployParams, deploy};
+pub use deploy::{Contracts, Council, DeployParams, Ground, deploy, lay_ground};
 pub use deployment::Deployment;
 pub use endpoints::Endpoints;
 pub use error::{L1Error, Refusal};
@@ -57,7 +57,10 @@ pub use register::{
     OperatorKeys, exit_request, freeze_request, nominate_request, register_request, registration,
     rejoin_request, rotate_request, top_up_request, update_request, withdraw_request,
 };
-pub use rewards::{RewardClaim, claim_rewards_request, fund_rewards_request};
+pub use rewards::{
+    RewardClaim, claim_rewards_request, fund_rewards_request, name_poster_request,
+    refund_poster_request,
+};
 pub use rpc::{RpcConfig, RpcL1};
 pub use rules::L1Rules;
 pub use sender::RpcSender;

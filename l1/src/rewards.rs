@@ -14,6 +14,9 @@ const GAS_SIGNER: u64 = 8_000;
 const SIGNATURE: usize = 65;
 /// Gas of a payment into the contract.
 const GAS_FUND: u64 = 80_000;
+/// Gas to name who posts, and to pay one back: the operator's record is read, with its peer address.
+const GAS_NAME: u64 = 100_000;
+const GAS_REFUND: u64 = 150_000;
 
 /// All that a claim of an account's rewards consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,4 +54,17 @@ pub fn claim_rewards_request(rewards: Address, claim: RewardClaim) -> TxRequest 
 #[must_use]
 pub fn fund_rewards_request(rewards: Address, value: U256) -> TxRequest {
     TxRequest { value, ..request(rewards, &Rewards::fundCall {}, GAS_FUND) }
+}
+
+/// Says who posts for an operator; zero for nobody. Only its owner may send it.
+#[must_use]
+pub fn name_poster_request(rewards: Address, operator: u64, poster: Address) -> TxRequest {
+    let operator = U256::from(operator);
+    request(rewards, &Rewards::namePosterCall { operator, poster }, GAS_NAME)
+}
+
+/// Pays an operator's poster back what posting cost; anyone may send it.
+#[must_use]
+pub fn refund_poster_request(rewards: Address, operator: u64) -> TxRequest {
+    request(rewards, &Rewards::refundCall { operator: U256::from(operator) }, GAS_REFUND)
 }

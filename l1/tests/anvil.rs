@@ -12,10 +12,10 @@ mod common;
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use common::{L1_CHAIN, Net, OPERATORS, account, ether, header};
-use rota_l1::bindings::Registry;
+use rota_l1::bindings::{Inbox, Registry};
 use rota_l1::{
-    At, BatchPost, Inclusion, L1, L1Block, L1Error, MAX_BLOBS_PER_TX, MemoryJournal, Policy,
-    Refusal, RpcSender, Status, TxManager, load_kzg,
+    At, BatchPost, Inclusion, L1, L1Block, L1Error, MAX_BLOBS_PER_TX, MemoryJournal, Outcome,
+    Policy, Refusal, RpcSender, Status, TxManager, load_kzg,
 };
 use std::time::Duration;
 
@@ -46,11 +46,13 @@ async fn four_operators_join_and_a_batch_goes_out_and_comes_back() {
 
     let mut post = net.keys.post(&net.domain, 1, header(3), 3);
     post.payload = (0..=252u8).cycle().take(300_000).collect::<Vec<_>>().into();
-    assert!(net.submit(&post).await.inclusion.success);
+    let first = net.submit(&post).await;
+    assert!(first.inclusion.success);
     let second = net.submit(&net.keys.post(&net.domain, 4, header(4), 3)).await;
     assert!(second.inclusion.success);
     assert!(second.inclusion.gas_used <= GAS_PER_BATCH, "{}", second.inclusion.gas_used);
 
+    is_noted(&net, [&first, &second]).await;
     let to = head(&net).await;
     let read = net.l1.batches(net.contracts.block, to).await.unwrap();
     assert_eq!(
@@ -67,6 +69,25 @@ async fn four_operators_join_and_a_batch_goes_out_and_comes_back() {
     let gone = L1Block { hash: B256::ZERO, ..to };
     assert!(matches!(net.l1.batches(0, gone).await, Err(L1Error::NotCanonical { .. })));
     assert!(net.l1.balance(account(5).address()).await.unwrap() < ether() * U256::from(10_000u64));
+}
+
+/// What the inbox holds for the cost of a batch is what the chain took by its base fees, and less by a little; the second moved the
+/// origin by one block only, and counts by half.
+async fn is_noted(net: &Net, posted: [&Outcome; 2]) {
+    let provider = net.anvil.provider();
+    let mut paid = [0u128; 2];
+    for (outcome, paid) in posted.iter().zip(&mut paid) {
+        let hash = outcome.inclusion.hash;
+        let receipt = provider.get_transaction_receipt(hash).await.unwrap().unwrap();
+        let block = provider.get_block_by_hash(outcome.inclusion.block_hash).await.unwrap();
+        let base = u128::from(block.unwrap().header.base_fee_per_gas.unwrap());
+        let blobs = receipt.blob_gas_price.unwrap() * u128::from(receipt.blob_gas_used.unwrap());
+        *paid = base * u128::from(receipt.gas_used) + blobs;
+    }
+    let inbox = Inbox::new(net.contracts.inbox, provider);
+    let noted = inbox.postage(account(5).address()).call().await.unwrap();
+    let most = U256::from(paid[0] + paid[1] / 2);
+    assert!(noted < most && noted > most * U256::from(6) / U256::from(10), "{noted} of {most}");
 }
 
 /// Every way the inbox refuses on a fresh chain: the batch and the reason.

@@ -12,11 +12,11 @@ mod common;
 
 use alloy::signers::SignerSync;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use common::{Anvil, GENESIS_BLOCK, Net, account, ether, header, member, params};
+use common::{Anvil, GENESIS_BLOCK, Net, account, ether, header, member};
 use rota_l1::bindings::Safe;
 use rota_l1::{
-    Council, Court, DeployParams, L1Error, Output, Outputs, TxRequest, checkpoint_request,
-    claim_output_request, collect_bond_request, deploy, load_kzg, propose_request, resolve_request,
+    Council, Court, L1Error, Output, Outputs, TxRequest, checkpoint_request, claim_output_request,
+    collect_bond_request, lay_ground, load_kzg, propose_request, resolve_request,
     settle_bond_request,
 };
 
@@ -181,8 +181,8 @@ async fn agree(w: &World) {
 async fn a_council_that_is_no_contract_is_refused() {
     let Some(anvil) = Anvil::start("oracle-council").await else { return };
     let nobody = Address::repeat_byte(0xc0);
-    let params = DeployParams { council: Council::Safe(nobody), ..params() };
-    let done = deploy(&anvil.provider(), account(0).address(), &params).await;
+    let council = Council::Safe(nobody);
+    let done = lay_ground(&anvil.provider(), account(0).address(), &council).await;
     let Err(L1Error::Config(why)) = done else { panic!("{done:?}") };
     assert!(why.contains(&nobody.to_string()), "{why}");
 }

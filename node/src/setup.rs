@@ -11,7 +11,7 @@ mod tokens;
 mod warranty;
 
 pub use bridge::{BridgeOnL1, ShownOnL1};
-pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, RewardsOnL1, RollCall};
+pub use contracts::{FallbackOnL1, ForcedEntry, ForcedTerms, PostageOnL1, RewardsOnL1, RollCall};
 pub use owner::{Calendar, OperatorOnL1, Standing};
 pub use tokens::TokenOnL1;
 pub use warranty::WarrantyOnL1;
@@ -168,7 +168,7 @@ pub async fn l1_head(urls: &[String]) -> Result<rota_l1::L1Block, SetupError> {
     Ok(head.ok_or(L1Error::NoBlock(0))?)
 }
 
-/// Deploys the contracts and gives the network with their addresses.
+/// Deploys the contracts and gives the network with their addresses. The deployer sends nothing else meanwhile.
 ///
 /// # Errors
 /// The plan cannot be, or L1 refuses.
@@ -179,21 +179,24 @@ pub async fn deploy(
 ) -> Result<(Network, Contracts), SetupError> {
     let provider = provider(urls, Some(deployer))?;
     let l1_chain_id = provider.get_chain_id().await.map_err(|e| unavailable(e, urls))?;
+    let vault = plan.params.fee_vault;
     let mut network = Network {
         version: NETWORK_VERSION,
         l1_chain_id,
         l2_chain_id: plan.genesis.config.chain_id,
-        // Filled in below; two addresses, so that the rest can be checked before anything is paid for.
+        // Filled in below, as is whom the vault pays; two addresses, so that the rest can be checked before anything is paid for.
         registry: Address::repeat_byte(1),
         inbox: Address::repeat_byte(2),
         rewards: None,
         oracle: None,
         warranty: None,
         l1_deploy_block: 0,
-        genesis: bridge::with_predeploys(plan.genesis)?,
+        genesis: bridge::with_predeploys(plan.genesis.clone(), (vault, Address::ZERO))?,
         params: plan.params,
     };
     network.validate()?;
+    let ground = rota_l1::lay_ground(&provider, deployer.address(), &plan.council).await?;
+    network.genesis = bridge::with_predeploys(plan.genesis, (vault, ground.rewards()))?;
     let params = DeployParams {
         l2_chain_id: network.l2_chain_id,
         genesis_hash: network.domain()?.genesis_hash,
@@ -202,10 +205,9 @@ pub async fn deploy(
         min_stake: plan.min_stake,
         min_operators: plan.min_operators,
         rules: plan.rules,
-        council: plan.council,
         seed: plan.seed,
     };
-    let contracts = rota_l1::deploy(&provider, deployer.address(), &params).await?;
+    let contracts = rota_l1::deploy(&provider, ground, &params).await?;
     network.registry = contracts.registry;
     network.inbox = contracts.inbox;
     network.rewards = Some(contracts.rewards);

@@ -150,7 +150,7 @@ impl Running {
             .find_map(|line| line.split_once("rota:").map(|(_, said)| said.to_owned()))
     }
     /// Why it ended without a word.
-    fn complaint(mut self) -> String {
+    fn complaint(&mut self) -> String {
         let mut said = String::new();
         let stderr = self.child.stderr.take().map(|mut e| e.read_to_string(&mut said));
         format!("{:?} {stderr:?} {said}", self.child.wait())
@@ -173,10 +173,9 @@ fn kill_loop(role: &str, dir: &Path, check: impl Fn(u64)) {
         let mut running = Running::start(role, dir);
         let mut last = None;
         for _ in 0..=(round * 7 % 23) {
-            let Some(line) = running.next() else {
-                panic!("round {round}: {}", running.complaint())
-            };
-            last = Some(line);
+            let line = running.next();
+            assert!(line.is_some(), "round {round}: {}", running.complaint());
+            last = line;
         }
         let last = running.kill().or(last).expect("the child wrote something");
         check(last.parse().unwrap());

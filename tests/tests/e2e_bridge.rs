@@ -1,5 +1,5 @@
-//! ETH and a token go to the rollup and come back, with real processes: a wallet's library moves the ETH, `rota bridge` the token,
-//! and the oracle's two slots have the block proven in between.
+//! ETH and a token go to the rollup and come back, and the fees of the rollup go to L1, with real processes: a wallet's library moves
+//! the ETH, `rota bridge` the token, and the oracle's two slots have the block proven in between.
 
 use rota_tests::live::{ACCOUNT, Devnet, LONG, Rpc, account, ask, quantity, text, until};
 use serde_json::{Value, json};
@@ -45,7 +45,8 @@ fn a_wallet_brings_eth_and_takes_it_back() {
     // The wallet only looks until a block is proven.
     let token = Token::issue(&net, &key);
     let (sent, at) = token.goes_and_is_sent_back();
-    let withdrawn = withdrawn.max(at);
+    let fees = Fees::release(&net, &key);
+    let withdrawn = withdrawn.max(at).max(fees.block);
     // A checkpoint after the block is on L1 has it.
     until(LONG, "the withdrawal's block, from L1", || {
         ask(&follower, "eth_blockNumber", json!([])).filter(|n| quantity(n) > withdrawn)
@@ -59,6 +60,76 @@ fn a_wallet_brings_eth_and_takes_it_back() {
     net.start("n2");
     net.healthy();
     token.comes_back(&sent);
+    fees.arrive(&net, &key, network["rewards"].as_str().unwrap());
+}
+
+/// A command that ends well, and the last line of what it says, which is JSON.
+fn done(mut command: Command) -> Value {
+    let out = command.arg("--json").output().unwrap();
+    assert!(out.status.success(), "{command:?}: {}", text(&out));
+    let said = String::from_utf8(out.stdout).unwrap();
+    serde_json::from_str(said.lines().last().unwrap()).unwrap()
+}
+
+/// Calls `rota bridge WHAT TX` of a withdrawal until L1 takes it.
+fn follow(net: &Devnet, key: &Path, (what, sent, early): (&str, &str, &str)) -> Value {
+    until(LONG, what, || {
+        let mut command = net.rota();
+        command.args(["bridge", what, sent, "--json"]).arg("--key-file").arg(key);
+        command.args(["--rpc-url", &format!("http://{}", net.rpc_addr("n2"))]);
+        let out = command.arg("--datadir").arg(net.datadir("n1")).output().unwrap();
+        let early = !early.is_empty() && text(&out).contains(early);
+        assert!(out.status.success() || early, "{}", text(&out));
+        out.status.success().then(|| serde_json::from_slice::<Value>(&out.stdout).unwrap())
+    })
+}
+
+/// All that was in the vault, on its way to the contract on L1 that pays operators.
+struct Fees {
+    sent: String,
+    wei: u128,
+    block: u64,
+}
+
+impl Fees {
+    fn release(net: &Devnet, key: &Path) -> Self {
+        let node = format!("http://{}", net.rpc_addr("n2"));
+        let release = || {
+            let mut command = net.rota();
+            command.args(["rewards", "release", "--rpc-url", &node]).arg("--key-file").arg(key);
+            command
+        };
+        let said = done(release());
+        let sent = said["data"]["transactionHash"].as_str().unwrap().to_owned();
+        let receipt = ask(&net.rpc_addr("n2"), "eth_getTransactionReceipt", json!([sent])).unwrap();
+        assert_eq!(receipt["status"], "0x1");
+        eprintln!("release {} gas", quantity(&receipt["gasUsed"]));
+        let logs = receipt["logs"].as_array().unwrap();
+        let own = logs.iter().find(|log| log["address"] == receipt["to"]).unwrap();
+        let wei = own["data"].as_str().unwrap().get(2..66).unwrap();
+        let wei = u128::from_str_radix(wei, 16).unwrap();
+        // Once a day, so that nobody makes others pay for many small ones.
+        let block = quantity(&receipt["blockNumber"]);
+        until(LONG, "a block after it", || {
+            ask(&net.rpc_addr("n2"), "eth_blockNumber", json!([])).filter(|n| quantity(n) > block)
+        });
+        let again = release().output().unwrap();
+        assert!(text(&again).contains("one a day at most"), "{}", text(&again));
+        Self { sent, wei, block }
+    }
+
+    fn arrive(&self, net: &Devnet, key: &Path, rewards: &str) {
+        let balance = || -> u128 {
+            let out = net.cast().args(["balance", "--rpc-url", L1, rewards]).output().unwrap();
+            text(&out).trim().parse().unwrap_or_else(|_| panic!("{}", text(&out)))
+        };
+        let before = balance();
+        let shown = follow(net, key, ("prove", &self.sent, ""));
+        let paid = follow(net, key, ("finalize", &self.sent, "Portal_Immature"));
+        eprintln!("fees prove {} gas, finalize {} gas", shown["gasUsed"], paid["gasUsed"]);
+        assert!(self.wei > 0);
+        assert_eq!(balance() - before, self.wei, "{}", net.logs());
+    }
 }
 
 /// A token on L1: the contract of the tokens here, with the account of the key for its bridge, which makes them.
@@ -100,14 +171,6 @@ impl<'a> Token<'a> {
         command
     }
 
-    /// A command that ends well, and the last line of what it says, which is JSON.
-    fn done(&self, mut command: Command) -> Value {
-        let out = command.arg("--json").output().unwrap();
-        assert!(out.status.success(), "{command:?}: {}", text(&out));
-        let said = String::from_utf8(out.stdout).unwrap();
-        serde_json::from_str(said.lines().last().unwrap()).unwrap()
-    }
-
     fn on_l1(&self, args: &[&str]) -> Command {
         let mut command = self.rota(args);
         command.arg("--datadir").arg(self.net.datadir("n1"));
@@ -118,7 +181,7 @@ impl<'a> Token<'a> {
         let mut command = self.net.rota();
         command.args(["bridge", "token", "show", &self.address, "--rpc-url", &self.node("n2")]);
         command.arg("--datadir").arg(self.net.datadir("n1"));
-        self.done(command)
+        done(command)
     }
 
     fn node(&self, name: &str) -> String {
@@ -134,8 +197,7 @@ impl<'a> Token<'a> {
         };
         refused("20.5", "has 20.000000 COIN");
         refused("0.0000001", "at most 6 digits");
-        let locked =
-            self.done(self.on_l1(&["token", "deposit", &self.address, "--amount", "12.5"]));
+        let locked = done(self.on_l1(&["token", "deposit", &self.address, "--amount", "12.5"]));
         eprintln!("token deposit {} gas", locked["gasUsed"]);
         let locked = locked["transactionHash"].as_str().unwrap();
         let node = self.node("n2");
@@ -155,7 +217,7 @@ impl<'a> Token<'a> {
         let withdraw = ["token", "withdraw", there, "--amount", "5", "--to", HEIR];
         let mut withdraw = self.rota(&withdraw);
         withdraw.args(["--rpc-url", &node]);
-        let sent = self.done(withdraw)["data"]["transactionHash"].as_str().unwrap().to_owned();
+        let sent = done(withdraw)["data"]["transactionHash"].as_str().unwrap().to_owned();
         let receipt = ask(&self.net.rpc_addr("n2"), "eth_getTransactionReceipt", json!([sent]));
         let receipt = receipt.unwrap();
         assert_eq!(receipt["status"], "0x1");
@@ -168,7 +230,7 @@ impl<'a> Token<'a> {
         let mut status = self.net.rota();
         status.args(["bridge", "status", sent, "--rpc-url", &node]);
         status.arg("--datadir").arg(self.net.datadir("n1"));
-        let proven = self.done(status);
+        let proven = done(status);
         let proven = format!("{:#x}", proven["proven"].as_u64().unwrap());
         let of = |address: &str| {
             Rpc::connect(&self.net.rpc_addr("n2"))
@@ -178,15 +240,9 @@ impl<'a> Token<'a> {
         let gone = of(HEIR).unwrap_err();
         assert!(gone.contains("no longer kept"), "{gone}");
         of(PASSER).unwrap();
-        let shown = self.done(self.on_l1(&["prove", sent, "--rpc-url", &node]));
+        let shown = follow(self.net, self.key, ("prove", sent, ""));
         eprintln!("token prove {} gas", shown["gasUsed"]);
-        let paid = until(LONG, "the payment", || {
-            let mut finalize = self.on_l1(&["finalize", sent, "--rpc-url", &node, "--json"]);
-            let out = finalize.output().unwrap();
-            let early = text(&out).contains("Portal_Immature");
-            assert!(out.status.success() || early, "{}", text(&out));
-            out.status.success().then(|| serde_json::from_slice::<Value>(&out.stdout).unwrap())
-        });
+        let paid = follow(self.net, self.key, ("finalize", sent, "Portal_Immature"));
         eprintln!("token finalize {} gas", paid["gasUsed"]);
         let mut cast = self.net.cast();
         cast.args(["call", "--rpc-url", L1, &self.address, "balanceOf(address)(uint256)", HEIR]);

@@ -43,6 +43,7 @@ fn stake_is_lost_put_up_and_taken_out() {
     a_copied_reveal_earns_nothing(&net);
     flow.more("transactions after the second slash");
     is_rewarded(&net);
+    is_paid_back(&net);
     leaves(&net);
     flow.more("transactions after an operator left");
     let confirmed = flow.end();
@@ -193,6 +194,36 @@ fn is_rewarded(net: &Devnet) {
     println!(
         "rewards: {paid} wei of {} heights paid to {owner} by anyone's claim, {} gas",
         after["claimedHeight"], sent["gasUsed"]
+    );
+}
+
+/// A part of the fees is kept on L1 for posting, and pays an operator's poster what it spent there, whoever asks.
+fn is_paid_back(net: &Devnet) {
+    let run = |what: &[&str], key: bool| {
+        let mut command = net.rota();
+        command.arg("rewards").args(what).arg("--datadir").arg(net.datadir("n1")).arg("--json");
+        if key {
+            command.arg("--key-file").arg(net.file("payer.key"));
+        }
+        told_by(command)
+    };
+    let wei = |told: &Value, field: &str| told[field].as_str().unwrap().parse::<u128>().unwrap();
+    let node = format!("http://{}", net.rpc_addr("n1"));
+    run(&["claim", "--posting", "--rpc-url", &node], true);
+    let before = until(LONG, "a batch of n1", || {
+        Some(run(&["posting", "show"], false)).filter(|told| wei(told, "dueWei") > 0)
+    });
+    let operator = before["operator"].to_string();
+    let kept = wei(&before, "keptWei");
+    assert!(kept > 0 && before["poster"].is_string() && wei(&before, "refundedWei") == 0);
+    let sent = run(&["posting", "refund", "--operator", &operator], true);
+    let after = run(&["posting", "show"], false);
+    let paid = wei(&after, "refundedWei");
+    assert!(paid >= kept.min(wei(&before, "dueWei")) && paid == kept - wei(&after, "keptWei"));
+    assert!(paid <= wei(&after, "spentWei"), "{before} {after}");
+    println!(
+        "posting: {} wei spent by n1, {paid} of {kept} kept wei paid back to {}, {} gas",
+        after["spentWei"], after["poster"], sent["gasUsed"]
     );
 }
 

@@ -8,11 +8,15 @@ use crate::{
     Decode, DecodeError, Encode, MerkleProof, Reader, ValidatorSet, Writer,
     merkle::{prove, proven, root},
 };
-use alloy_primitives::{Address, B256, Keccak256, U256};
+use alloy_primitives::{Address, B256, Keccak256, U256, address};
 use std::collections::BTreeMap;
 
-/// Share of the leader, in ten-thousandths; the members have the rest.
+/// Share of the leader, in ten-thousandths; the members have what is left besides [`POSTING_BPS`].
 pub const LEADER_BPS: u16 = 8_000;
+/// Share that is set aside to pay back what posting batches costs on L1, in ten-thousandths.
+pub const POSTING_BPS: u16 = 500;
+/// The account that it is set aside for; `Rewards` on L1 keeps it for refunds.
+pub const POSTING: Address = address!("0x526F746100000000000000000000000000000003");
 /// Most accounts in an encoded book.
 const MAX_ACCOUNTS: usize = 1 << 20;
 
@@ -41,15 +45,18 @@ pub struct HeightFees<'a> {
 }
 
 impl RewardsBook {
-    /// Shares out fees: [`LEADER_BPS`] to the owner of the leader, the rest to the owners of all members by weight,
-    /// each part rounded down. What rounding leaves goes to the leader; without one to the first member.
+    /// Shares out fees: [`POSTING_BPS`] to [`POSTING`], [`LEADER_BPS`] to the owner of the leader, the rest to the owners
+    /// of all members by weight, each part rounded down. What rounding leaves goes to the leader; without one to the first member.
     pub fn share(&mut self, fees: HeightFees<'_>) {
         let HeightFees { set, leader, wei } = fees;
         let leader = leader.and_then(|i| set.get(i)).map(|v| v.owner);
         let Some(first) = leader.or_else(|| set.get(0).map(|v| v.owner)) else { return };
         let bps = if leader.is_some() { LEADER_BPS } else { 0 };
-        let members = wei.saturating_sub(part(wei, bps.into(), 10_000));
-        let (total, mut left) = (set.total(), wei);
+        let posting = part(wei, POSTING_BPS.into(), 10_000);
+        self.add(POSTING, posting);
+        let mut left = wei.saturating_sub(posting);
+        let members = left.saturating_sub(part(wei, bps.into(), 10_000));
+        let total = set.total();
         for (_, v) in set.iter().filter(|_| total > 0) {
             let amount = part(members, v.power(), total).min(left);
             left = left.saturating_sub(amount);
@@ -179,18 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_has_four_fifths_and_the_members_the_rest_by_weight() {
+    fn the_leader_has_four_fifths_and_the_members_by_weight_what_posting_leaves() {
         let (set, mut book) = (set(&[100, 200, 700]), RewardsBook::default());
         book.share(HeightFees { set: &set, leader: Some(0), wei: 10_000 });
-        assert_eq!(earned(&book), [8_200, 400, 1_400]);
-        // 7 wei: 5 to the leader, of 2 the members get 0, 0 and 1; what is left is the leader's.
+        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_150, 300, 1_050], 500));
+        // 7 wei: none for posting, 5 to the leader, of 2 the members get 0, 0 and 1; what is left is the leader's.
         book.share(HeightFees { set: &set, leader: Some(1), wei: 7 });
-        assert_eq!(earned(&book), [8_200, 406, 1_401]);
-        // Nobody led: all of it by weight, the rest to the first.
+        assert_eq!(earned(&book), [8_150, 306, 1_051]);
+        // Nobody led: all but the posting by weight, the rest to the first.
         book.share(HeightFees { set: &set, leader: None, wei: 1_001 });
-        assert_eq!(earned(&book), [8_301, 606, 2_101]);
+        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_246, 496, 1_716], 550));
         book.share(HeightFees { set: &set, leader: Some(u16::MAX), wei: 1_000 });
-        assert_eq!(earned(&book), [8_401, 806, 2_801]);
+        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_341, 686, 2_381], 600));
     }
 
     proptest! {

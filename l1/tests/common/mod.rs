@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use rota_l1::{
     BatchPost, BlobSource, Contracts, Council, DeployParams, Fees, L1, L1Rules, MemoryJournal,
     MemoryL1, MemoryParams, OperatorKeys, Outcome, Policy, RpcConfig, RpcL1, RpcSender, TxManager,
-    TxRequest, deploy, freeze_request, register_request, registration,
+    TxRequest, deploy, freeze_request, lay_ground, register_request, registration,
 };
 use rota_types::{
     Bitmap, Close, CommitCertificate, Domain, Env, Header, SeqKey, SignedVote, Term, Vote, VoteKey,
@@ -238,10 +238,6 @@ pub(crate) fn params() -> DeployParams {
         min_stake: ether(),
         min_operators: OPERATORS as u64,
         rules: rules(),
-        council: Council::Members {
-            members: (0..8).map(|i| member(i).address()).collect(),
-            threshold: 6,
-        },
         seed: U256::ZERO,
     }
 }
@@ -259,9 +255,12 @@ impl Net {
     /// Contracts, but no operators. Two endpoints, the first of which is dead.
     pub(crate) async fn deployed(name: &str) -> Option<Self> {
         let anvil = Anvil::start(name).await?;
-        let params = params();
-        let deployer = account(0).address();
-        let contracts = deploy(&anvil.provider(), deployer, &params).await.unwrap();
+        let (provider, deployer) = (anvil.provider(), account(0).address());
+        let members = (0..8).map(|i| member(i).address()).collect();
+        let council = Council::Members { members, threshold: 6 };
+        let ground = lay_ground(&provider, deployer, &council).await.unwrap();
+        let contracts = deploy(&provider, ground, &params()).await.unwrap();
+        assert_eq!(contracts.rewards, ground.rewards());
         let domain = Domain::new(L1_CHAIN, L2_CHAIN, contracts.registry, GENESIS, 0);
         let dead = "http://127.0.0.1:9".to_string();
         let l1 = RpcL1::new(RpcConfig {

@@ -6,9 +6,9 @@ mod args;
 mod send;
 mod token;
 
-pub(super) use args::BridgeCommand;
+pub(super) use args::{BridgeCommand, SendOn};
 use args::{DepositArgs, FollowArgs, StatusArgs, WithdrawArgs};
-use send::on_rollup;
+pub(super) use send::{ask, on_rollup};
 
 use super::{
     Done,

@@ -1,11 +1,17 @@
-//! `rota rewards`: what fees earned an account on the rollup, and paying it out on L1.
+//! `rota rewards`: what fees earned an account on the rollup, how they come to L1, and paying it out there.
 //!
 //! Not for: checking the proof; the contract does, and a claim is tried before it is paid for. Invariant: whoever sends a
 //! claim, only the account in it is paid.
 
+mod posting;
+mod release;
+
+pub(super) use posting::PostingCommand;
+
 use super::{
     Done,
     args::{RpcArgs, Where},
+    bridge::SendOn,
     call::{Call, CallArgs, make},
     client::Node,
     node::settings_on_l1,
@@ -21,7 +27,7 @@ use crate::{
 use alloy_primitives::{Address, B256, Bytes, U64};
 use clap::{Args, Subcommand};
 use rota_l1::{RewardClaim, claim_rewards_request};
-use rota_types::{Encode, LagPoint};
+use rota_types::{Encode, LagPoint, POSTING};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -32,6 +38,11 @@ pub enum RewardsCommand {
     Show(ShowArgs),
     /// Pay an account on L1 what it earned. Anyone may send it.
     Claim(ClaimArgs),
+    /// Send the fees in the rollup's vault to L1, where they are paid out. Anyone may, once a day.
+    Release(SendOn),
+    /// What posting batches costs an operator, and getting it back.
+    #[command(subcommand)]
+    Posting(PostingCommand),
 }
 
 /// Whose rewards.
@@ -40,6 +51,9 @@ pub struct WhoseArgs {
     /// The account [default: the owner of the operator with the vote key of this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
+    /// The part of the fees that pays for posting, instead of an account.
+    #[arg(long, conflicts_with = "account")]
+    pub posting: bool,
     /// Which node is asked for them.
     #[command(flatten)]
     pub rpc: RpcArgs,
@@ -120,6 +134,8 @@ pub(super) async fn run(command: &RewardsCommand, json: bool) -> Done {
     match command {
         RewardsCommand::Show(args) => show(args, json).await,
         RewardsCommand::Claim(args) => claim(args, json).await,
+        RewardsCommand::Release(args) => release::run(args, json).await,
+        RewardsCommand::Posting(command) => posting::run(command, json).await,
     }
 }
 
@@ -138,7 +154,7 @@ async fn show(args: &ShowArgs, json: bool) -> Done {
         return out::json(&json!({
             "v": 1, "account": account, "rewards": contract, "earnedWei": amount.to_string(), "height": height,
             "claimedWei": paid.claimed.to_string(), "claimedHeight": paid.height, "dueWei": due.to_string(),
-            "balanceWei": paid.balance.to_string()
+            "balanceWei": paid.balance.to_string(), "postingWei": paid.posting.to_string()
         }));
     }
     print(account, claim.as_ref(), (&paid, due))
@@ -158,9 +174,14 @@ fn print(account: Address, claim: Option<&RewardClaim>, (paid, due): (&RewardsOn
     let at = if paid.claimed == 0 { String::new() } else { format!(" for height {}", paid.height) };
     out::line(format_args!("paid      {}{at}", wei(paid.claimed)))?;
     out::line(format_args!("due       {}", wei(due)))?;
-    let short = paid.balance < alloy_primitives::U256::from(due);
-    let more = if short { "; the rest can be claimed once more is put in" } else { "" };
-    out::line(format_args!("to pay    {} in the contract{more}", out::eth(paid.balance)))
+    let free = paid.balance.saturating_sub(paid.posting);
+    let short = free < alloy_primitives::U256::from(due);
+    let more = if short {
+        "; the rest when fees have come from the rollup: rota rewards release"
+    } else {
+        ""
+    };
+    out::line(format_args!("to pay    {} in the contract{more}", out::eth(free)))
 }
 
 fn height_of(lag: &[u8]) -> Option<u64> {
@@ -180,8 +201,10 @@ async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let claim = earned.claim()?;
     let paid = l1.rewards(contract, account).await?;
     let due = claim.amount.saturating_sub(paid.claimed);
+    let what =
+        if account == POSTING { "keep for posting".to_owned() } else { format!("pay {account}") };
     let words = format!(
-        "pay {account} {} for heights up to {}",
+        "{what} {} for heights up to {}",
         out::eth(alloy_primitives::U256::from(due)),
         height_of(&claim.lag).unwrap_or_default()
     );
@@ -197,7 +220,7 @@ async fn account(
     l1: &OnL1<'_>,
     root: &std::path::Path,
 ) -> Result<Address, Failure> {
-    if let Some(account) = whose.account {
+    if let Some(account) = whose.account.or_else(|| whose.posting.then_some(POSTING)) {
         return Ok(account);
     }
     let (own, all) = (signing_pairs(root)?, l1.operators().await?);

@@ -113,7 +113,12 @@ fn portal(name: &str) -> Option<&'static str> {
 
 fn rewards(name: &str) -> &'static str {
     match name.trim_start_matches("Rewards_") {
-        "NothingDue" => "rota rewards show says what is due and what the contract has",
+        "NothingDue" => {
+            "rota rewards show and rota rewards posting show say what is due and what the contract has"
+        }
+        "NotOwner" => "only the owner of the operator says who posts for it",
+        "NoPoster" => "its owner names one first: rota rewards posting name",
+        "NoOperator" => "only an operator that has a stake is paid back: rota set show",
         "NotPosted" => "wait until a batch with that height is on L1, and repeat the command",
         "CertificateExpired" | "WrongGeneration" | "Older" => {
             "ask a node that is in step for a newer one, with --rpc-url"

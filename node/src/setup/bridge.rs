@@ -6,17 +6,25 @@ use super::{OnL1, SetupError, provider, unavailable};
 use crate::network::NetworkError;
 use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B256};
+use rota_execution::{fee_vault, predeploys};
 use rota_l1::bindings::{Inbox, Oracle, Portal};
 
-/// The genesis with the rollup's side of the bridge, which a file in the format of geth need not have.
+/// The genesis with the rollup's side of the bridge and with the vault, which sends fees to `rewards` on L1. A file in the
+/// format of geth need not have them.
 ///
 /// # Errors
 /// Something else is at one of the addresses.
-pub(super) fn with_predeploys(mut genesis: Genesis) -> Result<Genesis, NetworkError> {
-    for (address, account) in rota_execution::predeploys() {
-        let code = account.code.clone();
-        if genesis.alloc.entry(address).or_insert(account).code != code {
-            let why = format!("genesis: the account {address} belongs to the bridge");
+pub(super) fn with_predeploys(
+    mut genesis: Genesis,
+    (vault, rewards): (Address, Address),
+) -> Result<Genesis, NetworkError> {
+    let contracts = predeploys().map(|(address, account)| (address, account, "the bridge"));
+    let vault = (vault, fee_vault(rewards), "the vault of the fees");
+    for (address, account, whose) in contracts.chain([vault]) {
+        let (code, storage) = (account.code.clone(), account.storage.clone());
+        let there = genesis.alloc.entry(address).or_insert(account);
+        if there.code != code || there.storage != storage {
+            let why = format!("genesis: the account {address} belongs to {whose}");
             return Err(NetworkError::Invalid(why));
         }
     }
@@ -114,16 +122,25 @@ impl OnL1<'_> {
 mod tests {
     use super::*;
     use alloy_primitives::Bytes;
-    use rota_execution::{MESSAGE_PASSER, prague_genesis, predeploys};
+    use rota_execution::{MESSAGE_PASSER, prague_genesis};
 
     #[test]
-    fn a_genesis_gets_the_bridge_once_and_keeps_no_other_code_there() {
+    fn a_genesis_gets_its_contracts_once_and_keeps_no_others_there() {
+        let (vault, rewards) = (Address::repeat_byte(5), Address::repeat_byte(6));
         let plain = prague_genesis(7, 1, 30_000_000, []);
-        let given = with_predeploys(plain).unwrap();
+        let given = with_predeploys(plain, (vault, rewards)).unwrap();
         assert!(predeploys().all(|(a, account)| given.alloc[&a].code == account.code));
-        assert_eq!(with_predeploys(given.clone()).unwrap(), given);
+        let slots = given.alloc[&vault].storage.as_ref().unwrap();
+        assert_eq!(slots[&B256::ZERO], rewards.into_word());
+        assert_eq!(with_predeploys(given.clone(), (vault, rewards)).unwrap(), given);
+        let refused =
+            |genesis: &Genesis, at| with_predeploys(genesis.clone(), at).unwrap_err().to_string();
+        let other = refused(&given, (vault, Address::ZERO));
+        assert!(other.contains("belongs to the vault"), "{other}");
+        let clash = refused(&given, (MESSAGE_PASSER, rewards));
+        assert!(clash.contains("belongs to the vault"), "{clash}");
         let mut other = given;
         other.alloc.get_mut(&MESSAGE_PASSER).unwrap().code = Some(Bytes::from_static(b"x"));
-        assert!(with_predeploys(other).unwrap_err().to_string().contains("belongs to the bridge"));
+        assert!(refused(&other, (vault, rewards)).contains("belongs to the bridge"));
     }
 }

@@ -17,6 +17,21 @@ pub struct RewardsOnL1 {
     pub height: u64,
     /// Wei in the contract.
     pub balance: U256,
+    /// Of it, wei kept for those who post.
+    pub posting: U256,
+}
+
+/// What posting cost an operator, and how much of it came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostageOnL1 {
+    /// Who posts for it; none if its owner has not said.
+    pub poster: Option<Address>,
+    /// Wei that posting cost that account, by the base fees.
+    pub spent: U256,
+    /// Wei of it that came back.
+    pub refunded: U256,
+    /// Wei kept for all who post.
+    pub kept: U256,
 }
 
 /// The queue of forced transactions and its terms.
@@ -157,7 +172,31 @@ impl OnL1<'_> {
         let asked = Rewards::new(contract, p.clone()).claimed(account).call().await;
         let paid = asked.map_err(|e| unavailable(e, self.urls))?;
         let balance = p.get_balance(contract).await.map_err(|e| unavailable(e, self.urls))?;
-        Ok(RewardsOnL1 { claimed: paid.amount, height: paid.height, balance })
+        let asked = Rewards::new(contract, p).posting().call().await;
+        let posting = asked.map_err(|e| unavailable(e, self.urls))?;
+        Ok(RewardsOnL1 { claimed: paid.amount, height: paid.height, balance, posting })
+    }
+
+    /// What posting cost an operator.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn postage(
+        &self,
+        contract: Address,
+        operator: u64,
+    ) -> Result<PostageOnL1, SetupError> {
+        let failed = |e: alloy::contract::Error| unavailable(e, self.urls);
+        let p = provider(self.urls, None)?;
+        let rewards = Rewards::new(contract, p.clone());
+        let named = rewards.posterOf(U256::from(operator)).call().await.map_err(failed)?;
+        let inbox = Inbox::new(self.network.inbox, p);
+        Ok(PostageOnL1 {
+            poster: Some(named).filter(|poster| !poster.is_zero()),
+            spent: inbox.postage(named).call().await.map_err(failed)?,
+            refunded: rewards.refunded(named).call().await.map_err(failed)?,
+            kept: rewards.posting().call().await.map_err(failed)?,
+        })
     }
 
     /// Reads the oracle.

@@ -1,17 +1,18 @@
-//! A transaction of the rollup, as the commands of the bridge make it: tried alone, printed for a wallet, or sent.
+//! A transaction of the rollup, as the commands of the bridge make it: tried alone, printed for a wallet, or sent; and what
+//! contracts there answer.
 
-use super::args::SendOn;
+use super::{args::SendOn, read};
 use crate::{
     cli::{client::Node, out, set, tx},
     exit::{Exit, Failure},
 };
-use alloy::{network::TransactionBuilder, rpc::types::TransactionRequest};
-use alloy_primitives::Address;
+use alloy::{network::TransactionBuilder, rpc::types::TransactionRequest, sol_types::SolCall};
+use alloy_primitives::{Address, Bytes};
 use serde_json::json;
 
 impl SendOn {
     /// Whose key it is, if one is given.
-    pub(super) fn sender(&self) -> Result<Option<Address>, Failure> {
+    pub(in crate::cli) fn sender(&self) -> Result<Option<Address>, Failure> {
         let signer = self.key_file.as_deref();
         let signer = signer.map(|f| set::account(f, self.key_password_file.as_deref()));
         Ok(signer.transpose()?.map(|s| s.address()))
@@ -19,7 +20,7 @@ impl SendOn {
 }
 
 /// Prints, tries or sends `request`, whose sender is who holds the key, if one is given. Whether it was sent.
-pub(super) async fn on_rollup(
+pub(in crate::cli) async fn on_rollup(
     args: &SendOn,
     mut request: TransactionRequest,
     words: String,
@@ -45,4 +46,18 @@ pub(super) async fn on_rollup(
     eprintln!("{words}");
     tx::send_request(&node, request, &signer, (&args.until, json)).await?;
     Ok(true)
+}
+
+/// What a contract of the rollup answers, with what is preconfirmed.
+pub(in crate::cli) async fn ask<C: SolCall>(
+    node: &Node,
+    to: Address,
+    call: &C,
+) -> Result<C::Return, Failure> {
+    let request = json!({ "to": to, "data": Bytes::from(call.abi_encode()) });
+    let answer: Bytes = read(node.ask("eth_call", json!([request, "pending"])).await?)?;
+    C::abi_decode_returns(&answer).map_err(|_| {
+        Failure::new(Exit::Failed, format!("there is no such contract at {to} on the rollup"))
+            .hint("ask a node of this network with --rpc-url")
+    })
 }

@@ -3,7 +3,7 @@
 //! Not for: showing and paying what was sent back, which is the same as for ETH. Invariant: no more is approved than is
 //! deposited, and nothing is approved to the portal.
 
-use super::{args::SendOn, on_rollup, read};
+use super::{args::SendOn, ask, on_rollup, read};
 use crate::{
     cli::{
         Done,
@@ -19,7 +19,6 @@ use crate::{
 use alloy::{
     network::TransactionBuilder,
     rpc::types::{Block, TransactionRequest},
-    sol_types::SolCall,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, utils};
 use clap::{Args, Subcommand};
@@ -233,16 +232,6 @@ async fn show(args: &ShowArgs, json: bool) -> Done {
 
 fn to_bridge(from: Address, data: Bytes) -> TransactionRequest {
     TransactionRequest::default().with_from(from).with_to(TOKEN_BRIDGE).with_input(data)
-}
-
-/// What a contract of the rollup answers, with what is preconfirmed.
-async fn ask<C: SolCall>(node: &Node, to: Address, call: &C) -> Result<C::Return, Failure> {
-    let request = json!({ "to": to, "data": Bytes::from(call.abi_encode()) });
-    let answer: Bytes = read(node.ask("eth_call", json!([request, "pending"])).await?)?;
-    C::abi_decode_returns(&answer).map_err(|_| {
-        Failure::new(Exit::Failed, format!("there is no such contract at {to} on the rollup"))
-            .hint("ask a node of this network with --rpc-url")
-    })
 }
 
 fn units(text: &str, decimals: u8) -> Result<U256, Failure> {
