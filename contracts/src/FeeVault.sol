@@ -9,20 +9,22 @@ import {Rewards} from "./Rewards.sol";
 /// @notice Every transaction's priority fee is paid to this account, and the base fee comes back to it. Anyone may send all of it to L1,
 /// where `Rewards` pays it out to those who earned it.
 /// @dev In the genesis, at the address that the network's parameters name: no constructor, nothing immutable, and the low bytes of
-/// slot 0 are in the genesis too. Each release costs somebody a proof on L1, and many small ones would cost more than they carry: hence
-/// at most one a day.
+/// slot 0 are in the genesis too. Each release costs somebody a proof on L1, and small ones would cost more than they carry: hence at
+/// most one a day, and a small one only after a month without any.
 contract FeeVault {
     /// The genesis names nobody on L1.
     error Vault_Nowhere();
     /// There are no fees here.
     error Vault_Nothing();
-    /// The next release may be from this time on, seconds.
+    /// The next release, or the next of so little, may be from this time on, seconds.
     error Vault_TooEarly(uint256 since);
 
     event Released(uint256 amount, bytes32 withdrawal);
 
-    /// @notice Seconds between two releases, at least.
+    /// @notice Seconds between two releases, at least, and before one of less than `WORTH` wei.
     uint256 public constant INTERVAL = 1 days;
+    uint256 public constant PATIENCE = 30 days;
+    uint256 public constant WORTH = 0.1 ether;
     /// @dev Gas for `Rewards.fund` on L1.
     uint256 private constant FUND_GAS = 100_000;
 
@@ -39,14 +41,19 @@ contract FeeVault {
     /// @return withdrawal its hash: it is shown and paid on L1 like any other
     function release() external returns (bytes32 withdrawal) {
         if (rewards == address(0)) revert Vault_Nowhere();
-        uint256 next = releasedAt == 0 ? 0 : releasedAt + INTERVAL;
-        if (block.timestamp < next) revert Vault_TooEarly(next);
         uint256 amount = address(this).balance;
         if (amount == 0) revert Vault_Nothing();
+        if (block.timestamp < releasableAt()) revert Vault_TooEarly(releasableAt());
         releasedAt = uint64(block.timestamp);
         released += amount;
         bytes memory call = abi.encodeCall(Rewards.fund, ());
         withdrawal = MessagePasser(payable(Predeploys.MESSAGE_PASSER)).initiate{value: amount}(rewards, FUND_GAS, call);
         emit Released(amount, withdrawal);
+    }
+
+    /// @notice From when on what is here now may be released, seconds; 0 before the first time.
+    function releasableAt() public view returns (uint256) {
+        if (releasedAt == 0) return 0;
+        return releasedAt + (address(this).balance < WORTH ? PATIENCE : INTERVAL);
     }
 }

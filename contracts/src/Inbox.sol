@@ -29,8 +29,6 @@ contract Inbox is Fallback {
     /// @notice What posting has cost an account, by the base fees of its blocks, wei: never more than it paid. `Rewards` refunds it to
     /// those whom operators name.
     mapping(address => uint256) public postage;
-    /// @dev A transaction pays for its blobs once, however often it calls.
-    bool private transient _noted;
 
     constructor(address registry_, address verifier_, address forced_, address portal_, InboxRules memory rules)
         Fallback(registry_, forced_, rules)
@@ -75,10 +73,10 @@ contract Inbox is Fallback {
     }
 
     /// @dev By how far the origin moves and not by batches: posting more often than that is not worth it. Priority fees, calldata and what
-    /// this itself costs do not count, so nobody can earn by posting.
+    /// this itself costs do not count. An account without code calls once in a transaction, and here only: nobody else is told of the
+    /// same blobs.
     function _note(uint256 gas, uint256 blocks) private {
-        if (_noted || blocks == 0) return;
-        _noted = true;
+        if (blocks == 0 || msg.sender != tx.origin || msg.sender.code.length != 0) return;
         if (blocks > POSTAGE_BLOCKS) blocks = POSTAGE_BLOCKS;
         uint256 blobs;
         while (blobhash(blobs) != 0) blobs++;

@@ -34,7 +34,7 @@ interface IRewards {
     error Rewards_NotOwner();
     /// The operator has named nobody.
     error Rewards_NoPoster();
-    /// The operator has no stake any more that could be taken.
+    /// The operator has no stake that is locked: it never was in a set, is out of all of them for long, or was slashed.
     error Rewards_NoOperator(State state);
 
     /// Somebody put money in.
@@ -43,14 +43,14 @@ interface IRewards {
     event PosterNamed(uint256 indexed operator, address indexed poster);
     /// What posting cost was paid back; `refunded` is what the account has had back in all.
     event Refunded(uint256 indexed operator, address indexed poster, uint256 amount, uint256 refunded);
-    /// An account was paid for a height, or it was set aside; `claimed` is what it has had in all.
+    /// An account was paid for a height; `claimed` is what it has had in all.
     event Paid(address indexed account, uint64 indexed height, uint256 amount, uint256 claimed);
 }
 
 /// @title Rewards
 /// @notice Pays operators on L1 what the rollup's fees earned them. A header that more than two thirds of a set signed names the
-/// execution of an earlier height, and that has the sum each account earned since genesis. What it has for `POSTING` stays here and
-/// pays back what posting batches cost the operators.
+/// execution of an earlier height, and that has the sum each account earned since genesis. A part of what comes in is no one's reward:
+/// it pays back what posting batches cost the operators.
 /// @dev No owner, no upgrade. It holds what was put in and owes nothing beyond that: with too little here, who claims first is paid
 /// first, and the rest stays claimable. A set out of force for longer than the inbox takes its certificates cannot sign for money.
 contract Rewards is IRewards, ICertificateErrors {
@@ -65,8 +65,8 @@ contract Rewards is IRewards, ICertificateErrors {
     /// @dev `height u64 || block number u64 || block hash 32 || rewards root 32`
     uint256 private constant LAG = 80;
     uint256 private constant ROOT = 48;
-    /// @notice The account that a part of all fees is set aside for. Nobody's, here and on the rollup.
-    address public constant POSTING = 0x526F746100000000000000000000000000000003;
+    /// @notice What is set aside for posting of all that comes in, in ten-thousandths: as much as the nodes leave out of their sums.
+    uint256 public constant POSTING_BPS = 500;
 
     Inbox public immutable inbox;
     Registry public immutable registry;
@@ -95,9 +95,10 @@ contract Rewards is IRewards, ICertificateErrors {
         _genesisHash = registry.genesisHash();
     }
 
-    /// @notice Puts money in. Nobody gets it back but as a reward.
+    /// @notice Puts money in. Nobody gets it back but as a reward, or for posting.
     function fund() external payable {
         funded += msg.value;
+        posting += msg.value * POSTING_BPS / 10_000;
         emit Funded(msg.sender, msg.value);
     }
 
@@ -115,13 +116,12 @@ contract Rewards is IRewards, ICertificateErrors {
 
     /// @notice Pays an operator's poster back what posting cost it and was not paid back yet; anyone may call. With too little set aside,
     /// as much as there is.
-    /// @dev For those alone who have a stake to lose: whoever posts only to use up what is set aside bears the cost.
+    /// @dev For members alone, and for those who were and whose stake is still locked: others may post, and bear the cost.
     function refund(uint256 operator) external {
         address poster = posterOf[operator];
         if (poster == address(0)) revert Rewards_NoPoster();
         State state = registry.stateOf(operator);
-        bool bound = state == State.Queued || state == State.Active || state == State.Exiting;
-        if (!bound) revert Rewards_NoOperator(state);
+        if (state == State.Jailed || registry.unlocksAt(operator) <= block.number) revert Rewards_NoOperator(state);
         uint256 due = inbox.postage(poster) - refunded[poster];
         if (due > posting) due = posting;
         if (due == 0) revert Rewards_NothingDue();
@@ -223,12 +223,8 @@ contract Rewards is IRewards, ICertificateErrors {
         if (due == 0) revert Rewards_NothingDue();
         uint256 sum = a.claimed + due;
         _accounts[account] = Account(uint128(sum), height);
-        emit Paid(account, height, due, sum);
-        if (account == POSTING) {
-            posting += due;
-            return;
-        }
         paid += due;
+        emit Paid(account, height, due, sum);
         _send(account, due);
     }
 

@@ -54,6 +54,21 @@ contract FeeVaultTest is Test {
         equal(vault.released(), 3 ether);
     }
 
+    function test_whatIsNotWorthAProofWaitsForAMonth() public {
+        vm.deal(address(vault), 1);
+        vault.release();
+        vm.deal(address(vault), 0.1 ether - 1);
+        uint256 next = block.timestamp + 30 days;
+        vm.warp(next - 1);
+        vm.expectRevert(abi.encodeWithSelector(FeeVault.Vault_TooEarly.selector, next));
+        vault.release();
+        vm.warp(next);
+        vault.release();
+        vm.deal(address(vault), 0.1 ether);
+        vm.warp(next + 1 days);
+        vault.release();
+    }
+
     function test_nothingIsNotSent() public {
         vm.expectRevert(FeeVault.Vault_Nothing.selector);
         vault.release();

@@ -8,12 +8,11 @@ import {IRewards} from "../src/Rewards.sol";
 import {Refuses} from "./Rewards.t.sol";
 import {RewardsFixture} from "./RewardsFixture.sol";
 
-/// @dev Posts two batches in one transaction, with the same blobs.
-contract TwiceInOne {
-    function post(address inbox, bytes calldata first, bytes calldata second) external {
-        (bool one,) = inbox.call(first);
-        (bool two,) = inbox.call(second);
-        require(one && two, "refused");
+/// @dev Posts for somebody: it could do so at two inboxes with the same blobs.
+contract Wrapper {
+    function post(address inbox, bytes calldata call) external {
+        (bool done,) = inbox.call(call);
+        require(done, "refused");
     }
 }
 
@@ -43,7 +42,7 @@ abstract contract PostageFixture is RewardsFixture {
 
     /// @dev Gas of the call.
     function _post(address from, bytes memory call) internal returns (uint256 gas) {
-        vm.prank(from);
+        vm.prank(from, from);
         gas = gasleft();
         (bool done,) = address(inbox).call(call);
         gas -= gasleft();
@@ -55,15 +54,23 @@ abstract contract PostageFixture is RewardsFixture {
 contract PostageTest is PostageFixture {
     function setUp() public {
         deployRewards();
-        rewards.fund{value: 100 ether}();
     }
 
-    /// @dev `amount` earned for posting, at a checkpoint that is posted.
-    function _setAside(uint128 amount) private {
-        address[] memory accounts = new address[](1);
-        uint128[] memory amounts = new uint128[](1);
-        (accounts[0], amounts[0]) = (rewards.POSTING(), amount);
-        send(claimOf(64, accounts, amounts, 0, 7));
+    function _setAside(uint256 amount) private {
+        rewards.fund{value: amount * 20}();
+        equal(rewards.posting(), amount);
+    }
+
+    /// @dev A batch of the poster's, which operator 1 has named.
+    function _posted() private returns (uint256 due) {
+        _post(POSTER, _call(1, 128, false));
+        _name(1, POSTER);
+        return inbox.postage(POSTER);
+    }
+
+    function _name(uint256 operator, address poster) private {
+        vm.prank(owner(operator));
+        rewards.namePoster(operator, poster);
     }
 
     function test_whatWasPaidByBaseFeesIsNoted() public priced {
@@ -85,48 +92,52 @@ contract PostageTest is PostageFixture {
         equal(inbox.postage(POSTER), 3 * BLOB_GAS * block.blobbasefee);
     }
 
-    function test_oneTransactionIsNotedOnce() public priced {
-        vm.fee(0);
-        TwiceInOne twice = new TwiceInOne();
-        twice.post(address(inbox), _call(1, 9, false), _call(10, 19, false));
+    function test_onlyAnAccountWithoutCodeIsNoted() public priced {
+        Wrapper wrapper = new Wrapper();
+        vm.prank(POSTER, POSTER);
+        wrapper.post(address(inbox), _call(1, 9, false));
         (uint64 tip,,,) = inbox.tip();
-        equal(tip, 19);
-        equal(inbox.postage(address(twice)), BLOB_GAS * block.blobbasefee);
+        equal(tip, 9);
+        equal(inbox.postage(POSTER) + inbox.postage(address(wrapper)), 0);
+        // As EIP-7702 has it: an account that sends transactions and has code.
+        vm.etch(POSTER, address(wrapper).code);
+        _post(POSTER, _call(10, 19, false));
+        equal(inbox.postage(POSTER), 0);
+        vm.etch(POSTER, "");
+        _post(POSTER, _call(20, 29, false));
+        check(inbox.postage(POSTER) > 0, "not noted");
     }
 
     function test_aPosterIsPaidBackOutOfWhatIsSetAside() public priced {
-        post(1, 128);
-        // It is this test that sent the batch.
-        vm.prank(owner(1));
-        rewards.namePoster(1, address(this));
-        uint256 due = inbox.postage(address(this));
+        uint256 due = _posted();
         vm.expectRevert(IRewards.Rewards_NothingDue.selector);
         rewards.refund(1);
-        _setAside(uint128(due - 1));
-        equal(rewards.posting(), due - 1);
-        equal(rewards.paid(), 0);
-        uint256 before = address(this).balance;
+        _setAside(due - 1);
         vm.expectEmit();
-        emit IRewards.Refunded(1, address(this), due - 1, due - 1);
+        emit IRewards.Refunded(1, POSTER, due - 1, due - 1);
         rewards.refund(1);
-        equal(address(this).balance, before + due - 1);
+        equal(POSTER.balance, due - 1);
         equal(rewards.posting(), 0);
         equal(rewards.paid(), due - 1);
-        equal(rewards.refunded(address(this)), due - 1);
+        equal(rewards.refunded(POSTER), due - 1);
+        vm.expectRevert(IRewards.Rewards_NothingDue.selector);
+        rewards.refund(1);
+        rewards.fund{value: 1 ether}();
+        rewards.refund(1);
+        equal(POSTER.balance, due);
         vm.expectRevert(IRewards.Rewards_NothingDue.selector);
         rewards.refund(1);
     }
 
     function test_whatIsSetAsideIsNotForRewards() public {
         post(1, 128);
-        _setAside(60 ether);
+        _setAside(5 ether);
         address[] memory accounts = new address[](1);
         uint128[] memory amounts = new uint128[](1);
-        (accounts[0], amounts[0]) = (address(0xacc), 90 ether);
+        (accounts[0], amounts[0]) = (address(0xacc), 200 ether);
         send(claimOf(64, accounts, amounts, 0, 7));
-        equal(address(0xacc).balance, 40 ether);
-        equal(rewards.posting(), 60 ether);
-        equal(address(rewards).balance, 60 ether);
+        equal(address(0xacc).balance, 95 ether);
+        equal(address(rewards).balance, 5 ether);
     }
 
     function test_onlyTheOwnerNamesAPoster() public {
@@ -143,29 +154,54 @@ contract PostageTest is PostageFixture {
         rewards.refund(1);
     }
 
-    function test_onlyForWhoHasAStakeToLose() public priced {
-        post(1, 128);
+    function _isRefused(uint256 operator, State state) private {
+        vm.expectRevert(abi.encodeWithSelector(IRewards.Rewards_NoOperator.selector, state));
+        rewards.refund(operator);
+    }
+
+    function test_whoWasSlashedIsNotPaidBack() public priced {
+        _posted();
         _setAside(1 ether);
-        vm.prank(owner(1));
-        rewards.namePoster(1, address(this));
         vm.prank(SLASHER);
         registry.seize(1);
-        vm.expectRevert(abi.encodeWithSelector(IRewards.Rewards_NoOperator.selector, State.Jailed));
-        rewards.refund(1);
-        // Another operator that stands up for it is as good.
-        vm.prank(owner(2));
-        rewards.namePoster(2, address(this));
+        _isRefused(1, State.Jailed);
+        // Another member that stands up for the account is as good.
+        _name(2, POSTER);
         rewards.refund(2);
     }
 
-    function test_twoOperatorsWithOnePosterAreRefundedOnce() public priced {
-        post(1, 128);
+    function test_whoNeverWasInASetIsNotPaidBack() public priced {
+        _posted();
         _setAside(1 ether);
-        uint256 due = inbox.postage(address(this));
-        for (uint256 i = 1; i < 3; i++) {
-            vm.prank(owner(i));
-            rewards.namePoster(i, address(this));
-        }
+        join(SET, MIN_STAKE);
+        _name(SET, POSTER);
+        _isRefused(SET, State.Queued);
+        vm.prank(owner(SET));
+        registry.requestExit(SET);
+        _isRefused(SET, State.Withdrawable);
+        vm.prank(owner(SET));
+        registry.withdraw(SET, owner(SET));
+        _isRefused(SET, State.Gone);
+    }
+
+    function test_whoLeftIsPaidBackAsLongAsItsStakeIsLocked() public priced {
+        _posted();
+        _setAside(1 ether);
+        vm.prank(owner(1));
+        registry.requestExit(1);
+        vm.roll(registry.epochStart(1));
+        registry.freezeSet(2);
+        vm.roll(registry.unlocksAt(1));
+        _isRefused(1, State.Withdrawable);
+        vm.roll(registry.unlocksAt(1) - 1);
+        rewards.refund(1);
+        check(POSTER.balance > 0, "not paid");
+    }
+
+    function test_twoOperatorsWithOnePosterAreRefundedOnce() public priced {
+        uint256 due = _posted();
+        _setAside(1 ether);
+        _name(2, POSTER);
         rewards.refund(1);
         vm.expectRevert(IRewards.Rewards_NothingDue.selector);
         rewards.refund(2);
@@ -173,18 +209,14 @@ contract PostageTest is PostageFixture {
     }
 
     function test_whoTakesNothingLosesNothing() public priced {
-        address refuses = address(new Refuses());
-        _post(refuses, _call(1, 128, false));
+        _posted();
         _setAside(1 ether);
-        vm.prank(owner(1));
-        rewards.namePoster(1, refuses);
+        vm.etch(POSTER, address(new Refuses()).code);
         vm.expectRevert(IRewards.Rewards_PaymentFailed.selector);
         rewards.refund(1);
         equal(rewards.posting(), 1 ether);
-        equal(rewards.refunded(refuses), 0);
+        equal(rewards.refunded(POSTER), 0);
     }
-
-    receive() external payable {}
 }
 
 /// @dev After a first batch.

@@ -75,8 +75,8 @@ contract RewardVectorsTest is Test {
         }
     }
 
-    function test_whatIsKeptForPostingIsTheNodesAccount() public view {
-        equal(rewards.POSTING(), vm.parseJsonAddress(json, ".posting"));
+    function test_whatIsKeptForPostingIsWhatTheNodesLeaveOut() public view {
+        equal(rewards.POSTING_BPS(), vm.parseJsonUint(json, ".posting_bps"));
     }
 
     function test_anotherAmountIsNot() public {

@@ -23,7 +23,7 @@ contract RewardsHandler is RewardsFixture {
         deployRewards();
         vm.deal(address(this), 1e30);
         for (uint256 i; i < ACCOUNTS; i++) {
-            _accounts.push(i == 0 ? rewards.POSTING() : address(uint160(0xc000 + i)));
+            _accounts.push(address(uint160(0xc000 + i)));
             _earned.push(uint128(i));
         }
         for (uint256 i; i < SET; i++) {
@@ -69,7 +69,7 @@ contract RewardsHandler is RewardsFixture {
         vm.fee(1 gwei);
         oneBlob();
         (bytes memory bitmap, bytes memory sigs) = certify(head(to), 0, 7, SET);
-        vm.prank(posterOf(who % SET));
+        vm.prank(posterOf(who % SET), posterOf(who % SET));
         inbox.submitBatch(batch(_checkpoints.length == 1 ? 1 : to, to), encode(head(to)), bitmap, sigs);
     }
 
@@ -113,7 +113,6 @@ contract RewardsInvariantTest is Test {
         for (uint256 i; i < accounts.length; i++) {
             (uint128 had,) = rewards.claimed(accounts[i]);
             check(had <= handler.earned(i), "more than was earned");
-            if (i == 0) continue;
             equal(accounts[i].balance, had);
             sum += had;
         }
@@ -121,8 +120,7 @@ contract RewardsInvariantTest is Test {
     }
 
     function invariant_refundsAreOfWhatWasSetAsideAndSpent() external view {
-        (uint128 aside,) = rewards.claimed(rewards.POSTING());
-        equal(rewards.posting() + handler.refunded(), aside);
+        check(rewards.posting() + handler.refunded() <= rewards.funded() / 20, "more than a twentieth");
         check(rewards.posting() <= address(rewards).balance, "set aside and not there");
         for (uint256 i; i < 4; i++) {
             address poster = handler.posterOf(i);

@@ -10,6 +10,7 @@ interface Vm {
     function signEd25519(bytes calldata namespace, bytes calldata message, bytes32 privateKey) external pure returns (bytes memory);
     function deal(address who, uint256 amount) external;
     function prank(address sender) external;
+    function prank(address sender, address origin) external;
     function fee(uint256 basefee) external;
     function store(address target, bytes32 slot, bytes32 value) external;
     function roll(uint256 number) external;

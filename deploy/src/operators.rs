@@ -237,6 +237,8 @@ async fn join(net: &Net<'_>, name: &str) -> Result<OperatorOnL1, Failure> {
     let join = ["set", "join", "--datadir", datadir, "--owner-key-file", text(&owner)?, "--stake"];
     let said = net.rota(&[&join[..], &[&stake]].concat()).await?;
     net.teller.say("joined", said);
+    let posting = ["rewards", "posting", "name", "--datadir", datadir, "--owner-key-file"];
+    net.rota(&[&posting[..], &[text(&owner)?]].concat()).await?;
     ask(layout, &Order::Start(name.to_owned())).await?;
     net.operator(name).await
 }

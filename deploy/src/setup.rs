@@ -159,8 +159,9 @@ async fn join(
     let hot = OperatorKeys { seq: &hot.seq, vote: &hot.vote };
     l1.join(&owner, hot, &peer, eth(STAKE)).await?;
     let operators = l1.operators().await?;
-    let registered = operators.iter().find(|o| o.has(vote));
-    if let (Some(rewards), Some(operator)) = (network.rewards, registered) {
+    let missing = || Failure::new(Exit::L1Tx, format!("{} is not registered", node.name));
+    let operator = operators.iter().find(|o| o.has(vote)).ok_or_else(missing)?;
+    if let Some(rewards) = network.rewards {
         let name = rota_l1::name_poster_request(rewards, operator.id, poster.address());
         l1.call(&owner, name).await?;
     }

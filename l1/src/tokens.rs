@@ -4,6 +4,7 @@
 //! event alone, which has everything that the other side asks for.
 
 use crate::TxRequest;
+use crate::bindings::FeeVault::FeeVaultErrors;
 use crate::bindings::MessagePasser::MessagePasserErrors;
 use crate::bindings::TokenBridgeL2::TokenBridgeL2Errors;
 use crate::bindings::{BridgedToken, TokenBridgeL1, TokenBridgeL2};
@@ -122,12 +123,14 @@ pub fn give_back(token: Address, to: Address, amount: U256) -> Bytes {
     TokenBridgeL2::giveBackCall { token, to, amount }.abi_encode().into()
 }
 
-/// Name of the error with which a contract of the rollup that belongs to the bridge has reverted; none if it is another.
+/// Name of the error with which a contract in the rollup's genesis has reverted; none if it is another.
 #[must_use]
 pub fn bridge_error(data: &[u8]) -> Option<&'static str> {
     let selector = *data.first_chunk::<4>()?;
     let passer = MessagePasserErrors::name_by_selector(selector);
-    passer.or_else(|| TokenBridgeL2Errors::name_by_selector(selector))
+    passer
+        .or_else(|| TokenBridgeL2Errors::name_by_selector(selector))
+        .or_else(|| FeeVaultErrors::name_by_selector(selector))
 }
 
 /// Token, receiver and amount that a withdrawal has a bridge on L1 give back; none if it does something else.

@@ -165,7 +165,23 @@ impl Network {
         if config.prague_time != Some(0) || config.osaka_time.is_some() {
             return invalid("genesis.config must have pragueTime 0 and no later fork".into());
         }
+        self.check_vault()?;
         self.genesis_head().map(|_| ())
+    }
+
+    /// Fees go to the contract that pays them out. A network without that was made before 5 % were set aside for posting: its
+    /// books are others.
+    fn check_vault(&self) -> Result<(), NetworkError> {
+        let Some(rewards) = self.rewards else { return Ok(()) };
+        let (vault, want) = (self.params.fee_vault, rota_execution::fee_vault(rewards));
+        let there = self.genesis.alloc.get(&vault);
+        if there.is_some_and(|a| a.code == want.code && a.storage == want.storage) {
+            return Ok(());
+        }
+        Err(NetworkError::Invalid(format!(
+            "genesis: the fee vault {vault} does not send to the rewards contract {rewards}; a network of before the vault had \
+             code goes on with the program that it was made with"
+        )))
     }
 }
 
@@ -178,7 +194,8 @@ mod tests {
     fn network() -> Network {
         let params = ChainParams::default();
         let rich = GenesisAccount::default().with_balance(U256::from(7));
-        let alloc = [(Address::repeat_byte(9), rich)];
+        let vault = rota_execution::fee_vault(Address::repeat_byte(3));
+        let alloc = [(Address::repeat_byte(9), rich), (params.fee_vault, vault)];
         Network {
             version: NETWORK_VERSION,
             l1_chain_id: 31_337,
@@ -217,13 +234,18 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         type Change<'a> = &'a dyn Fn(&mut Network);
-        let cases: [(Change<'_>, &str); 7] = [
+        let cases: [(Change<'_>, &str); 9] = [
             (&|n| n.version = 2, "version 2"),
             (&|n| n.registry = Address::ZERO, "registry"),
             (&|n| n.l2_chain_id = 31_337, "different"),
             (&|n| n.genesis.config.chain_id = 1, "genesis.config.chainId is 1"),
             (&|n| n.params.gas_limit = 1, "params.gas_limit is 1"),
-            (&|n| n.genesis.alloc.clear(), "genesis: "),
+            (&|n| n.genesis.alloc.clear(), "fee vault"),
+            (
+                &|n| n.rewards = Some(Address::repeat_byte(8)),
+                "does not send to the rewards contract",
+            ),
+            (&|n| n.genesis.number = Some(1), "genesis: it does not have number 0"),
             (&|n| n.genesis.config.prague_time = None, "pragueTime"),
         ];
         for (change, expected) in cases {

@@ -208,15 +208,12 @@ fn is_paid_back(net: &Devnet) {
         told_by(command)
     };
     let wei = |told: &Value, field: &str| told[field].as_str().unwrap().parse::<u128>().unwrap();
-    let node = format!("http://{}", net.rpc_addr("n1"));
-    run(&["claim", "--posting", "--rpc-url", &node], true);
     let before = until(LONG, "a batch of n1", || {
         Some(run(&["posting", "show"], false)).filter(|told| wei(told, "dueWei") > 0)
     });
-    let operator = before["operator"].to_string();
     let kept = wei(&before, "keptWei");
     assert!(kept > 0 && before["poster"].is_string() && wei(&before, "refundedWei") == 0);
-    let sent = run(&["posting", "refund", "--operator", &operator], true);
+    let sent = run(&["posting", "refund"], true);
     let after = run(&["posting", "show"], false);
     let paid = wei(&after, "refundedWei");
     assert!(paid >= kept.min(wei(&before, "dueWei")) && paid == kept - wei(&after, "keptWei"));

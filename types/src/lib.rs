@@ -87,7 +87,7 @@ pub use receipt::{
     AckProof, DecidedProof, PostedRef, RECEIPT_VERSION, Receipt, ReceiptDomain, ReceiptMember,
     ReceiptSet,
 };
-pub use rewards::{HeightFees, LEADER_BPS, LedBy, POSTING, POSTING_BPS, RewardsBook, reward_leaf};
+pub use rewards::{HeightFees, LEADER_BPS, LedBy, POSTING_BPS, RewardsBook, reward_leaf};
 pub use set::{Validator, ValidatorSet};
 pub use signed::Signed;
 pub use signer::{LocalSigner, SeqMessage, SignError, Signer, VoteMessage};

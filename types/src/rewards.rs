@@ -1,22 +1,21 @@
 //! Who earns the fees: shares of each height, summed up per account, and the tree that L1 pays from.
 //!
 //! Not for: what a transaction paid (`execution` knows) and not for paying (the contract on L1).
-//! Invariant: integers only, and the sum of all accounts grows by exactly the fees given; so the node that ordered a
-//! block and the one that derives it from L1 hold the same book.
+//! Invariant: integers only, and the sum of all accounts grows by exactly the fees given, less the part for posting; so the
+//! node that ordered a block and the one that derives it from L1 hold the same book.
 
 use crate::{
     Decode, DecodeError, Encode, MerkleProof, Reader, ValidatorSet, Writer,
     merkle::{prove, proven, root},
 };
-use alloy_primitives::{Address, B256, Keccak256, U256, address};
+use alloy_primitives::{Address, B256, Keccak256, U256};
 use std::collections::BTreeMap;
 
 /// Share of the leader, in ten-thousandths; the members have what is left besides [`POSTING_BPS`].
 pub const LEADER_BPS: u16 = 8_000;
-/// Share that is set aside to pay back what posting batches costs on L1, in ten-thousandths.
+/// Share that is nobody's reward, in ten-thousandths: `Rewards` on L1 sets it aside of all that comes in, and pays back what
+/// posting batches costs.
 pub const POSTING_BPS: u16 = 500;
-/// The account that it is set aside for; `Rewards` on L1 keeps it for refunds.
-pub const POSTING: Address = address!("0x526F746100000000000000000000000000000003");
 /// Most accounts in an encoded book.
 const MAX_ACCOUNTS: usize = 1 << 20;
 
@@ -45,16 +44,14 @@ pub struct HeightFees<'a> {
 }
 
 impl RewardsBook {
-    /// Shares out fees: [`POSTING_BPS`] to [`POSTING`], [`LEADER_BPS`] to the owner of the leader, the rest to the owners
-    /// of all members by weight, each part rounded down. What rounding leaves goes to the leader; without one to the first member.
+    /// Shares out fees: [`LEADER_BPS`] to the owner of the leader, all but [`POSTING_BPS`] of the rest to the owners of all
+    /// members by weight, each part rounded down; the part for posting is rounded up, so that L1 never has less than this book. What rounding leaves goes to the leader; without one to the first member.
     pub fn share(&mut self, fees: HeightFees<'_>) {
         let HeightFees { set, leader, wei } = fees;
         let leader = leader.and_then(|i| set.get(i)).map(|v| v.owner);
         let Some(first) = leader.or_else(|| set.get(0).map(|v| v.owner)) else { return };
         let bps = if leader.is_some() { LEADER_BPS } else { 0 };
-        let posting = part(wei, POSTING_BPS.into(), 10_000);
-        self.add(POSTING, posting);
-        let mut left = wei.saturating_sub(posting);
+        let mut left = shared(wei);
         let members = left.saturating_sub(part(wei, bps.into(), 10_000));
         let total = set.total();
         for (_, v) in set.iter().filter(|_| total > 0) {
@@ -156,6 +153,11 @@ pub fn reward_leaf(index: u32, account: &Address, wei: u128) -> B256 {
     h.finalize()
 }
 
+/// What of some fees is shared out, wei.
+fn shared(wei: u128) -> u128 {
+    part(wei, 10_000u64.saturating_sub(POSTING_BPS.into()), 10_000)
+}
+
 /// `wei * weight / total`, rounded down.
 fn part(wei: u128, weight: u64, total: u64) -> u128 {
     let product = U256::from(wei).saturating_mul(U256::from(weight));
@@ -189,15 +191,15 @@ mod tests {
     fn the_leader_has_four_fifths_and_the_members_by_weight_what_posting_leaves() {
         let (set, mut book) = (set(&[100, 200, 700]), RewardsBook::default());
         book.share(HeightFees { set: &set, leader: Some(0), wei: 10_000 });
-        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_150, 300, 1_050], 500));
-        // 7 wei: none for posting, 5 to the leader, of 2 the members get 0, 0 and 1; what is left is the leader's.
+        assert_eq!(earned(&book), [8_150, 300, 1_050]);
+        // 7 wei: one for posting, 5 to the leader, of 1 the members get nothing; what is left is the leader's.
         book.share(HeightFees { set: &set, leader: Some(1), wei: 7 });
-        assert_eq!(earned(&book), [8_150, 306, 1_051]);
+        assert_eq!(earned(&book), [8_150, 306, 1_050]);
         // Nobody led: all but the posting by weight, the rest to the first.
         book.share(HeightFees { set: &set, leader: None, wei: 1_001 });
-        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_246, 496, 1_716], 550));
+        assert_eq!(earned(&book), [8_245, 496, 1_715]);
         book.share(HeightFees { set: &set, leader: Some(u16::MAX), wei: 1_000 });
-        assert_eq!((earned(&book), book.get(&POSTING)), (vec![8_341, 686, 2_381], 600));
+        assert_eq!(earned(&book), [8_340, 686, 2_380]);
     }
 
     proptest! {
@@ -211,7 +213,7 @@ mod tests {
                 let leader = leader.map(|l| l % 10);
                 book.share(HeightFees { set: &set, leader, wei: *wei });
             }
-            prop_assert_eq!(book.total(), heights.iter().map(|(_, wei)| wei).sum::<u128>());
+            prop_assert_eq!(book.total(), heights.iter().map(|(_, wei)| shared(*wei)).sum::<u128>());
             prop_assert_eq!(&RewardsBook::decode(&book.encode()).unwrap(), &book);
             let root = book.root();
             for (account, wei) in book.iter() {

@@ -84,7 +84,7 @@ fn the_bytes_are_the_ones_on_record() {
     o.insert("header_value_id".into(), json!(id));
     o.insert("certificate".into(), json!(hex::encode_prefixed(packed)));
 
-    o.insert("posting".into(), json!(POSTING));
+    o.insert("posting_bps".into(), json!(POSTING_BPS));
 
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/rewards.json");
     if std::env::var_os("UPDATE_VECTORS").is_some() {

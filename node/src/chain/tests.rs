@@ -140,7 +140,8 @@ fn fees_go_to_who_closed_and_to_the_set_and_none_is_lost() {
         let returned = next.withdrawals.iter().filter(|w| w.validator_index == 0);
         let burned = returned.map(|w| w.amount_wei().to::<u128>()).sum::<u128>();
         let vault = block.head.state.balance(&vault).to::<u128>() + burned;
-        assert!(after.total() <= vault && vault - after.total() < 3_000_000_000 * 8);
+        let shared = vault * 95 / 100;
+        assert!(after.total() <= shared && shared - after.total() < 3_000_000_000 * 8);
         // Two heights of one transfer each: who closed earns four fifths of it besides what all earn.
         let second = block.head.header.timestamp;
         let fee = u128::from(block.head.header.base_fee_per_gas.unwrap()) * 21_000;

@@ -236,7 +236,11 @@ pub(super) async fn join(args: &JoinArgs, json: bool) -> Done {
         c.unbond_epochs
     );
     let request = rota_l1::register_request(network.registry, file.registration(), stake);
-    finish(&args.call, &l1, Call { from: file.account, request, words }, json).await
+    finish(&args.call, &l1, Call { from: file.account, request, words }, json).await?;
+    if network.rewards.is_some() && !args.call.dry_run {
+        eprintln!("next, so that what its poster spends comes back: rota rewards posting name");
+    }
+    Ok(())
 }
 
 pub(super) async fn top_up(args: &TopUpArgs, json: bool) -> Done {
@@ -318,7 +322,7 @@ pub(super) async fn find(
     }
     found.pop().ok_or_else(|| {
         Failure::new(Exit::Failed, "there is no such operator on L1")
-            .hint("rota set list shows all of them; name one with --operator N")
+            .hint("rota set list shows all of them, with their numbers")
     })
 }
 

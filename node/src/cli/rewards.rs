@@ -27,7 +27,7 @@ use crate::{
 use alloy_primitives::{Address, B256, Bytes, U64};
 use clap::{Args, Subcommand};
 use rota_l1::{RewardClaim, claim_rewards_request};
-use rota_types::{Encode, LagPoint, POSTING};
+use rota_types::{Encode, LagPoint};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -51,9 +51,6 @@ pub struct WhoseArgs {
     /// The account [default: the owner of the operator with the vote key of this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
-    /// The part of the fees that pays for posting, instead of an account.
-    #[arg(long, conflicts_with = "account")]
-    pub posting: bool,
     /// Which node is asked for them.
     #[command(flatten)]
     pub rpc: RpcArgs,
@@ -201,10 +198,8 @@ async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let claim = earned.claim()?;
     let paid = l1.rewards(contract, account).await?;
     let due = claim.amount.saturating_sub(paid.claimed);
-    let what =
-        if account == POSTING { "keep for posting".to_owned() } else { format!("pay {account}") };
     let words = format!(
-        "{what} {} for heights up to {}",
+        "pay {account} {} for heights up to {}",
         out::eth(alloy_primitives::U256::from(due)),
         height_of(&claim.lag).unwrap_or_default()
     );
@@ -220,7 +215,7 @@ async fn account(
     l1: &OnL1<'_>,
     root: &std::path::Path,
 ) -> Result<Address, Failure> {
-    if let Some(account) = whose.account.or_else(|| whose.posting.then_some(POSTING)) {
+    if let Some(account) = whose.account {
         return Ok(account);
     }
     let (own, all) = (signing_pairs(root)?, l1.operators().await?);

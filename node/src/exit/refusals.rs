@@ -118,7 +118,9 @@ fn rewards(name: &str) -> &'static str {
         }
         "NotOwner" => "only the owner of the operator says who posts for it",
         "NoPoster" => "its owner names one first: rota rewards posting name",
-        "NoOperator" => "only an operator that has a stake is paid back: rota set show",
+        "NoOperator" => {
+            "members are paid back, and those who were as long as their stake is locked: rota set show"
+        }
         "NotPosted" => "wait until a batch with that height is on L1, and repeat the command",
         "CertificateExpired" | "WrongGeneration" | "Older" => {
             "ask a node that is in step for a newer one, with --rpc-url"

@@ -33,11 +33,19 @@ impl PublicKeys {
         let mut copy = Zeroizing::new(*Secret::read(&path)?.expose());
         let identity =
             Identity::from_secret(&mut copy).map_err(|_| KeyFileError::Malformed(path))?;
-        let poster = match account(KeyKind::Poster, datadir) {
-            Err(KeyFileError::Missing(_)) => None,
-            other => Some(other?),
-        };
+        let poster = Self::poster(datadir)?;
         Ok(Self { seq, vote, peer_id: identity.peer_id().to_string(), poster })
+    }
+
+    /// The account that pays for batches, if it is here.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] names the file.
+    pub fn poster(datadir: &Path) -> Result<Option<Address>, KeyFileError> {
+        match account(KeyKind::Poster, datadir) {
+            Err(KeyFileError::Missing(_)) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// The sequencer key and the address of the vote key.

@@ -8,6 +8,7 @@
     reason = "test code"
 )]
 
+mod posting;
 mod support;
 mod warranty;
 
@@ -69,6 +70,7 @@ fn an_owner_joins_tops_up_rotates_leaves_and_is_paid_out() {
     joins(&net, &mut shapes);
     is_refused(&net);
     is_in(&net, &mut shapes);
+    posting::names(&net, &mut shapes);
     warranty::offers(&net, &mut shapes);
     changes(&net, &mut shapes);
     leaves(&net, &mut shapes);

@@ -4,6 +4,7 @@ use super::{Finding, L1_PATIENCE, fail, ok, warn};
 use crate::{
     cli::{out, owner::signing_pairs, schedule, set},
     config::Config,
+    keys::PublicKeys,
     network::Network,
     setup::{Calendar, OnL1, OperatorOnL1, SetupError, Standing},
 };
@@ -33,7 +34,28 @@ pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
             warn("next set", text, "rota set schedule shows who is in and who waits")
         }
     });
-    std::iter::once(judge_stake(o, &c, &pairs)).chain(next).collect()
+    std::iter::once(judge_stake(o, &c, &pairs))
+        .chain(next)
+        .chain(poster(config, network, o).await)
+        .collect()
+}
+
+/// Whether what this node's poster spends comes back.
+async fn poster(config: &Config, network: &Network, o: &OperatorOnL1) -> Option<Finding> {
+    const ID: &str = "poster";
+    const TODO: &str = "rota rewards posting name, by the owner, once";
+    let own = PublicKeys::poster(&config.data_root()).ok()??;
+    let asked = async {
+        let l1 = OnL1::connect(network, &config.l1.rpc).await.ok()?;
+        l1.postage(network.rewards?, o.id).await.ok()
+    };
+    Some(match tokio::time::timeout(L1_PATIENCE, asked).await.ok().flatten()?.poster {
+        Some(named) if named == own => ok(ID, format!("{own} gets back what posting costs")),
+        Some(named) => {
+            warn(ID, format!("{named} gets back what posting costs, and {own} pays here"), TODO)
+        }
+        None => warn(ID, format!("{own} does not get back what posting costs"), TODO),
+    })
 }
 
 fn judge_stake(o: &OperatorOnL1, c: &Calendar, pairs: &[([u8; 32], Address)]) -> Finding {

@@ -55,9 +55,6 @@ pub(super) async fn run(command: &PostingCommand, json: bool) -> Done {
     }
 }
 
-/// What came in from the rollup for those who post goes into the reserve by a claim, which anyone may send.
-const KEEP: &str = "rota rewards claim --posting";
-
 fn due(p: &PostageOnL1) -> U256 {
     p.spent.saturating_sub(p.refunded)
 }
@@ -82,7 +79,7 @@ async fn show(args: &ShowArgs, json: bool) -> Done {
     out::line(format_args!("spent     {} by the base fees of L1", out::eth(p.spent)))?;
     out::line(format_args!("refunded  {}", out::eth(p.refunded)))?;
     out::line(format_args!("due       {}", out::eth(due(&p))))?;
-    let more = if p.kept < due(&p) { format!("; more comes in by {KEEP}") } else { String::new() };
+    let more = if p.kept < due(&p) { "; more comes in by rota rewards release" } else { "" };
     out::line(format_args!("kept      {} for all who post{more}", out::eth(p.kept)))
 }
 
@@ -92,8 +89,9 @@ async fn name(args: &NameArgs, json: bool) -> Done {
     let poster = match (args.poster, args.off) {
         (_, true) => Address::ZERO,
         (Some(poster), _) => poster,
-        (None, false) => PublicKeys::read(&config.data_root())?.poster.ok_or_else(|| {
-            Failure::new(Exit::Usage, "there is no poster key here").hint("name the account")
+        (None, false) => PublicKeys::poster(&config.data_root())?.ok_or_else(|| {
+            Failure::new(Exit::Usage, "there is no poster key here")
+                .hint("name the account: rota key show says it on the node")
         })?,
     };
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
@@ -103,6 +101,13 @@ async fn name(args: &NameArgs, json: bool) -> Done {
     } else {
         format!("{poster} posts for operator {}, and gets back what that costs", o.id)
     };
+    let now = l1.postage(contract, o.id).await?;
+    if let Some(old) = now.poster.filter(|old| *old != poster && !due(&now).is_zero()) {
+        let due = out::eth(due(&now));
+        eprintln!(
+            "warning: {due} are due to {old}, which is not paid back after this: refund first"
+        );
+    }
     let request = name_poster_request(contract, o.id, poster);
     finish(&args.of.call, &l1, Call { from: o.owner, request, words }, json).await
 }
@@ -111,18 +116,24 @@ async fn refund(args: &OperatorArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.call.at)?;
     let contract = contract(&network)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-    // The key may be anybody's if the operator is named.
-    let which = args.operator.map_or_else(|| args.which(), |id| Ok((Some(id), None)))?;
+    // The key may be anybody's, as long as it is known whose operator is meant.
+    let here = args.operator.is_some() || owner::signing_pairs(&config.data_root()).is_ok();
+    let which = if here { (args.operator, None) } else { args.which()? };
     let o = owner::find(&l1, &config, which).await?;
     let p = l1.postage(contract, o.id).await?;
     let poster = p.poster.ok_or_else(|| {
         Failure::new(Exit::Failed, format!("operator {} has named nobody who posts for it", o.id))
             .hint("its owner does: rota rewards posting name")
     })?;
-    if p.kept.is_zero() && !due(&p).is_zero() {
+    if due(&p).is_zero() {
+        let message =
+            format!("nothing is due to {poster}: what it spent came back, or was nothing");
+        return Err(Failure::new(Exit::Failed, message).hint("rota rewards posting show"));
+    }
+    if p.kept.is_zero() {
         let message = format!("{} are due, and nothing is kept for posting", out::eth(due(&p)));
         return Err(Failure::new(Exit::Failed, message)
-            .hint(format!("what fees earned for it comes in by {KEEP}")));
+            .hint("a part of the fees that come from the rollup is: rota rewards release"));
     }
     let words = format!("pay {poster} back {}", out::eth(due(&p).min(p.kept)));
     let request = refund_poster_request(contract, o.id);
