@@ -16,6 +16,14 @@ contract Wrapper {
     }
 }
 
+/// @dev Has no code while it posts.
+contract Newborn {
+    constructor(address inbox, bytes memory call) {
+        (bool done,) = inbox.call(call);
+        require(done, "refused");
+    }
+}
+
 /// @dev A test is one transaction, as far as the inbox can see; so is `setUp`.
 abstract contract PostageFixture is RewardsFixture {
     uint256 internal constant BLOB_GAS = 131_072;
@@ -99,9 +107,12 @@ contract PostageTest is PostageFixture {
         (uint64 tip,,,) = inbox.tip();
         equal(tip, 9);
         equal(inbox.postage(POSTER) + inbox.postage(address(wrapper)), 0);
+        vm.prank(POSTER, POSTER);
+        Newborn newborn = new Newborn(address(inbox), _call(10, 12, false));
+        equal(inbox.postage(POSTER) + inbox.postage(address(newborn)), 0);
         // As EIP-7702 has it: an account that sends transactions and has code.
         vm.etch(POSTER, address(wrapper).code);
-        _post(POSTER, _call(10, 19, false));
+        _post(POSTER, _call(13, 19, false));
         equal(inbox.postage(POSTER), 0);
         vm.etch(POSTER, "");
         _post(POSTER, _call(20, 29, false));

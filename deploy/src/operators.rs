@@ -1,6 +1,6 @@
 //! `add`, `leave` and `travel`: an operator's way into the sets and out of them, by the commands that strangers use.
 //!
-//! Invariant: every transaction is sent by `rota set ..`, and what is told is
+//! Invariant: every transaction is sent by `rota set ..` and `rota rewards ..`, and what is told is
 //! read from L1 and from the operator's own node.
 
 use crate::{

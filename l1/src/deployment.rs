@@ -32,6 +32,17 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// The generation that L1 is in now.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn generation_now(&self, endpoints: &Endpoints) -> Result<u32, L1Error> {
+        let inbox = self.inbox;
+        endpoints
+            .ask(move |p| async move { Ok(Inbox::new(inbox, p).generation().call().await?) })
+            .await
+    }
+
     /// Asks the Registry.
     ///
     /// # Errors

@@ -139,3 +139,38 @@ pub fn released(w: &Withdrawal) -> Option<(Address, Address, U256)> {
     let call = TokenBridgeL1::releaseCall::abi_decode(&w.data).ok()?;
     Some((call.token, call.to, call.amount))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::{FeeVault, MessagePasser};
+    use alloy_sol_types::SolError;
+
+    #[test]
+    fn refusals_of_contracts_on_the_rollup_have_names() {
+        let early = FeeVault::Vault_TooEarly { since: U256::from(9) }.abi_encode();
+        assert_eq!(bridge_error(&early), Some("Vault_TooEarly"));
+        let gas = MessagePasser::Passer_Gas { most: U256::from(9) }.abi_encode();
+        assert_eq!(bridge_error(&gas), Some("Passer_Gas"));
+        let taken = TokenBridgeL2::Bridge_AlreadyTaken {}.abi_encode();
+        assert_eq!(bridge_error(&taken), Some("Bridge_AlreadyTaken"));
+        assert_eq!((bridge_error(b"????"), bridge_error(b"?")), (None, None));
+    }
+
+    #[test]
+    fn a_withdrawal_says_which_tokens_come_back() {
+        let (token, to) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let call = TokenBridgeL1::releaseCall { token, to, amount: U256::from(3) };
+        let mut w = Withdrawal {
+            nonce: U256::ZERO,
+            sender: Address::ZERO,
+            target: Address::ZERO,
+            value: U256::ZERO,
+            gas_limit: U256::ZERO,
+            data: call.abi_encode().into(),
+        };
+        assert_eq!(released(&w), Some((token, to, U256::from(3))));
+        w.data = b"else".as_slice().into();
+        assert_eq!(released(&w), None);
+    }
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Version of the file format.
-pub const NETWORK_VERSION: u32 = 1;
+pub const NETWORK_VERSION: u32 = 2;
 
 /// Why a network file is not usable. The operator's fault: ask whoever runs the network for the right one.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum NetworkError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// Version of this format, 1.
+    /// Version of this format, 2. Those of version 1 have other books of fees.
     pub version: u32,
     /// Chain id of Ethereum.
     pub l1_chain_id: u64,
@@ -134,7 +134,8 @@ impl Network {
         let invalid = |why: String| Err(NetworkError::Invalid(why));
         if self.version != NETWORK_VERSION {
             return invalid(format!(
-                "version {} is not known to this program, which reads version {NETWORK_VERSION}",
+                "version {} is not known to this program, which reads version {NETWORK_VERSION}; a network goes on with the \
+                 program that it was made with",
                 self.version
             ));
         }
@@ -169,8 +170,7 @@ impl Network {
         self.genesis_head().map(|_| ())
     }
 
-    /// Fees go to the contract that pays them out. A network without that was made before 5 % were set aside for posting: its
-    /// books are others.
+    /// Fees go to the contract that pays them out.
     fn check_vault(&self) -> Result<(), NetworkError> {
         let Some(rewards) = self.rewards else { return Ok(()) };
         let (vault, want) = (self.params.fee_vault, rota_execution::fee_vault(rewards));
@@ -179,8 +179,7 @@ impl Network {
             return Ok(());
         }
         Err(NetworkError::Invalid(format!(
-            "genesis: the fee vault {vault} does not send to the rewards contract {rewards}; a network of before the vault had \
-             code goes on with the program that it was made with"
+            "genesis: the fee vault {vault} is not the contract that sends to {rewards}"
         )))
     }
 }
@@ -234,17 +233,15 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         type Change<'a> = &'a dyn Fn(&mut Network);
-        let cases: [(Change<'_>, &str); 9] = [
-            (&|n| n.version = 2, "version 2"),
+        let cases: [(Change<'_>, &str); 10] = [
+            (&|n| n.version = 1, "version 1"),
             (&|n| n.registry = Address::ZERO, "registry"),
             (&|n| n.l2_chain_id = 31_337, "different"),
             (&|n| n.genesis.config.chain_id = 1, "genesis.config.chainId is 1"),
             (&|n| n.params.gas_limit = 1, "params.gas_limit is 1"),
             (&|n| n.genesis.alloc.clear(), "fee vault"),
-            (
-                &|n| n.rewards = Some(Address::repeat_byte(8)),
-                "does not send to the rewards contract",
-            ),
+            (&|n| n.rewards = Some(Address::repeat_byte(8)), "is not the contract that sends to"),
+            (&|n| n.genesis.alloc.values_mut().for_each(|a| a.code = None), "fee vault"),
             (&|n| n.genesis.number = Some(1), "genesis: it does not have number 0"),
             (&|n| n.genesis.config.prague_time = None, "pragueTime"),
         ];

@@ -24,7 +24,9 @@ pub use files::{CaseFileError, Cases, FileJournal};
 pub use link::{link, stranger};
 pub use post::{keep, local_name, read};
 pub use role::{Report, SlasherArgs, run_slasher};
-pub use sentry::{Sentry, SentryError, Shown, shown};
+pub use sentry::{Sentry, SentryError, Shown, look_back, shown};
 pub use source::{Heard, read_own, read_tapes};
 pub use tape::Tape;
-pub use watcher::{Found, Looked, Sets, WatchInput, WatchOutput, Watcher, run_watcher};
+pub use watcher::{
+    Found, Looked, ReviewError, Sets, WatchInput, WatchOutput, Watcher, run_watcher,
+};

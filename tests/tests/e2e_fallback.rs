@@ -23,7 +23,7 @@ const BACK: [&str; 3] = ["n1", "n2", "n3"];
 
 #[test]
 fn the_rollup_lives_from_l1_alone_and_those_who_answer_order_again() {
-    let net = Devnet::up(29_000, &["--block-time", "1", "--no-slasher"]);
+    let net = Devnet::up(29_000, &["--block-time", "1"]);
     let follower = net.rpc_addr("follower");
     let head = || ask(&follower, "eth_blockNumber", json!([])).map(|n| quantity(&n));
     until(LONG, "a posted block", || head().filter(|n| *n > 2));
@@ -39,6 +39,7 @@ fn the_rollup_lives_from_l1_alone_and_those_who_answer_order_again() {
     town.roll_call();
     town.order_again();
     town.goes_on_after_a_crash();
+    town.is_watched();
 }
 
 /// A devnet, who pays, and who follows L1.
@@ -57,6 +58,16 @@ impl Town {
 
     fn state(&self) -> Value {
         told(self.fallback(&["show", "--json"]))
+    }
+
+    /// The slasher, which nobody told of the fallback, watches the new generation.
+    fn is_watched(&self) {
+        let log = self.net.log("slasher");
+        until(LONG, "the slasher in generation 1", || {
+            let said = std::fs::read_to_string(&log).ok()?;
+            said.contains("generation 1").then_some(())
+        });
+        println!("the slasher follows into the new generation");
     }
 
     /// Lets L1 blocks pass until this one is over; a few at a time, since a machine may be slow.

@@ -97,7 +97,19 @@ fn private(path: &Path, text: &str) {
 
 /// A contradiction costs the stake within a few L1 blocks, and the operator's own process refuses to go on.
 fn signs_twice(net: &Devnet) {
-    let told = devnet(net, &["equivocate", "2", "--json"]);
+    let (begun, key) = (std::time::Instant::now(), seq_key(net, "n2"));
+    let (told, jailed) = std::thread::scope(|scope| {
+        // The rollup does not wait for L1: its next windows are led by others.
+        let jailed = scope.spawn(|| {
+            until(LONG, "the jail of the rollup", || {
+                let all = ask(&rpc_of(net, "n3"), "seq_validators", json!([]))?;
+                let of = |v: &&Value| v["seqKey"] == key && v["jailed"] == true;
+                all.as_array()?.iter().find(of).map(|_| begun.elapsed())
+            })
+        });
+        (devnet(net, &["equivocate", "2", "--json"]), jailed.join().unwrap())
+    });
+    println!("signed twice: jailed on the rollup {jailed:?} after the command began");
     let number = |at: &str| told.pointer(at).and_then(Value::as_u64).unwrap();
     assert_eq!((&told["state"], &told["stakeWei"]), (&json!("jailed"), &json!("0")), "{told}");
     assert_eq!(told["exit"], 8, "{told}");

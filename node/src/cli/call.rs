@@ -34,7 +34,7 @@ pub struct CallArgs {
     pub print_tx: bool,
 }
 
-/// A call: who sends it, what, and in words.
+/// A call: who sends it (zero if that is anybody's choice), what, and in words.
 pub(super) struct Call {
     pub(super) from: Address,
     pub(super) request: TxRequest,
@@ -72,11 +72,14 @@ pub(super) async fn make(
     let Call { from, request, words } = call;
     let key = owner_key(args)?;
     let from = key.as_ref().map_or(from, PrivateKeySigner::address);
-    let tx = json!({
+    let mut tx = json!({
         "v": 1, "what": words, "chainId": l1.chain_id(), "from": from, "to": request.to,
         "value": request.value.to_string(), "data": hex::encode_prefixed(&request.input),
         "gas": request.gas_limit
     });
+    if let Some(fields) = tx.as_object_mut().filter(|_| from.is_zero()) {
+        fields.remove("from");
+    }
     if args.print_tx {
         if let Err(e) = l1.attempt(from, &request).await {
             eprintln!("warning: as things are, L1 would refuse it: {e}");

@@ -71,7 +71,7 @@ fn refused(message: &str, data: Option<&str>) -> Failure {
     let data: Option<Value> = data.and_then(|d| serde_json::from_str(d).ok());
     let reverted: Option<Bytes> = data.clone().and_then(|d| serde_json::from_value(d).ok());
     let failure = match reverted.and_then(|data| bridge_error(&data)) {
-        Some(name) if name.starts_with("Vault_") => {
+        Some(name @ "Vault_TooEarly") => {
             return Failure::new(Exit::Failed, format!("{message}: {name}")).hint(
                 "somebody released them just now: rota rewards release says when the next may be",
             );

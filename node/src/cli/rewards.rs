@@ -38,7 +38,7 @@ pub enum RewardsCommand {
     Show(ShowArgs),
     /// Pay an account on L1 what it earned. Anyone may send it.
     Claim(ClaimArgs),
-    /// Send the fees in the rollup's vault to L1, where they are paid out. Anyone may, once a day.
+    /// Send the fees in the rollup's vault to L1, where they are paid out. Anyone may; rarely, for it costs a proof.
     Release(SendOn),
     /// What posting batches costs an operator, and getting it back.
     #[command(subcommand)]

@@ -244,8 +244,10 @@ async fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
 
 async fn submit(args: &SubmitArgs, json: bool) -> Done {
     let bench = Bench::open(&args.l1).await?;
-    let ctx = bench.deployment.domain().ctx();
     let file = read(&args.file)?;
+    // What was signed before a fallback still costs the stake.
+    let generation = file.domain.domain().generation;
+    let ctx = bench.deployment.domain().of_generation(generation).ctx();
     let known = proven(&file, &bench.court).await?;
     let (_, evidence, verdict) = judged(file, (Some(ctx), None), known)?;
     let ruling = bench.court.check(&evidence).await.map_err(|e| refused(&e))?;

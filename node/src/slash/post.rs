@@ -36,6 +36,22 @@ pub fn keep(dir: &Path, found: &Found, domain: &Domain) -> io::Result<Option<Pat
     Ok(Some(path))
 }
 
+/// The files that `keep` has written into a directory; none if it is not there.
+///
+/// # Errors
+/// The disk's fault.
+pub(super) fn kept(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let paths = entries.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut files: Vec<_> =
+        paths.into_iter().filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    files.sort();
+    Ok(files)
+}
+
 /// Reads a file of evidence.
 ///
 /// # Errors

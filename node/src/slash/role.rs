@@ -5,23 +5,24 @@
 //! nothing, because a slasher that is blind protects nobody.
 
 mod auditing;
+mod eyes;
 
 use super::{
-    Desk, DeskError, Found, Looked, Told, WatchInput, WatchOutput, Watcher, known::KnownSets, link,
-    local_name, post, read_tapes, run_watcher, salt, stranger,
+    Desk, DeskError, Found, Looked, ReviewError, Told, WatchInput, WatchOutput, Watcher,
+    known::KnownSets, local_name, post, run_watcher, salt,
 };
 use crate::clock::now_ms;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes};
 use auditing::Auditing;
+use eyes::{QUEUE, observe, peers, start_tapes};
 use eyre::{WrapErr, eyre};
 use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender};
-use rota_p2p::{GossipId, Handle, Incoming, Judgement, Network, Sink, Topic};
+use rota_p2p::{GossipId, Handle, Judgement, Network, Topic};
 use rota_types::{Decode, Domain, Encode, Evidence, Millis};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
+    path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -29,12 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 /// It is called blind when it heard nothing for this long.
 const BLIND_MS: Millis = 60_000;
-/// Between two looks at a member's tape.
-const TAPE: Duration = Duration::from_millis(200);
 /// L1 blocks of batches read at the start.
 const BACK: u64 = 5_000;
-/// Pieces waiting for the watcher, and what it gives.
-const QUEUE: usize = 256;
+/// Files of an earlier run that are looked at in one look at L1.
+const AGAIN: usize = 16;
 
 /// What the program is started with.
 pub struct SlasherArgs {
@@ -85,33 +84,43 @@ pub enum Report {
     Trouble(String),
 }
 
-/// Runs until told to stop.
+/// Runs until told to stop. When L1 begins another generation it starts over in it: peers, sets and signatures are others.
 ///
 /// # Errors
 /// L1 does not answer at the start, or the disk fails.
 pub async fn run_slasher(
-    args: SlasherArgs,
+    mut args: SlasherArgs,
     stop: CancellationToken,
     mut tell: impl FnMut(Report) + Send,
 ) -> eyre::Result<()> {
-    let mut slasher = Slasher::start(args, &stop).await?;
-    tell(Report::Watching {
-        deployment: Box::new(slasher.deployment.clone()),
-        members: slasher.sets.newest().map_or(0, |s| s.len()),
-        reporter: slasher.reporter,
-    });
-    let mut tick = tokio::time::interval(slasher.poll);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            Some(output) = slasher.given.recv() => slasher.take(output, &mut tell)?,
-            Some((data, id)) = slasher.gossip.recv() => slasher.gossiped(&data, id).await,
-            _ = tick.tick() => slasher.look(&mut tell).await?,
-            else => return Err(eyre!("the watcher ended")),
-        }
+    let mut generation = None;
+    while !stop.is_cancelled() {
+        let watching = stop.child_token();
+        let mut slasher = match Slasher::start(&args, &watching).await {
+            Ok(slasher) => slasher,
+            Err(why) if generation.is_none() => return Err(why),
+            Err(why) => {
+                tell(Report::Trouble(format!("{why:#}")));
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(args.poll) => {}
+                }
+                continue;
+            }
+        };
+        // What they show is in the directory now.
+        args.files.clear();
+        generation = Some(slasher.domain.generation);
+        tell(Report::Watching {
+            deployment: Box::new(slasher.deployment.clone()),
+            members: slasher.sets.newest().map_or(0, |s| s.len()),
+            reporter: slasher.reporter,
+        });
+        let ended = slasher.watch(&stop, &mut tell).await;
+        watching.cancel();
+        slasher.p2p.shutdown().await;
+        ended?;
     }
-    slasher.p2p.shutdown().await;
     Ok(())
 }
 
@@ -139,14 +148,17 @@ struct Slasher {
     audit: Option<Auditing>,
     /// Found in files before anybody could be told.
     early: Vec<Found>,
+    /// Files of an earlier run that are to be looked at again.
+    again: Vec<PathBuf>,
     looked: Looked,
     heard_at: Millis,
     blind: bool,
 }
 
 impl Slasher {
-    async fn start(args: SlasherArgs, stop: &CancellationToken) -> eyre::Result<Self> {
+    async fn start(args: &SlasherArgs, stop: &CancellationToken) -> eyre::Result<Self> {
         let SlasherArgs { urls, registry, account, dir, files, poll, nodes } = args;
+        let (urls, registry, dir, poll) = (urls.clone(), *registry, dir.clone(), *poll);
         let timeout = Duration::from_secs(10);
         let endpoints = rota_l1::Endpoints::new(&urls, timeout)?;
         let deployment = Deployment::read(&endpoints, registry).await?;
@@ -168,13 +180,8 @@ impl Slasher {
         let reporter = account.as_ref().map(PrivateKeySigner::address);
         let court = Court::new(l1.endpoints(), deployment.slasher);
         let audit = Auditing::open(nodes.as_ref(), &court, (&deployment, &dir)).await?;
-        let desk = match account {
-            Some(account) => {
-                let sender = RpcSender::new(l1.endpoints(), account, deployment.l1_chain_id);
-                Some(Desk::open(court.clone(), sender, &dir).await?)
-            }
-            None => None,
-        };
+        let desk = open_desk(account.as_ref(), (&court, &l1, &deployment), &dir).await?;
+        let again = post::kept(&dir.join("evidence")).wrap_err("reading evidence")?;
         let mut slasher = Self {
             deployment,
             domain,
@@ -196,14 +203,38 @@ impl Slasher {
             court,
             audit,
             early: Vec::new(),
+            again,
             looked: Looked::default(),
             heard_at: now_ms(),
             blind: false,
         };
         for path in files {
-            slasher.begin_with(&path).await.wrap_err_with(|| format!("{}", path.display()))?;
+            slasher.begin_with(path).await.wrap_err_with(|| format!("{}", path.display()))?;
         }
         Ok(slasher)
+    }
+
+    /// Until told to stop, or until L1 begins another generation.
+    async fn watch(
+        &mut self,
+        stop: &CancellationToken,
+        tell: &mut (impl FnMut(Report) + Send),
+    ) -> eyre::Result<()> {
+        let mut tick = tokio::time::interval(self.poll);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(output) = self.given.recv() => self.take(output, tell)?,
+                Some((data, id)) = self.gossip.recv() => self.gossiped(&data, id).await,
+                _ = tick.tick() => {
+                    if !self.look(tell).await? {
+                        return Ok(());
+                    }
+                }
+                else => return Err(eyre!("the watcher ended")),
+            }
+        }
     }
 
     fn take(
@@ -230,7 +261,10 @@ impl Slasher {
             }
             WatchOutput::Judged(name, judged) => {
                 let gossip = self.judging.remove(&name).flatten();
-                let judgement = if judged.is_ok() { Judgement::Accept } else { Judgement::Reject };
+                let judgement = judged
+                    .as_ref()
+                    .as_ref()
+                    .map_or_else(ReviewError::judgement, |_| Judgement::Accept);
                 if let Some(id) = gossip {
                     self.p2p.judge(id, judgement);
                 }
@@ -275,10 +309,21 @@ impl Slasher {
         }
     }
 
-    /// What is done at every look at L1. What fails for want of an answer is tried again.
-    async fn look(&mut self, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<()> {
-        if let Err(why) = self.read_l1().await {
-            tell(Report::Trouble(why.to_string()));
+    /// What is done at every look at L1. What fails for want of an answer is tried again. False once L1 is in another
+    /// generation.
+    async fn look(&mut self, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<bool> {
+        match self.read_l1().await {
+            Ok(generation) if generation != self.domain.generation => {
+                tell(Report::Trouble(format!("L1 is in generation {generation} now")));
+                return Ok(false);
+            }
+            Ok(_) => {}
+            Err(why) => tell(Report::Trouble(why.to_string())),
+        }
+        for path in self.again.split_off(self.again.len().saturating_sub(AGAIN)) {
+            if let Err(why) = self.begin_with(&path).await {
+                tell(Report::Trouble(format!("{}: {why:#}", path.display())));
+            }
         }
         self.compare(tell).await?;
         let silent = now_ms().saturating_sub(self.heard_at);
@@ -287,14 +332,14 @@ impl Slasher {
             self.heard_at = now_ms();
             tell(Report::Blind(silent));
         }
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(desk) = &mut self.desk else { return Ok(true) };
         while let Some(evidence) = self.waiting.last().cloned() {
             match desk.bring(evidence, salt()?).await {
                 Ok(told) => tell(Report::Told(told)),
                 Err(DeskError::File(disk)) => return Err(disk.into()),
                 Err(why) => {
                     tell(Report::Trouble(why.to_string()));
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             self.waiting.pop();
@@ -304,17 +349,18 @@ impl Slasher {
             Err(DeskError::File(disk)) => return Err(disk.into()),
             Err(why) => tell(Report::Trouble(why.to_string())),
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// New sets, and the heights that batches certify.
-    async fn read_l1(&mut self) -> eyre::Result<()> {
+    /// New sets, and the heights that batches certify; the generation that L1 is in.
+    async fn read_l1(&mut self) -> eyre::Result<u32> {
+        let generation = self.deployment.generation_now(&self.l1.endpoints()).await?;
         let head = self.l1.block(At::Latest).await?.ok_or_else(|| eyre!("L1 has no block"))?;
         if self.sets.refresh(&self.l1, head.number).await? {
             self.p2p.set_peers(peers(&self.sets))?;
         }
         if head.number < self.next_batch {
-            return Ok(());
+            return Ok(generation);
         }
         for batch in self.l1.batches(self.next_batch, head).await? {
             let height = Box::new((batch.header, batch.certificate));
@@ -323,42 +369,17 @@ impl Slasher {
             }
         }
         self.next_batch = head.number.saturating_add(1);
-        Ok(())
+        Ok(generation)
     }
 }
 
-/// The members of the newest two sets, under one directory: places are those of the newest.
-fn peers(sets: &KnownSets) -> Vec<rota_p2p::PeerEntry> {
-    sets.newest().map(|set| crate::sets::entries_of(&set)).unwrap_or_default()
-}
-
-/// Connects as an observer, with an identity of its own for this run.
-async fn observe(
-    domain: &Domain,
-    sets: &KnownSets,
-    gossip: mpsc::Sender<(Vec<u8>, GossipId)>,
-) -> eyre::Result<Handle> {
-    let sink: Sink = Arc::new(move |incoming| {
-        if let Incoming::Gossip { topic: Topic::Evidence, data, id, .. } = incoming
-            && gossip.try_send((data, id)).is_err()
-        {
-            tracing::warn!("more evidence than can be looked at");
-        }
-        Ok(())
-    });
-    link(domain, peers(sets), stranger()?, sink).await
-}
-
-#[expect(clippy::disallowed_methods, reason = "two named tasks of the program")]
-fn start_tapes(p2p: &Handle, to_watcher: &mpsc::Sender<WatchInput>, stop: &CancellationToken) {
-    let (heard_in, mut heard) = mpsc::channel(QUEUE);
-    tokio::spawn(read_tapes(p2p.clone(), heard_in, TAPE, stop.clone()));
-    let to_watcher = to_watcher.clone();
-    tokio::spawn(async move {
-        while let Some(piece) = heard.recv().await {
-            if to_watcher.send(WatchInput::Heard(piece)).await.is_err() {
-                return;
-            }
-        }
-    });
+/// With an account: without one, contradictions are found and written down.
+async fn open_desk(
+    account: Option<&PrivateKeySigner>,
+    (court, l1, deployment): (&Court, &RpcL1, &Deployment),
+    dir: &Path,
+) -> eyre::Result<Option<Desk>> {
+    let Some(account) = account else { return Ok(None) };
+    let sender = RpcSender::new(l1.endpoints(), account.clone(), deployment.l1_chain_id);
+    Ok(Some(Desk::open(court.clone(), sender, dir).await?))
 }

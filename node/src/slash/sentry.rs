@@ -4,12 +4,21 @@
 //! Invariants: what is found is on disk before it is told to anyone; an own key in evidence ends the process, and nothing
 //! is signed by it any more.
 
-use super::{Found, Heard, Tape, Watcher, keep, local_name};
+use super::{
+    Found, Heard, Tape, Watcher, keep, local_name,
+    post::{kept, read},
+};
 use alloy_primitives::{Address, B256};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rota_p2p::{GossipId, Handle, Judgement, Network, Topic};
-use rota_types::{Decode, Domain, Encode, Evidence, wire::MAX_WITNESSED};
-use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
+use rota_types::{Decode, Domain, Encode, Evidence, ValidatorSet, Verdict, wire::MAX_WITNESSED};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Gossiped evidence that waits.
 const WAITING: usize = 64;
@@ -101,17 +110,18 @@ impl Sentry {
     }
 
     fn judge(&mut self, data: &[u8], id: GossipId) -> Option<Found> {
-        let judged = Evidence::decode(data)
-            .map_err(|e| e.to_string())
-            .and_then(|evidence| self.watcher.review(evidence));
-        match judged {
+        let Ok(evidence) = Evidence::decode(data) else {
+            self.p2p.judge(id, Judgement::Reject);
+            return None;
+        };
+        match self.watcher.review(evidence) {
             Ok(found) => {
                 self.p2p.judge(id, Judgement::Accept);
                 Some(found)
             }
             Err(why) => {
-                tracing::warn!(why, "a peer gossiped evidence that shows nothing");
-                self.p2p.judge(id, Judgement::Reject);
+                tracing::warn!(%why, "a peer gossiped evidence that shows nothing here");
+                self.p2p.judge(id, why.judgement());
                 None
             }
         }
@@ -122,7 +132,8 @@ impl Sentry {
         if !told.insert(local_name(found)) {
             return Ok(true);
         }
-        let file = keep(&self.dir, found, &self.domain)?;
+        let signed_in = self.domain.of_generation(found.evidence.generation);
+        let file = keep(&self.dir, found, &signed_in)?;
         let verdict = &found.verdict;
         let (kind, place) = (verdict.kind.name(), verdict.place);
         tracing::error!(
@@ -132,12 +143,120 @@ impl Sentry {
         if let Err(error) = self.p2p.publish(Topic::Evidence, found.evidence.encode()) {
             tracing::debug!(%error, "evidence not gossiped");
         }
-        let guilty = verdict.accused.iter().filter_map(|i| found.set.get(*i));
-        if guilty.into_iter().any(|v| self.own.contains(&v.vote_key)) {
-            let (height, round) = (place.height, place.round);
-            let file = file.unwrap_or_else(|| self.dir.clone());
-            return Err(SentryError::Own { kind, height, round, file });
+        accused(verdict, &found.set, &self.own, file.as_deref().unwrap_or(&self.dir))?;
+        // Heights convict for what was signed in their own generation; the rest is L1's.
+        Ok(signed_in.generation != self.domain.generation || (self.found)(found))
+    }
+}
+
+/// Whether a key of this node is in evidence that it has seen before: it signs nothing more, whoever starts it again. What
+/// rests on a block that L1 has proven is left to L1.
+///
+/// # Errors
+/// It is, or the directory cannot be read. A file that is no evidence, or of another rollup, is passed over.
+pub fn look_back(dir: &Path, own: &BTreeSet<Address>, domain: &Domain) -> Result<(), SentryError> {
+    for path in kept(dir)? {
+        let judged = read(&path).ok().and_then(|file| {
+            let (evidence, verdict) = file.verify().ok()?;
+            let here = domain.of_generation(evidence.generation).ctx() == file.ctx();
+            here.then(|| (verdict, file.set.set()))
+        });
+        match judged {
+            Some((verdict, set)) => accused(&verdict, &set, own, &path)?,
+            None => tracing::warn!(path = %path.display(), "no evidence by itself: passed over"),
         }
-        Ok((self.found)(found))
+    }
+    Ok(())
+}
+
+/// Whether one of the own keys is.
+fn accused(
+    verdict: &Verdict,
+    set: &ValidatorSet,
+    own: &BTreeSet<Address>,
+    file: &Path,
+) -> Result<(), SentryError> {
+    let mut guilty = verdict.accused.iter().filter_map(|i| set.get(*i));
+    if !guilty.any(|v| own.contains(&v.vote_key)) {
+        return Ok(());
+    }
+    let (kind, place) = (verdict.kind.name(), verdict.place);
+    Err(SentryError::Own { kind, height: place.height, round: place.round, file: file.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slash::Found;
+    use alloy_primitives::U256;
+    use rota_types::{Proof, SealedVote, Validator, Vote, VoteKey, VoteKind};
+
+    fn domain(generation: u32) -> Domain {
+        Domain::new(1, 2, Address::repeat_byte(9), B256::repeat_byte(8), generation)
+    }
+
+    fn key(i: u8) -> VoteKey {
+        VoteKey::from_secret(&[i; 32]).unwrap()
+    }
+
+    fn set() -> ValidatorSet {
+        let member = |i: u8| Validator {
+            owner: Address::repeat_byte(i),
+            seq_key: [i; 32],
+            vote_key: key(i).address(),
+            stake: U256::from(32_000_000_000_000_000_000u128),
+            fee_recipient: Address::ZERO,
+            peer: String::new(),
+        };
+        ValidatorSet::new(0, (1..5).map(member).collect())
+    }
+
+    /// Member 1 votes for two values, in a generation.
+    fn twice(generation: u32) -> Evidence {
+        let vote = |value: u8| {
+            let value_id = B256::repeat_byte(value);
+            let vote = Vote { epoch: 0, height: 7, round: 0, kind: VoteKind::Prevote, value_id };
+            let signature = key(2).sign(&vote.digest(&domain(generation)));
+            SealedVote { content: vote, signature }
+        };
+        Evidence {
+            generation,
+            epoch: 0,
+            accused: 1,
+            proof: Proof::VoteTwice(Box::new([vote(1), vote(2)])),
+        }
+    }
+
+    fn watcher(generation: u32) -> Watcher {
+        let set = Arc::new(set());
+        Watcher::new(domain(generation), Box::new(move |e| (e == 0).then(|| Arc::clone(&set))))
+    }
+
+    #[test]
+    fn a_key_that_is_in_kept_evidence_signs_nothing_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let [guilty, other] = [2, 3].map(|i| BTreeSet::from([key(i).address()]));
+        look_back(&dir.path().join("none"), &guilty, &domain(0)).unwrap();
+        let found = watcher(0).review(twice(0)).unwrap();
+        keep(dir.path(), &found, &domain(0)).unwrap();
+        std::fs::write(dir.path().join("torn.json"), "{").unwrap();
+        look_back(dir.path(), &other, &domain(0)).unwrap();
+        // Also after a fallback, and not for another rollup.
+        for now in [0, 3] {
+            let said = look_back(dir.path(), &guilty, &domain(now)).unwrap_err();
+            assert!(matches!(said, SentryError::Own { height: 7, round: 0, .. }), "{said}");
+        }
+        let elsewhere = Domain::new(1, 3, Address::repeat_byte(9), B256::repeat_byte(8), 0);
+        look_back(dir.path(), &guilty, &elsewhere).unwrap();
+    }
+
+    #[test]
+    fn what_was_signed_before_a_fallback_is_judged_after_it() {
+        let found: Found = watcher(2).review(twice(1)).unwrap();
+        assert_eq!((found.verdict.accused, found.verdict.place.generation), (vec![1], 1));
+        let ahead = watcher(1).review(twice(2)).unwrap_err();
+        assert_eq!(ahead.judgement(), Judgement::Reject);
+        let unknown = watcher(0).review(Evidence { epoch: 5, ..twice(0) }).unwrap_err();
+        assert_eq!(unknown.judgement(), Judgement::Ignore);
     }
 }

@@ -5,9 +5,11 @@
 
 use super::Heard;
 use alloy_primitives::{B256, keccak256};
+use rota_p2p::Judgement;
 use rota_preconf::{Watch, WatchLimits};
 use rota_types::{
-    CommitCertificate, Domain, Encode, Evidence, Header, Signed, ValidatorSet, Verdict,
+    CommitCertificate, Domain, Encode, Evidence, EvidenceError, Header, Signed, ValidatorSet,
+    Verdict,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +31,28 @@ pub struct Found {
     pub verdict: Verdict,
     /// The set of its epoch.
     pub set: Arc<ValidatorSet>,
+}
+
+/// Why evidence of others shows nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewError {
+    /// This machine has not seen that set yet, or it is too old. Nobody's fault.
+    #[error("the set of epoch {0} is not known here")]
+    UnknownSet(u64),
+    /// Whoever gave it is at fault.
+    #[error(transparent)]
+    Refused(#[from] EvidenceError),
+}
+
+impl ReviewError {
+    /// What is said of whoever gossiped it.
+    #[must_use]
+    pub const fn judgement(&self) -> Judgement {
+        match self {
+            Self::UnknownSet(_) => Judgement::Ignore,
+            Self::Refused(_) => Judgement::Reject,
+        }
+    }
 }
 
 /// What was looked at so far.
@@ -100,15 +124,14 @@ impl Watcher {
         self.judge(shown)
     }
 
-    /// Judges evidence that others found.
+    /// Judges evidence that others found. What was signed before a fallback still costs the stake.
     ///
     /// # Errors
-    /// Why it shows nothing: whoever gave it is at fault, unless the set is not known yet.
-    pub fn review(&mut self, evidence: Evidence) -> Result<Found, String> {
-        let Some(set) = (self.sets)(evidence.epoch) else {
-            return Err(format!("the set of epoch {} is not known here", evidence.epoch));
-        };
-        let verdict = evidence.verify(&set, &self.domain).map_err(|e| e.to_string())?;
+    /// [`ReviewError`].
+    pub fn review(&mut self, evidence: Evidence) -> Result<Found, ReviewError> {
+        let set = (self.sets)(evidence.epoch).ok_or(ReviewError::UnknownSet(evidence.epoch))?;
+        let generation = evidence.generation.min(self.domain.generation);
+        let verdict = evidence.verify(&set, &self.domain.of_generation(generation))?;
         Ok(Found { evidence, verdict, set })
     }
 
@@ -133,7 +156,7 @@ impl Watcher {
             let kind = evidence.kind();
             match self.review(evidence) {
                 Ok(judged) => found.push(judged),
-                Err(why) => tracing::warn!(?kind, why, "what looked like evidence shows nothing"),
+                Err(why) => tracing::warn!(?kind, %why, "what looked like evidence shows nothing"),
             }
         }
         found
@@ -200,7 +223,7 @@ pub enum WatchOutput {
     /// A contradiction that was found here.
     Found(Box<Found>),
     /// The judgement of evidence that was shown.
-    Judged(u64, Box<Result<Found, String>>),
+    Judged(u64, Box<Result<Found, ReviewError>>),
     /// Counts, after every input.
     Looked(Looked),
 }

@@ -44,6 +44,9 @@ pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
 async fn poster(config: &Config, network: &Network, o: &OperatorOnL1) -> Option<Finding> {
     const ID: &str = "poster";
     const TODO: &str = "rota rewards posting name, by the owner, once";
+    if matches!(o.standing, Standing::Jailed | Standing::Gone | Standing::Withdrawable) {
+        return None;
+    }
     let own = PublicKeys::poster(&config.data_root()).ok()??;
     let asked = async {
         let l1 = OnL1::connect(network, &config.l1.rpc).await.ok()?;

@@ -117,9 +117,10 @@ async fn refund(args: &OperatorArgs, json: bool) -> Done {
     let contract = contract(&network)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
     // The key may be anybody's, as long as it is known whose operator is meant.
-    let here = args.operator.is_some() || owner::signing_pairs(&config.data_root()).is_ok();
-    let which = if here { (args.operator, None) } else { args.which()? };
-    let o = owner::find(&l1, &config, which).await?;
+    let o = match owner::find(&l1, &config, (args.operator, None)).await {
+        Err(_) if args.operator.is_none() => owner::find(&l1, &config, args.which()?).await?,
+        found => found?,
+    };
     let p = l1.postage(contract, o.id).await?;
     let poster = p.poster.ok_or_else(|| {
         Failure::new(Exit::Failed, format!("operator {} has named nobody who posts for it", o.id))

@@ -29,18 +29,24 @@ pub(super) async fn run(args: &SendOn, json: bool) -> Done {
     let now: U256 = serde_json::from_value(field("timestamp")).map_err(unusable)?;
     let rewards = ask(&node, vault, &FeeVault::rewardsCall {}).await?;
     let from = ask(&node, vault, &FeeVault::releasableAtCall {}).await?;
-    let held = node.ask("eth_getBalance", json!([vault, "latest"])).await?;
+    let last = U256::from(ask(&node, vault, &FeeVault::releasedAtCall {}).await?);
+    let interval = ask(&node, vault, &FeeVault::INTERVALCall {}).await?;
+    let worth = ask(&node, vault, &FeeVault::WORTHCall {}).await?;
+    let held = node.ask("eth_getBalance", json!([vault, "pending"])).await?;
     let held: U256 = serde_json::from_value(held).map_err(unusable)?;
     if held.is_zero() {
         return Err(Failure::new(Exit::Failed, "there are no fees in the vault")
             .hint("every transaction on the rollup pays some"));
     }
     if from > now {
-        let wait = out::duration(from.saturating_sub(now).saturating_to());
+        let wait = |at: U256| out::duration(at.saturating_sub(now).saturating_to());
+        let least = out::eth(worth);
         return Err(Failure::new(Exit::Failed, format!("{} are not released yet", out::eth(held)))
             .hint(format!(
-                "each release costs a proof on L1, so there is one a day at most, and one of less than 0.1 ETH after a month: \
-                 repeat it in {wait}"
+                "each release costs a proof on L1, so there is one a day at most, in {} if there are {least} by then, \
+                 and one of less after a month: what is there now in {}",
+                wait(last.saturating_add(interval)),
+                wait(from)
             )));
     }
     let words = format!("send {} of fees to {rewards} on L1", out::eth(held));

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 pub(super) fn words(report: &Report) -> String {
     match report {
         Report::Watching { deployment, members, reporter } => format!(
-            "watching {members} members of chain {}; slasher contract {}; {}",
+            "watching {members} members of chain {}, generation {}; slasher contract {}; {}",
             deployment.l2_chain_id,
+            deployment.generation,
             deployment.slasher,
             reporter.map_or_else(
                 || "no account given: evidence is kept, not sent".to_owned(),
@@ -76,7 +77,7 @@ pub(super) fn described(report: &Report, seq: u64) -> Value {
     let (kind, data) = match report {
         Report::Watching { deployment, members, reporter } => (
             "watching",
-            json!({"chainId": deployment.l2_chain_id, "slasher": deployment.slasher,
+            json!({"chainId": deployment.l2_chain_id, "generation": deployment.generation, "slasher": deployment.slasher,
                    "members": members, "reporter": reporter}),
         ),
         Report::Found(found, path) => ("found", found_json(found, path.as_ref())),
