@@ -97,12 +97,12 @@ fn private(path: &Path, text: &str) {
 
 /// A contradiction costs the stake within a few L1 blocks, and the operator's own process refuses to go on.
 fn signs_twice(net: &Devnet) {
-    let (begun, key) = (std::time::Instant::now(), seq_key(net, "n2"));
+    let (begun, key, node) = (std::time::Instant::now(), seq_key(net, "n2"), rpc_of(net, "n3"));
     let (told, jailed) = std::thread::scope(|scope| {
         // The rollup does not wait for L1: its next windows are led by others.
-        let jailed = scope.spawn(|| {
+        let jailed = scope.spawn(move || {
             until(LONG, "the jail of the rollup", || {
-                let all = ask(&rpc_of(net, "n3"), "seq_validators", json!([]))?;
+                let all = ask(&node, "seq_validators", json!([]))?;
                 let of = |v: &&Value| v["seqKey"] == key && v["jailed"] == true;
                 all.as_array()?.iter().find(of).map(|_| begun.elapsed())
             })

@@ -84,7 +84,7 @@ fn a_sequencer_without_keys_is_told_how_to_make_them() {
         (&[], alloy_primitives::U256::ZERO),
     );
     let network = crate::network::Network {
-        version: 1,
+        version: crate::network::NETWORK_VERSION,
         l1_chain_id: 31_337,
         l2_chain_id: 70_700,
         registry: alloy_primitives::Address::repeat_byte(1),
