@@ -21,9 +21,11 @@ contract FeeVault {
 
     event Released(uint256 amount, bytes32 withdrawal);
 
-    /// @notice Seconds between two releases, at least, and before one of less than `WORTH` wei.
+    /// @notice Seconds between two releases, at least.
     uint256 public constant INTERVAL = 1 days;
+    /// @notice The same before a release of less than `WORTH`.
     uint256 public constant PATIENCE = 30 days;
+    /// @notice Wei that are worth a proof on L1.
     uint256 public constant WORTH = 0.1 ether;
     /// @dev Gas for `Rewards.fund` on L1.
     uint256 private constant FUND_GAS = 100_000;

@@ -170,12 +170,12 @@ pub async fn deploy<P: Provider>(
     };
     let contracts = deploy_slasher(provider, contracts, &params.rules, predicted.oracle).await?;
     if (contracts.inbox, contracts.slasher) != (predicted.inbox, predicted.slasher) {
-        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+        return Err(overtaken());
     }
     // None of those before knows these; the genesis knows the rewards.
     let rewards = Rewards::deploy(provider, inbox).await.map_err(|e| failed("Rewards", &e))?;
     if *rewards.address() != ground.rewards() {
-        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+        return Err(overtaken());
     }
     let contracts = Contracts { rewards: *rewards.address(), ..contracts };
     let contracts =
@@ -264,6 +264,11 @@ const fn inbox_rules(rules: &L1Rules) -> Inbox::InboxRules {
         rollCallBlocks: rules.roll_call_blocks,
         forcedWindow: rules.forced_window_s,
     }
+}
+
+/// A contract is not where its predecessors were told that it would be. The deployer's fault.
+fn overtaken() -> L1Error {
+    L1Error::Build("the deployer's account sent something else meanwhile".into())
 }
 
 fn failed(what: &str, why: &dyn std::fmt::Display) -> L1Error {

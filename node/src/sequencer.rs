@@ -18,6 +18,7 @@ use crate::{
     inbound::{self, RawFrame, TxCache, Verifier},
     sets::Sets,
     settle::L1News,
+    slash::look_back,
     submit::{SubmitError, Submitter},
     view::{View, ViewConfig},
 };
@@ -98,6 +99,8 @@ impl Sequencer {
     /// Us: damaged files, an address that is taken, a thread that cannot start.
     pub async fn start(setup: Setup) -> eyre::Result<Self> {
         let mut recovered = Recovered::open(&setup)?;
+        let watch = watched(&setup.dir, &setup.identity);
+        look_back(&watch.0, &watch.1, &recovered.verifier.domain)?;
         let Setup { dir, identity, sets, mut rules, genesis, p2p, premium_bps, .. } = setup;
         let (store, verifier) = (recovered.store.clone(), recovered.verifier.clone());
         let view = shown(&recovered, &genesis);
@@ -105,7 +108,6 @@ impl Sequencer {
         let mut chain = chain_thread(&recovered, &view, &submitter);
         let settled = replay_heights(&mut chain, &mut recovered, &mut rules)?;
 
-        let watch = watched(&dir, &identity);
         let (queues, outflow) = Queues::open();
         let p2p =
             rota_p2p::start(p2p, inbound::sink(queues.doors()), queues.handler(&store)).await?;

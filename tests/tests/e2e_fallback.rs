@@ -65,7 +65,7 @@ impl Town {
         let log = self.net.log("slasher");
         until(LONG, "the slasher in generation 1", || {
             let said = std::fs::read_to_string(&log).ok()?;
-            said.contains("generation 1").then_some(())
+            said.contains(", generation 1; slasher contract").then_some(())
         });
         println!("the slasher follows into the new generation");
     }

@@ -44,8 +44,9 @@ pub struct HeightFees<'a> {
 }
 
 impl RewardsBook {
-    /// Shares out fees: [`LEADER_BPS`] to the owner of the leader, [`POSTING_BPS`] to nobody, what is left to the owners of all
-    /// members by weight, each part rounded down; the part for posting is rounded up, so that L1 never has less than this book. What rounding leaves goes to the leader; without one to the first member.
+    /// Shares out fees: [`LEADER_BPS`] to the owner of the leader, [`POSTING_BPS`] to nobody, what is left to the owners of
+    /// all members by weight, each part rounded down. What rounding leaves goes to the leader; without one to the first
+    /// member. The part for posting is rounded up, so that L1 never has less than this book.
     pub fn share(&mut self, fees: HeightFees<'_>) {
         let HeightFees { set, leader, wei } = fees;
         let leader = leader.and_then(|i| set.get(i)).map(|v| v.owner);

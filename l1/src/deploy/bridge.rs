@@ -2,7 +2,7 @@
 //!
 //! Invariant: the portal is where the inbox says that it is.
 
-use super::{Contracts, DeployParams, failed, oracle::succeeded};
+use super::{Contracts, DeployParams, failed, oracle::succeeded, overtaken};
 use crate::L1Error;
 use crate::bindings::Portal;
 use alloy::providers::Provider;
@@ -20,7 +20,7 @@ pub(super) async fn deploy<P: Provider>(
         .await
         .map_err(|e| failed("Portal", &e))?;
     if *portal.address() != expected {
-        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+        return Err(overtaken());
     }
     let tokens = portal.tokenBridge().call().await;
     let token_bridge = tokens.map_err(|e| failed("the bridge for tokens", &e))?;

@@ -2,7 +2,7 @@
 //!
 //! Not for: who sits in a council of real money; that is a Safe which is there already.
 
-use super::{Contracts, DeployParams, failed};
+use super::{Contracts, DeployParams, failed, overtaken};
 use crate::L1Error;
 use crate::bindings::{BondedSlot, Oracle, Safe, SafeProxyFactory, Timelock30};
 use alloy::network::Ethereum;
@@ -122,7 +122,7 @@ pub(super) async fn oracle<P: Provider>(
         found.push(mined("BondedSlot", slot).await?);
     }
     if found != [at, slots[0], slots[1]] {
-        return Err(L1Error::Build("the deployer's account sent something else meanwhile".into()));
+        return Err(overtaken());
     }
     Ok(Contracts { oracle: at, oracle_slots: slots, ..so_far })
 }

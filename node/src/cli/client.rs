@@ -70,17 +70,14 @@ impl Node {
 fn refused(message: &str, data: Option<&str>) -> Failure {
     let data: Option<Value> = data.and_then(|d| serde_json::from_str(d).ok());
     let reverted: Option<Bytes> = data.clone().and_then(|d| serde_json::from_value(d).ok());
-    let failure = match reverted.and_then(|data| bridge_error(&data)) {
-        Some(name @ "Vault_TooEarly") => {
-            return Failure::new(Exit::Failed, format!("{message}: {name}")).hint(
-                "somebody released them just now: rota rewards release says when the next may be",
-            );
+    let name = reverted.and_then(|data| bridge_error(&data));
+    let message = name.map_or_else(|| message.to_owned(), |name| format!("{message}: {name}"));
+    let otherwise = match name {
+        Some("Vault_TooEarly") => {
+            "somebody released them just now: rota rewards release says when the next may be"
         }
-        Some(name) => Failure::new(Exit::Failed, format!("{message}: {name}")),
-        None => Failure::new(Exit::Failed, message),
+        _ => "rota status shows how the node is",
     };
-    match data.as_ref().and_then(|d| d.get("hint")).and_then(Value::as_str) {
-        Some(hint) => failure.hint(hint),
-        None => failure.hint("rota status shows how the node is"),
-    }
+    let hint = data.as_ref().and_then(|d| d.get("hint")).and_then(Value::as_str);
+    Failure::new(Exit::Failed, message).hint(hint.unwrap_or(otherwise))
 }

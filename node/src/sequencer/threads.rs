@@ -10,7 +10,7 @@ use crate::{
     disk::{Disk, DiskInput},
     engine::{Engine, Facts, ReplicaInput},
     inbound::{self, RawFrame, Verifier},
-    slash::{Found, Sentry, Shown, Tape, Watcher, look_back},
+    slash::{Found, Sentry, Shown, Tape, Watcher},
     submit::Submitter,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -86,7 +86,6 @@ impl Threads {
         let Parts { verifier, submitter, facts, p2p, watch, .. } = parts;
         let Outflow { replica, disk: to_disk, chain: to_chain, archive, frames, bundles, evidence } =
             from;
-        look_back(&watch.0, &watch.1, &verifier.domain)?;
         self.start("disk", move || Ok(disk.run(&to_disk)?))?;
         self.archive(archived, archive, queues)?;
         self.chain(chain, (to_chain, woken), queues)?;

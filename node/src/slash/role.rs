@@ -80,6 +80,8 @@ pub enum Report {
     Blind(Millis),
     /// It hears again.
     Sighted(Looked),
+    /// So many statements were gone before they could be read.
+    Missed(u64),
     /// Something failed and is tried again.
     Trouble(String),
 }
@@ -108,8 +110,6 @@ pub async fn run_slasher(
                 continue;
             }
         };
-        // What they show is in the directory now.
-        args.files.clear();
         generation = Some(slasher.domain.generation);
         tell(Report::Watching {
             deployment: Box::new(slasher.deployment.clone()),
@@ -118,6 +118,10 @@ pub async fn run_slasher(
         });
         let ended = slasher.watch(&stop, &mut tell).await;
         watching.cancel();
+        if slasher.judging.is_empty() && slasher.early.is_empty() {
+            // What the files show is in the directory now.
+            args.files.clear();
+        }
         slasher.p2p.shutdown().await;
         ended?;
     }
@@ -250,6 +254,10 @@ impl Slasher {
                         tell(Report::Sighted(looked));
                     }
                 }
+                let missed = looked.missed.saturating_sub(self.looked.missed);
+                if missed > 0 {
+                    tell(Report::Missed(missed));
+                }
                 self.looked = looked;
             }
             WatchOutput::Found(found) => {
@@ -314,7 +322,9 @@ impl Slasher {
     async fn look(&mut self, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<bool> {
         match self.read_l1().await {
             Ok(generation) if generation != self.domain.generation => {
-                tell(Report::Trouble(format!("L1 is in generation {generation} now")));
+                tell(Report::Trouble(format!(
+                    "L1 has begun generation {generation}: starting over in it"
+                )));
                 return Ok(false);
             }
             Ok(_) => {}

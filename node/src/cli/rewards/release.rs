@@ -3,6 +3,7 @@
 //! Not for: showing and finishing it on L1, which is the same as for any withdrawal. Invariant: the vault is asked before
 //! anything is paid for, so that nobody pays for a refusal.
 
+use super::unusable;
 use crate::{
     cli::{
         Done,
@@ -21,19 +22,15 @@ pub(super) async fn run(args: &SendOn, json: bool) -> Done {
     let node = Node::new(&args.rpc.rpc_url)?;
     let block = node.ask("eth_getBlockByNumber", json!(["latest", false])).await?;
     let field = |name: &str| block.get(name).cloned().unwrap_or_default();
-    let unusable = |e: serde_json::Error| {
-        Failure::new(Exit::Failed, format!("the node's answer is of no use: {e}"))
-            .hint("ask another node with --rpc-url")
-    };
-    let vault: Address = serde_json::from_value(field("miner")).map_err(unusable)?;
-    let now: U256 = serde_json::from_value(field("timestamp")).map_err(unusable)?;
+    let vault: Address = serde_json::from_value(field("miner")).map_err(|e| unusable(&e))?;
+    let now: U256 = serde_json::from_value(field("timestamp")).map_err(|e| unusable(&e))?;
     let rewards = ask(&node, vault, &FeeVault::rewardsCall {}).await?;
     let from = ask(&node, vault, &FeeVault::releasableAtCall {}).await?;
     let last = U256::from(ask(&node, vault, &FeeVault::releasedAtCall {}).await?);
     let interval = ask(&node, vault, &FeeVault::INTERVALCall {}).await?;
     let worth = ask(&node, vault, &FeeVault::WORTHCall {}).await?;
     let held = node.ask("eth_getBalance", json!([vault, "pending"])).await?;
-    let held: U256 = serde_json::from_value(held).map_err(unusable)?;
+    let held: U256 = serde_json::from_value(held).map_err(|e| unusable(&e))?;
     if held.is_zero() {
         return Err(Failure::new(Exit::Failed, "there are no fees in the vault")
             .hint("every transaction on the rollup pays some"));
