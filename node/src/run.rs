@@ -17,7 +17,7 @@ use crate::{
     sets::Sets,
     settle::learn_sets,
     signer::{Identity as LinkIdentity, Remote, RemoteSigner},
-    slash::stranger,
+    slash::{self, SentryError, stranger},
 };
 use alloy::signers::local::PrivateKeySigner;
 use eyre::{WrapErr, bail, eyre};
@@ -75,7 +75,11 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
     let result = runtime.block_on(async {
         match (args.config.role, args.config.source) {
             (Role::Sequencer, _) | (Role::Follower, Source::Set) => {
-                Box::pin(run_member(args)).await
+                let mut signers = Vec::new();
+                match Box::pin(run_member(args, &mut signers)).await {
+                    Ok(()) => Ok(()),
+                    Err(why) => Err(convicted(signers, why).await),
+                }
             }
             (Role::Follower | Role::Prover, _) => Box::pin(crate::roles::follower(args)).await,
         }
@@ -84,8 +88,9 @@ pub fn run(args: RunArgs) -> eyre::Result<()> {
     result
 }
 
-/// A sequencer, or without keys one who watches the set: the same parts, and nothing is signed.
-async fn run_member(args: RunArgs) -> eyre::Result<()> {
+/// A sequencer, or without keys one who watches the set: the same parts, and nothing is signed. Leaves the signers that it
+/// asked in `signers`.
+async fn run_member(args: RunArgs, signers: &mut Vec<Arc<dyn Signer>>) -> eyre::Result<()> {
     let RunArgs { config, network, keys, datadir } = args;
     let keys = own(keys)?;
     let dir = DataDir::open(&datadir)?;
@@ -112,10 +117,10 @@ async fn run_member(args: RunArgs) -> eyre::Result<()> {
         sets: Arc::clone(&sets),
         rules,
     };
+    signers.clone_from(&setup.identity.pairs);
     let mut running = Box::pin(Sequencer::start(setup)).await?;
     let l1_head = Arc::new(RwLock::new(None));
-    let info = facts(config.moniker.clone(), voters, &running, Arc::clone(&l1_head))?;
-    let info = Arc::new(info);
+    let info = Arc::new(facts(config.moniker.clone(), voters, &running, Arc::clone(&l1_head))?);
     let rpc = open_rpc(&config, &running, (Arc::clone(&info), Arc::clone(&l1))).await?;
     let tasks = crate::roles::SequencerTasks {
         config: &config,
@@ -144,6 +149,30 @@ async fn run_member(args: RunArgs) -> eyre::Result<()> {
     rpc.stop().await;
     running.stop().await;
     result
+}
+
+/// If the node ends because a key of it is in evidence, a signer elsewhere is shown that: it serves nobody any more.
+async fn convicted(signers: Vec<Arc<dyn Signer>>, why: eyre::Report) -> eyre::Report {
+    let own = why.chain().find_map(|cause| cause.downcast_ref::<SentryError>());
+    let Some(SentryError::Own { file, .. }) = own else { return why };
+    let file = file.clone();
+    let told = tokio::task::spawn_blocking(move || -> eyre::Result<()> {
+        let evidence = slash::read(&file)?;
+        let ((_, verdict), set) = (evidence.verify()?, evidence.set.set());
+        let guilty = |key: Address| {
+            let mut accused = verdict.accused.iter().filter_map(|i| set.get(*i));
+            accused.any(|v| v.vote_key == key)
+        };
+        // Of an operator that changes keys only one pair is in it.
+        let mut own = signers.iter().filter(|s| guilty(s.vote_key()));
+        own.try_for_each(|signer| Ok(signer.convict(&evidence)?))
+    });
+    match told.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the signer was not told: stop it by hand"),
+        Err(error) => tracing::error!(%error, "the signer was not told: stop it by hand"),
+    }
+    why
 }
 
 /// The keys of a sequencer; of one who watches, an identity that nobody has to know again.

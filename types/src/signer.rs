@@ -4,8 +4,8 @@
 //! is given everything that a digest is made of, so it can judge by itself; without a signature nothing is sent.
 
 use crate::{
-    Ack, Decode, DecodeError, Domain, Encode, FrameHeader, KeyError, Proposal, Reader, SeqKey,
-    SeqSignature, Status, TermInit, Vote, VoteKey, VoteSignature, Writer,
+    Ack, Decode, DecodeError, Domain, Encode, EvidenceFile, FrameHeader, KeyError, Proposal,
+    Reader, SeqKey, SeqSignature, Status, TermInit, Vote, VoteKey, VoteSignature, Writer,
 };
 use alloy_primitives::{Address, B256};
 use std::fmt;
@@ -54,6 +54,11 @@ pub trait Signer: fmt::Debug + Send + Sync {
     fn sign_seq(&self, what: &SeqMessage, domain: &Domain) -> Result<SeqSignature, SignError>;
     /// Signs with the vote key.
     fn sign_vote(&self, what: &VoteMessage, domain: &Domain) -> Result<VoteSignature, SignError>;
+    /// Shows it that one of its keys contradicted itself, after which nobody gets a signature of them. A signer in the process
+    /// that ends for it has nothing to do.
+    fn convict(&self, _evidence: &EvidenceFile) -> Result<(), SignError> {
+        Ok(())
+    }
 }
 
 /// Keys of this process. What may be signed is the caller's business.

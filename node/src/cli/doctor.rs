@@ -123,8 +123,8 @@ fn signer(config: &Config) -> Option<Finding> {
             return Some(fail(ID, format!("{e:#}"), "look at [signer] and keys/link.key"));
         }
     };
-    Some(match RemoteSigner::probe(&remote, &identity) {
-        Ok(()) => ok(ID, format!("at {} answers and proves its key", remote.addr)),
+    Some(match RemoteSigner::keys(&remote, &identity) {
+        Ok((_, vote)) => ok(ID, format!("at {} answers, and signs for {vote}", remote.addr)),
         Err(e) => fail(
             ID,
             format!("at {}: {e}", remote.addr),

@@ -15,7 +15,9 @@ use crate::{
     exit::{Exit, Failure},
     keys::{Keys, Needs, PublicKeys},
     network::Network,
+    run::remote,
     setup::{OnL1, OperatorOnL1},
+    signer::RemoteSigner,
 };
 use alloy_primitives::{Address, B256, Bytes};
 use clap::Args;
@@ -312,7 +314,7 @@ pub(super) async fn find(
             all.into_iter().filter(|o| o.owner == owner && !o.stake.is_zero()).collect()
         }
         (None, None) => {
-            let own = signing_pairs(&config.data_root())?;
+            let own = signing_pairs(config)?;
             all.into_iter().filter(|o| own.iter().any(|(_, vote)| o.has(*vote))).collect()
         }
     };
@@ -326,11 +328,19 @@ pub(super) async fn find(
     })
 }
 
-/// Sequencer and vote keys of a node: those in force, and those that wait in `next` to be switched to. L1 names the new ones
-/// from the freeze on.
-pub(super) fn signing_pairs(root: &Path) -> Result<Vec<([u8; 32], Address)>, Failure> {
-    let here = PublicKeys::signing(root)?;
-    Ok(std::iter::once(here).chain(PublicKeys::signing(&Keys::next_dir(root))).collect())
+/// Sequencer and vote keys of a node, here or at its signer: those in force, and those that wait in `next` to be switched to.
+/// L1 names the new ones from the freeze on.
+pub(super) fn signing_pairs(config: &Config) -> Result<Vec<([u8; 32], Address)>, Failure> {
+    if let Some((remote, identity)) = remote(config).map_err(|e| Failure::from_report(&e))? {
+        let unknown = |e| {
+            Failure::new(Exit::Key, format!("the signer at {}: {e}", remote.addr))
+                .hint("start it, or say which operator with --operator N")
+        };
+        return Ok(vec![RemoteSigner::keys(&remote, &identity).map_err(unknown)?]);
+    }
+    let root = config.data_root();
+    let here = PublicKeys::signing(&root)?;
+    Ok(std::iter::once(here).chain(PublicKeys::signing(&Keys::next_dir(&root))).collect())
 }
 
 impl OperatorArgs {

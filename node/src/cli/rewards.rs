@@ -20,6 +20,7 @@ use super::{
     set,
 };
 use crate::{
+    config::Config,
     exit::{Exit, Failure},
     network::Network,
     setup::{OnL1, RewardsOnL1},
@@ -139,7 +140,7 @@ pub(super) async fn run(command: &RewardsCommand, json: bool) -> Done {
 async fn show(args: &ShowArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.at)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-    let account = account(&args.whose, &l1, &config.data_root()).await?;
+    let account = account(&args.whose, &l1, &config).await?;
     let contract = contract(&network)?;
     let paid = l1.rewards(contract, account).await?;
     let earned = Earned::ask(&Node::new(&args.whose.rpc.rpc_url)?, account).await?;
@@ -188,7 +189,7 @@ fn height_of(lag: &[u8]) -> Option<u64> {
 async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.call.at)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
-    let account = account(&args.whose, &l1, &config.data_root()).await?;
+    let account = account(&args.whose, &l1, &config).await?;
     let contract = contract(&network)?;
     let earned = Earned::ask(&Node::new(&args.whose.rpc.rpc_url)?, account).await?;
     let earned = earned.ok_or_else(|| {
@@ -210,15 +211,11 @@ async fn claim(args: &ClaimArgs, json: bool) -> Done {
     }
 }
 
-async fn account(
-    whose: &WhoseArgs,
-    l1: &OnL1<'_>,
-    root: &std::path::Path,
-) -> Result<Address, Failure> {
+async fn account(whose: &WhoseArgs, l1: &OnL1<'_>, config: &Config) -> Result<Address, Failure> {
     if let Some(account) = whose.account {
         return Ok(account);
     }
-    let (own, all) = (signing_pairs(root)?, l1.operators().await?);
+    let (own, all) = (signing_pairs(config)?, l1.operators().await?);
     let own = all.into_iter().find(|o| own.iter().any(|(_, vote)| o.has(*vote))).map(|o| o.owner);
     own.ok_or_else(|| {
         Failure::new(Exit::Usage, "whose rewards? the keys here are not registered on L1")

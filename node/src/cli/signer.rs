@@ -20,10 +20,7 @@ use clap::{Args, Subcommand};
 use rota_store::DataDir;
 use rota_types::LocalSigner;
 use serde_json::json;
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-};
+use std::net::{SocketAddr, TcpListener};
 
 /// `rota signer ..`
 #[derive(Debug, Subcommand)]
@@ -76,29 +73,35 @@ fn sign(args: &RunArgs, json: bool) -> Done {
     start_log(&config.log.filter, config.log.format);
     let keys = Keys::load_sequencer(&root, &config.passwords())?;
     let identity = Identity::open(&root)?;
-    let store = |e: CoreError| match e {
-        CoreError::Store(e) => Failure::from_report(&e.into()),
-        e => Failure::new(Exit::DataDir, e),
-    };
     let dir = DataDir::open(&root).map_err(|e| Failure::from_report(&e.into()))?;
     let (vote, public) = (keys.vote.address(), hex::encode(identity.public()));
     let known = generation::of_keys(&root, vote).map_err(|e| Failure::from_report(&e.into()))?;
     let domain = Network::load(&config.network_path())?.domain_of(known.max(args.generation))?;
     let keys = LocalSigner { seq: keys.seq, vote: keys.vote };
-    let core = Core::open(&dir.sign_state(), keys, domain).map_err(store)?;
+    let core = Core::open(&dir.sign_state(), keys, domain).map_err(stopped)?;
     let listener = TcpListener::bind(args.listen).map_err(|e| {
         Failure::new(Exit::Config, format!("cannot listen on {}: {e}", args.listen))
             .hint("stop what has the port, or choose another with --listen")
     })?;
     let addr = listener.local_addr().map_err(|e| Failure::new(Exit::Failed, e))?;
     let allowed = args.allow.iter().map(|a| a.0).collect();
-    let server = Arc::new(Server::new(core, identity, allowed));
+    let (server, ended) = Server::new(core, identity, allowed);
     if json {
         out::json(&json!({ "v": 1, "listen": addr, "publicKey": public, "voteKey": vote }))?;
     } else {
         out::line(format_args!("signing for {vote} on {addr}, public key {public}"))?;
     }
-    serve(&listener, &server).map_err(|e| Failure::new(Exit::Failed, e))
+    Err(stopped(serve(listener, server, &ended).map_err(|e| Failure::new(Exit::Failed, e))?))
+}
+
+fn stopped(why: CoreError) -> Failure {
+    match why {
+        CoreError::Store(e) => Failure::from_report(&e.into()),
+        CoreError::Convicted(_) => Failure::new(Exit::Slashable, why).hint(
+            "find out where else the key was used; never use it again: rota set show says what becomes of the stake",
+        ),
+        e => Failure::new(Exit::DataDir, e),
+    }
 }
 
 fn key(text: &str) -> Result<Allowed, String> {

@@ -13,8 +13,8 @@ use alloy_primitives::{Address, B256};
 use parking_lot::Mutex;
 use rand::{TryRngCore, rngs::OsRng};
 use rota_types::{
-    Decode, Domain, Encode, Millis, SeqMessage, SeqSignature, SignError, Signer, VoteMessage,
-    VoteSignature,
+    Decode, Domain, Encode, EvidenceFile, Millis, SeqMessage, SeqSignature, SignError, Signer,
+    VoteMessage, VoteSignature,
 };
 use std::{
     fmt, io,
@@ -88,15 +88,17 @@ impl RemoteSigner {
         Ok((signer, welcome))
     }
 
-    /// Whether the signer answers and proves its key. Takes no place there.
+    /// The public sequencer key and the vote key's address, of a signer that answers and proves its own key. Takes no place
+    /// there.
     ///
     /// # Errors
     /// It does not.
-    pub fn probe(remote: &Remote, identity: &Identity) -> Result<(), LinkError> {
+    pub fn keys(remote: &Remote, identity: &Identity) -> Result<([u8; 32], Address), LinkError> {
         let stream = dial(&remote.addr, remote.patience)?;
         let mut link = Link::connect(stream, identity, &remote.public)?;
-        match exchange(&mut link, &Ask::Ping, remote.patience)? {
-            Answer::Pong => Ok(()),
+        match exchange(&mut link, &Ask::Keys, remote.patience)? {
+            Answer::Keys(seq, vote) => Ok((seq, vote)),
+            Answer::Refused(words) => Err(LinkError::Refused(words)),
             _ => Err(LinkError::Length),
         }
     }
@@ -247,6 +249,14 @@ impl Signer for RemoteSigner {
     fn sign_vote(&self, what: &VoteMessage, _: &Domain) -> Result<VoteSignature, SignError> {
         match self.ask(&Ask::Vote(what.clone()))? {
             Answer::Vote(signature) => Ok(signature),
+            _ => Err(SignError::Unavailable("the signer answers something else".into())),
+        }
+    }
+    fn convict(&self, evidence: &EvidenceFile) -> Result<(), SignError> {
+        let text = serde_json::to_vec(evidence);
+        let text = text.map_err(|e| SignError::Unavailable(e.to_string()))?;
+        match self.ask(&Ask::Convict(text.into()))? {
+            Answer::Convicted => Ok(()),
             _ => Err(SignError::Unavailable("the signer answers something else".into())),
         }
     }

@@ -5,11 +5,11 @@
 //! term are signed only as one chain from its first frame, all for one run.
 
 use super::wire::{Hello, VERSION, Welcome};
-use alloy_primitives::{B256, hex};
+use alloy_primitives::{Address, B256, hex};
 use rota_store::{GuardError, Intent, Position, SignGuard, StoreError};
 use rota_types::{
-    Ack, Domain, Flags, FrameHeader, LocalSigner, SeqMessage, SeqSignature, Status, Term, VoteKind,
-    VoteMessage, VoteSignature,
+    Ack, Domain, EvidenceFile, Flags, FrameHeader, LocalSigner, SeqMessage, SeqSignature, Status,
+    Term, VoteKind, VoteMessage, VoteSignature,
 };
 use std::{
     collections::BTreeMap,
@@ -30,14 +30,17 @@ pub enum CoreError {
     /// The disk failed. The signer stops.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file of the holder cannot be written. The signer stops.
+    /// The file of the holder or of evidence cannot be written. The signer stops.
     #[error("cannot write {}: {source}", path.display())]
-    Holder {
+    Write {
         /// Which file.
         path: PathBuf,
         /// The reason given.
         source: io::Error,
     },
+    /// The keys contradicted themselves. The signer stops for good.
+    #[error("a key of this signer signed a contradiction; the evidence is in {}", .0.display())]
+    Convicted(PathBuf),
 }
 
 impl From<GuardError> for CoreError {
@@ -72,6 +75,8 @@ pub struct Core {
     guard: SignGuard,
     domain: Domain,
     file: PathBuf,
+    /// Where evidence against the keys goes; there is none while this runs.
+    convicted: PathBuf,
     holder: Option<Holder>,
     terms: BTreeMap<Term, Last>,
     acks: Option<(Position, Ack)>,
@@ -89,7 +94,12 @@ impl Core {
         if guard.exported() {
             return Err(StoreError::GuardExported { path: guard.path().to_path_buf() }.into());
         }
-        let file = dir.join(format!("{}.holder", hex::encode(keys.vote.address())));
+        let name = hex::encode(keys.vote.address());
+        let convicted = dir.join(format!("{name}.convicted.json"));
+        if convicted.exists() {
+            return Err(CoreError::Convicted(convicted));
+        }
+        let file = dir.join(format!("{name}.holder"));
         let holder = match fs::read_to_string(&file) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             text => {
@@ -101,7 +111,7 @@ impl Core {
             }
         };
         let terms = BTreeMap::new();
-        Ok(Self { keys, guard, domain, file, holder, terms, acks: None, framed: 0 })
+        Ok(Self { keys, guard, domain, file, convicted, holder, terms, acks: None, framed: 0 })
     }
 
     /// Gives the place to a run of a node. `busy` says that the run that holds it is connected now.
@@ -137,7 +147,8 @@ impl Core {
             self.take_over(who, other)?;
         }
         let marks = self.guard.watermarks().snapshot();
-        Ok(Welcome { seq: self.keys.seq.public(), vote: self.keys.vote.address(), marks })
+        let (seq, vote) = self.public();
+        Ok(Welcome { seq, vote, marks })
     }
 
     /// From here on only `who` is served. Another node does not know what was acked and voted for at the open heights:
@@ -153,10 +164,15 @@ impl Core {
             self.guard.check_and_record(Intent::Floor { height })?;
             self.guard.sync()?;
         }
-        who.write(&self.file)
-            .map_err(|source| CoreError::Holder { path: self.file.clone(), source })?;
+        who.write(&self.file)?;
         self.holder = Some(who);
         Ok(())
+    }
+
+    /// The public sequencer key, and the address of the vote key.
+    #[must_use]
+    pub fn public(&self) -> ([u8; 32], Address) {
+        (self.keys.seq.public(), self.keys.vote.address())
     }
 
     /// Whether this run holds the place.
@@ -212,6 +228,30 @@ impl Core {
             }
         }
         Ok(self.keys.vote.sign(&digest))
+    }
+
+    /// Takes evidence against the own keys: it is written down, and nothing is signed again, for whomever. Never gives `Ok`.
+    ///
+    /// # Errors
+    /// [`CoreError::Convicted`]; [`CoreError::Refused`] for what does not show that, by itself.
+    pub fn convict(&mut self, who: &Holder, text: &[u8]) -> Result<(), CoreError> {
+        self.expect(who)?;
+        let refuse =
+            |why: String| CoreError::Refused(format!("no evidence against this key: {why}"));
+        let file: EvidenceFile = serde_json::from_slice(text).map_err(|e| refuse(e.to_string()))?;
+        let (evidence, verdict) = file.verify().map_err(|e| refuse(e.to_string()))?;
+        if self.domain.of_generation(evidence.generation).ctx() != file.ctx() {
+            return Err(refuse("it is of another network".into()));
+        }
+        let set = file.set.set();
+        let (seq, vote) = self.public();
+        let mut accused = verdict.accused.iter().filter_map(|i| set.get(*i));
+        if !accused.any(|v| v.seq_key == seq && v.vote_key == vote) {
+            return Err(refuse("it is about others".into()));
+        }
+        durable(&self.convicted, text)?;
+        self.holder = None;
+        Err(CoreError::Convicted(self.convicted.clone()))
     }
 
     fn expect(&self, who: &Holder) -> Result<(), CoreError> {
@@ -324,13 +364,21 @@ impl Holder {
         Some(out)
     }
 
-    /// Whole or not at all, and durable.
-    fn write(&self, path: &Path) -> io::Result<()> {
-        let half = path.with_extension("holder.new");
+    fn write(&self, path: &Path) -> Result<(), CoreError> {
+        let text = format!("{} {}\n", hex::encode(self.node), hex::encode(self.incarnation));
+        durable(path, text.as_bytes())
+    }
+}
+
+/// Whole or not at all, and on the disk.
+fn durable(path: &Path, text: &[u8]) -> Result<(), CoreError> {
+    let half = path.with_extension("new");
+    let written = || {
         let mut file = File::create(&half)?;
-        writeln!(file, "{} {}", hex::encode(self.node), hex::encode(self.incarnation))?;
+        file.write_all(text)?;
         file.sync_all()?;
         fs::rename(&half, path)?;
         path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    }
+    };
+    written().map_err(|source| CoreError::Write { path: path.to_path_buf(), source })
 }

@@ -43,6 +43,9 @@ pub enum LinkError {
     /// Its key is not among those that are allowed.
     #[error("key {0} is not allowed here")]
     Stranger(String),
+    /// It says no, and why.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// This machine's own key for such connections.

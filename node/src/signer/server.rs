@@ -1,6 +1,7 @@
 //! The signer's side of connections: a bounded number of them, each with a thread, all before one core.
 //!
-//! Invariant: one question is answered at a time, whatever the connections; after a disk error nothing is signed any more.
+//! Invariant: one question is answered at a time, whatever the connections; after a disk error or a conviction nothing is
+//! signed any more, and the program ends once that is answered.
 
 use super::{
     core::{Core, CoreError, Holder},
@@ -8,6 +9,7 @@ use super::{
     wire::{Answer, Ask, MAX_ASK},
 };
 use crate::clock::spawn;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use rota_types::{Decode, Encode};
 use std::{
@@ -22,6 +24,8 @@ use std::{
 
 /// Connections at most; those above are closed at once.
 const MAX_CONNECTIONS: usize = 16;
+/// After a connection that could not be accepted: no file descriptor is free, and waiting is all that helps.
+const AGAIN: Duration = Duration::from_millis(100);
 /// A node says something more often than this.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -32,6 +36,8 @@ pub struct Server {
     identity: Identity,
     allowed: Vec<[u8; 32]>,
     open: AtomicUsize,
+    /// Tells `serve` why it ends.
+    over: Sender<CoreError>,
 }
 
 #[derive(Debug)]
@@ -44,11 +50,16 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves the nodes with the `allowed` keys.
+    /// Serves the nodes with the `allowed` keys. The receiver is for `serve`.
     #[must_use]
-    pub fn new(core: Core, identity: Identity, allowed: Vec<[u8; 32]>) -> Self {
+    pub fn new(
+        core: Core,
+        identity: Identity,
+        allowed: Vec<[u8; 32]>,
+    ) -> (Self, Receiver<CoreError>) {
         let core = Mutex::new(Shared { core, connected: 0, broken: None });
-        Self { core, identity, allowed, open: AtomicUsize::new(0) }
+        let (over, ended) = bounded(1);
+        (Self { core, identity, allowed, open: AtomicUsize::new(0), over }, ended)
     }
 
     fn converse(&self, stream: TcpStream) -> Result<(), LinkError> {
@@ -57,11 +68,16 @@ impl Server {
         let mut at = Seat { server: self, who: None };
         loop {
             let asked = link.receive(MAX_ASK)?;
-            let answer = match Ask::decode(&asked) {
+            let (answer, over) = match Ask::decode(&asked) {
                 Ok(ask) => at.answer(link.peer(), &ask),
-                Err(e) => Answer::Refused(format!("not understood: {e}")),
+                Err(e) => (Answer::Refused(format!("not understood: {e}")), None),
             };
-            link.send(&answer.encode())?;
+            let sent = link.send(&answer.encode());
+            if let Some(why) = over {
+                // Full: it ends already.
+                let _ = self.over.try_send(why);
+            }
+            sent?;
         }
     }
 }
@@ -73,13 +89,18 @@ struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    fn answer(&mut self, node: [u8; 32], ask: &Ask) -> Answer {
+    /// The answer, and why nothing is signed after it, if that is so.
+    fn answer(&mut self, node: [u8; 32], ask: &Ask) -> (Answer, Option<CoreError>) {
         let mut shared = self.server.core.lock();
         if let Some(why) = &shared.broken {
-            return Answer::Refused(why.clone());
+            return (Answer::Refused(why.clone()), None);
         }
         let said = match (ask, self.who) {
             (Ask::Ping, _) => Ok(Answer::Pong),
+            (Ask::Keys, _) => {
+                let (seq, vote) = shared.core.public();
+                Ok(Answer::Keys(seq, vote))
+            }
             (Ask::Hello(hello), None) => {
                 let who = Holder { node, incarnation: hello.incarnation };
                 let busy = shared.connected > 0;
@@ -94,16 +115,23 @@ impl Seat<'_> {
             (Ask::Vote(message), Some(who)) => {
                 shared.core.sign_vote(&who, message).map(Answer::Vote)
             }
+            (Ask::Convict(file), Some(who)) => {
+                shared.core.convict(&who, file).map(|()| Answer::Convicted)
+            }
             _ => Err(CoreError::Refused("a connection begins with one hello".into())),
         };
-        said.unwrap_or_else(|error| {
-            let words = error.to_string();
-            if !matches!(error, CoreError::Refused(_)) {
-                tracing::error!(%error, "nothing is signed any more");
-                shared.broken = Some(format!("the signer's disk failed: {words}"));
-            }
-            Answer::Refused(words)
-        })
+        let error = match said {
+            Ok(answer) => return (answer, None),
+            Err(CoreError::Refused(words)) => return (Answer::Refused(words), None),
+            Err(error) => error,
+        };
+        tracing::error!(%error, "nothing is signed any more");
+        let words = format!("the signer stopped: {error}");
+        shared.broken = Some(words.clone());
+        match error {
+            CoreError::Convicted(_) => (Answer::Convicted, Some(error)),
+            error => (Answer::Refused(words), Some(error)),
+        }
     }
 }
 
@@ -116,13 +144,30 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// Accepts connections for ever.
+/// Accepts connections until nothing is signed any more, and says why.
 ///
 /// # Errors
-/// The listener is of no use any more.
-pub fn serve(listener: &TcpListener, server: &Arc<Server>) -> io::Result<()> {
+/// No thread can be started.
+pub fn serve(
+    listener: TcpListener,
+    server: Server,
+    ended: &Receiver<CoreError>,
+) -> io::Result<CoreError> {
+    let server = Arc::new(server);
+    spawn("signer-door", move || accept(&listener, &server))?;
+    ended.recv().map_err(io::Error::other)
+}
+
+fn accept(listener: &TcpListener, server: &Arc<Server>) {
     loop {
-        let (stream, from) = listener.accept()?;
+        let (stream, from) = match listener.accept() {
+            Ok(came) => came,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                std::thread::sleep(AGAIN);
+                continue;
+            }
+        };
         if server.open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
             server.open.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!(%from, "too many connections");

@@ -1,10 +1,11 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test code: an overflow fails it")]
 
 use super::{core::CoreError, wire::VERSION, *};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use rota_types::{
-    Ack, Decode, Domain, Encode, Flags, FrameHeader, LocalSigner, SeqMessage, SignError, Signer,
-    Status, Term, Vote, VoteKind, VoteMessage,
+    Ack, Decode, Domain, Encode, Evidence, EvidenceFile, Flags, FrameHeader, LocalSigner, Proof,
+    SealedVote, SeqKey, SeqMessage, SignError, Signer, Status, Term, Validator, ValidatorSet, Vote,
+    VoteKey, VoteKind, VoteMessage,
 };
 use std::{
     collections::BTreeMap,
@@ -110,15 +111,22 @@ fn what_the_two_say_survives_encoding_and_nothing_is_longer_than_allowed() {
         Ask::Vote(vote(1, 2)),
         Ask::Vote(status(1, 2, 0)),
         Ask::Ping,
+        Ask::Convict(contradiction(2, 1, &domain()).into()),
+        Ask::Keys,
     ] {
         let bytes = ask.encode();
         assert!(bytes.len() < wire::MAX_ASK);
         assert_eq!(Ask::decode(&bytes).unwrap(), ask);
         assert!(Ask::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
     }
-    for answer in
-        [Answer::Welcome(welcome), Answer::Refused("no".into()), Answer::Seq([3; 64]), Answer::Pong]
-    {
+    for answer in [
+        Answer::Welcome(welcome),
+        Answer::Refused("no".into()),
+        Answer::Seq([3; 64]),
+        Answer::Pong,
+        Answer::Convicted,
+        Answer::Keys([4; 32], Address::repeat_byte(5)),
+    ] {
         assert_eq!(Answer::decode(&answer.encode()).unwrap(), answer);
     }
 }
@@ -219,6 +227,59 @@ fn another_network_is_refused_in_words() {
 }
 
 /// A signer in this process and the settings of a node for it.
+/// Two votes with this key in one place, as a file that names the set.
+fn contradiction(secret: u8, seed: u8, named: &Domain) -> Vec<u8> {
+    let key = VoteKey::from_secret(&[secret; 32]).unwrap();
+    let sealed = |value: u8| {
+        let VoteMessage::Vote(content) = vote(7, value) else { unreachable!() };
+        SealedVote { signature: key.sign(&content.digest(named)), content }
+    };
+    let proof = Proof::VoteTwice(Box::new([sealed(1), sealed(2)]));
+    let evidence = Evidence { generation: named.generation, epoch: 0, accused: 0, proof };
+    let member = Validator {
+        owner: Address::repeat_byte(1),
+        seq_key: SeqKey::from_seed(&[seed; 32]).public(),
+        vote_key: key.address(),
+        stake: U256::from(32u64) * U256::from(10u64).pow(U256::from(18)),
+        fee_recipient: Address::ZERO,
+        peer: String::new(),
+    };
+    let file = EvidenceFile::of(&evidence, &ValidatorSet::new(0, vec![member]), named);
+    serde_json::to_vec(&file).unwrap()
+}
+
+#[test]
+fn a_signer_whose_key_contradicted_itself_never_signs_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut signer = core(dir.path());
+    let (holding, stranger) = (holder(1, 1), holder(2, 1));
+    begin(&mut signer, holding);
+    // Its keys are from the seeds 1 and 2.
+    refused(signer.convict(&holding, &contradiction(3, 1, &domain())), "about others");
+    refused(signer.convict(&holding, &contradiction(2, 9, &domain())), "about others");
+    let foreign = Domain::new(1, 99, Address::repeat_byte(3), B256::repeat_byte(4), 0);
+    refused(signer.convict(&holding, &contradiction(2, 1, &foreign)), "another network");
+    refused(signer.convict(&holding, b"{}"), "no evidence");
+    let good = contradiction(2, 1, &domain());
+    let mut text = String::from_utf8(good.clone()).unwrap();
+    let at = text.find("\"evidence\":\"0x").unwrap() + 200;
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    text.replace_range(at..=at, other);
+    refused(signer.convict(&holding, text.as_bytes()), "no evidence");
+    refused(signer.convict(&stranger, &good), "another process");
+    signer.sign_vote(&holding, &vote(8, 1)).unwrap();
+
+    let before = domain().of_generation(0);
+    let said = signer.convict(&holding, &contradiction(2, 1, &before));
+    let Err(CoreError::Convicted(file)) = said else { panic!("{said:?}") };
+    refused(signer.sign_vote(&holding, &vote(9, 1)), "another process");
+    drop(signer);
+    let again = Core::open(dir.path(), keys(), domain());
+    assert!(matches!(again, Err(CoreError::Convicted(kept)) if kept == file));
+    let later = Core::open(dir.path(), keys(), domain().of_generation(1));
+    assert!(matches!(later, Err(CoreError::Convicted(_))), "in no generation");
+}
+
 struct Rig {
     dir: tempfile::TempDir,
     addr: String,
@@ -239,8 +300,8 @@ impl Rig {
         let allowed = allowed.iter().map(|name| rig.node(name).public()).collect();
         std::fs::create_dir(rig.dir.path().join("sign-state")).unwrap();
         let core = core(&rig.dir.path().join("sign-state"));
-        let server = Arc::new(Server::new(core, identity, allowed));
-        crate::clock::spawn("test-signer", move || serve(&listener, &server)).unwrap();
+        let (server, ended) = Server::new(core, identity, allowed);
+        crate::clock::spawn("test-signer", move || serve(listener, server, &ended)).unwrap();
         rig
     }
 
@@ -257,7 +318,9 @@ impl Rig {
 #[test]
 fn strangers_on_either_side_are_noticed_before_anything_is_said() {
     let rig = Rig::new(&["friend"]);
-    RemoteSigner::probe(&rig.remote(2_000), &rig.node("friend")).unwrap();
+    let own = RemoteSigner::keys(&rig.remote(2_000), &rig.node("friend")).unwrap();
+    assert_eq!(own, (keys().seq.public(), keys().vote.address()));
+    assert!(RemoteSigner::keys(&rig.remote(200), &rig.node("stranger")).is_err());
     let said = RemoteSigner::connect(rig.remote(200), rig.node("stranger"), domain().ctx());
     assert!(matches!(said, Err(SignError::Unavailable(_))), "{said:?}");
     let wrong = Remote { public: rig.node("stranger").public(), ..rig.remote(200) };

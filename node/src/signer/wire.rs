@@ -2,7 +2,7 @@
 //!
 //! Invariant: every length has a bound that is checked before anything is allocated.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use rota_store::Intent;
 use rota_types::{
     Decode, DecodeError, Encode, Reader, SeqMessage, SeqSignature, VoteMessage, VoteSignature,
@@ -11,8 +11,8 @@ use rota_types::{
 
 /// Of this conversation.
 pub(super) const VERSION: u8 = 1;
-/// Longest question, bytes: a message with fixed length.
-pub(super) const MAX_ASK: usize = 2 * 1024;
+/// Longest question, bytes: evidence with two chains of frames and its set, as text.
+pub(super) const MAX_ASK: usize = 256 * 1024;
 /// Longest answer, bytes: everything that a guard remembers of a height.
 pub(super) const MAX_ANSWER: usize = 128 * 1024;
 /// Most entries of a guard.
@@ -44,6 +44,10 @@ pub enum Ask {
     Vote(VoteMessage),
     /// Are you there?
     Ping,
+    /// A key of the signer contradicted itself: a file of evidence, as JSON.
+    Convict(Bytes),
+    /// Whose keys are these? Takes no place.
+    Keys,
 }
 
 /// What a signer knows and the node must not contradict.
@@ -70,6 +74,10 @@ pub enum Answer {
     Refused(String),
     /// To a ping.
     Pong,
+    /// To evidence that holds: nothing is signed any more.
+    Convicted,
+    /// The public sequencer key, and the address of the vote key.
+    Keys([u8; 32], Address),
 }
 
 impl Encode for Ask {
@@ -81,6 +89,8 @@ impl Encode for Ask {
             Self::Seq(message) => message.encode_to(w.u8(2)),
             Self::Vote(message) => message.encode_to(w.u8(3)),
             Self::Ping => drop(w.u8(4)),
+            Self::Convict(file) => drop(w.u8(5).bytes(file)),
+            Self::Keys => drop(w.u8(6)),
         }
     }
 }
@@ -101,6 +111,8 @@ impl Decode for Ask {
             2 => Self::Seq(SeqMessage::decode_from(r)?),
             3 => Self::Vote(VoteMessage::decode_from(r)?),
             4 => Self::Ping,
+            5 => Self::Convict(r.bytes("evidence", MAX_ASK)?),
+            6 => Self::Keys,
             _ => return Err(DecodeError::Invalid("unknown question")),
         })
     }
@@ -119,6 +131,8 @@ impl Encode for Answer {
                 w.u8(4).bytes(words.get(..MAX_WORDS).unwrap_or(words));
             }
             Self::Pong => drop(w.u8(5)),
+            Self::Convicted => drop(w.u8(6)),
+            Self::Keys(seq, vote) => drop(w.u8(7).raw(seq).raw(vote.as_slice())),
         }
     }
 }
@@ -138,6 +152,8 @@ impl Decode for Answer {
                 Self::Refused(String::from_utf8_lossy(&words).into_owned())
             }
             5 => Self::Pong,
+            6 => Self::Convicted,
+            7 => Self::Keys(r.array("seq key")?, r.address("vote key")?),
             _ => return Err(DecodeError::Invalid("unknown answer")),
         })
     }

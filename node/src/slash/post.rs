@@ -17,13 +17,19 @@ pub fn local_name(found: &Found) -> B256 {
     found.verdict.place.key(U256::from(first))
 }
 
+/// Where `keep` puts evidence.
+#[must_use]
+pub(super) fn place(dir: &Path, found: &Found) -> PathBuf {
+    dir.join(format!("{}-{}.json", found.verdict.kind.name(), local_name(found)))
+}
+
 /// Writes evidence into a directory and says where. An offence that is there already stays as it is: `None`.
 ///
 /// # Errors
 /// The disk's fault.
 pub fn keep(dir: &Path, found: &Found, domain: &Domain) -> io::Result<Option<PathBuf>> {
     fs::create_dir_all(dir)?;
-    let path = dir.join(format!("{}-{}.json", found.verdict.kind.name(), local_name(found)));
+    let path = place(dir, found);
     if path.exists() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@
 
 use super::{
     Found, Heard, Tape, Watcher, keep, local_name,
-    post::{kept, read},
+    post::{self, kept, read},
 };
 use alloy_primitives::{Address, B256};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -43,8 +43,8 @@ pub enum SentryError {
         /// The file.
         file: PathBuf,
     },
-    /// Evidence cannot be written. The disk's fault.
-    #[error("writing evidence: {0}")]
+    /// Evidence cannot be written, or what is kept cannot be listed. The disk's fault.
+    #[error("the directory of evidence: {0}")]
     Disk(#[from] io::Error),
 }
 
@@ -133,7 +133,7 @@ impl Sentry {
             return Ok(true);
         }
         let signed_in = self.domain.of_generation(found.evidence.generation);
-        let file = keep(&self.dir, found, &signed_in)?;
+        keep(&self.dir, found, &signed_in)?;
         let verdict = &found.verdict;
         let (kind, place) = (verdict.kind.name(), verdict.place);
         tracing::error!(
@@ -143,9 +143,8 @@ impl Sentry {
         if let Err(error) = self.p2p.publish(Topic::Evidence, found.evidence.encode()) {
             tracing::debug!(%error, "evidence not gossiped");
         }
-        accused(verdict, &found.set, &self.own, file.as_deref().unwrap_or(&self.dir))?;
-        // Heights convict for what was signed in their own generation; the rest is L1's.
-        Ok(signed_in.generation != self.domain.generation || (self.found)(found))
+        accused(verdict, &found.set, &self.own, &post::place(&self.dir, found))?;
+        Ok((self.found)(found))
     }
 }
 

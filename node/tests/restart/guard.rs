@@ -2,9 +2,9 @@
 
 use super::{domain, network, set};
 use alloy_primitives::{Address, B256, hex};
-use rota_node::keys::{Keep, Keys, PublicKeys};
+use rota_node::keys::{Keep, Keys, Needs, Passwords, PublicKeys};
 use rota_store::{DataDir, Intent, SignGuard};
-use rota_types::{Domain, VoteKind};
+use rota_types::{Domain, Evidence, EvidenceFile, Proof, SealedVote, ValidatorSet, Vote, VoteKind};
 use serde_json::Value;
 use std::{
     fs,
@@ -108,19 +108,24 @@ impl Node {
 
     /// Starts the node, which is expected to end by itself.
     fn run(&self) -> Ended {
-        let flags = [
-            ("--datadir", self.dir()),
-            ("--role", "sequencer"),
-            ("--l1.rpc", "http://127.0.0.1:1"),
-            ("--l1.beacon", "http://127.0.0.1:1"),
-            ("--rpc.addr", "127.0.0.1:0"),
-            ("--web.addr", "127.0.0.1:0"),
-            ("--p2p.listen", "/ip4/127.0.0.1/tcp/0"),
-            ("--batch.post", "false"),
-        ];
-        let flags: Vec<&str> = flags.iter().flat_map(|(k, v)| [*k, *v]).collect();
-        rota(&[&["run"], flags.as_slice()].concat())
+        run(self.root())
     }
+}
+
+/// Starts a sequencer without an L1.
+pub(crate) fn run(dir: &Path) -> Ended {
+    let flags = [
+        ("--datadir", dir.to_str().unwrap()),
+        ("--role", "sequencer"),
+        ("--l1.rpc", "http://127.0.0.1:1"),
+        ("--l1.beacon", "http://127.0.0.1:1"),
+        ("--rpc.addr", "127.0.0.1:0"),
+        ("--web.addr", "127.0.0.1:0"),
+        ("--p2p.listen", "/ip4/127.0.0.1/tcp/0"),
+        ("--batch.post", "false"),
+    ];
+    let flags: Vec<&str> = flags.iter().flat_map(|(k, v)| [*k, *v]).collect();
+    rota(&[&["run"], flags.as_slice()].concat())
 }
 
 #[track_caller]
@@ -202,6 +207,35 @@ fn a_damaged_or_foreign_guard_ends_the_start_with_code_8() {
     fs::create_dir_all(mine.root().join("sign-state")).unwrap();
     fs::copy(other.guard_file(), mine.guard_file()).unwrap();
     refused(&mine.run(), 8, "belongs to key");
+}
+
+#[test]
+fn a_key_in_kept_evidence_ends_every_start_with_code_8() {
+    let node = Node::new();
+    let public = PublicKeys::signing(node.root()).unwrap();
+    let members = set([(public.0, public.1, String::new())]);
+    keep_contradiction(node.root(), node.root(), &members);
+    for _ in 0..2 {
+        refused(&node.run(), 8, "a key of this node signed a contradiction: VoteTwice at height 7");
+    }
+}
+
+/// Two votes with the keys in one directory, kept as evidence in another.
+pub(crate) fn keep_contradiction(keys: &Path, node: &Path, members: &ValidatorSet) {
+    let needs = Needs { sequencer: true, poster: false };
+    let keys = Keys::load(keys, needs, &Passwords::none()).unwrap();
+    let key = keys.sequencer.unwrap().vote;
+    let vote = |value: u8| {
+        let value_id = B256::repeat_byte(value);
+        let content = Vote { epoch: 0, height: 7, round: 0, kind: VoteKind::Prevote, value_id };
+        SealedVote { signature: key.sign(&content.digest(&domain())), content }
+    };
+    let proof = Proof::VoteTwice(Box::new([vote(1), vote(2)]));
+    let evidence = Evidence { generation: 0, epoch: 0, accused: 0, proof };
+    let file = EvidenceFile::of(&evidence, members, &domain());
+    fs::create_dir(node.join("evidence")).unwrap();
+    let path = node.join("evidence/kept.json");
+    fs::write(path, serde_json::to_string(&file).unwrap()).unwrap();
 }
 
 #[test]

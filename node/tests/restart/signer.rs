@@ -1,9 +1,13 @@
 //! The remote signer as a real process: killed at every moment, and two nodes that want it.
 
-use super::{domain, network};
+use super::{
+    domain,
+    guard::{keep_contradiction, rota, run},
+    network, set,
+};
 use alloy_primitives::{B256, hex};
 use rota_node::{
-    keys::{Keep, Keys, Needs, Passwords},
+    keys::{Keep, Keys, Needs, Passwords, PublicKeys},
     signer::{Identity, Remote, RemoteSigner},
 };
 use rota_types::{SignError, Signer, Vote, VoteKind, VoteMessage, recover_vote};
@@ -161,12 +165,46 @@ fn without_a_signer_the_time_is_over_and_nothing_is_signed() {
     assert_eq!(node.sign_vote(&vote(3, 1), &domain()), failed.map(|_| [0; 65]));
 }
 
+/// The node ends, and no other node gets a signature of the key either.
+#[test]
+fn a_node_whose_key_is_in_evidence_stops_its_signer_for_good() {
+    let machine = Machine::new();
+    let mut running = machine.start();
+    let node = machine.dir.path().join("n1");
+    Keys::create(&node, Keep::Plain).unwrap();
+    network().save(&node.join("network.json")).unwrap();
+    let peer_id = PublicKeys::read(&node).unwrap().peer_id;
+    let (seq, vote) = PublicKeys::signing(machine.dir.path()).unwrap();
+    let members = set([(seq, vote, format!("/ip4/127.0.0.1/tcp/1/p2p/{peer_id}"))]);
+    let sets = rota_node::sets::Sets::open(&node, 24, peer_id.parse().unwrap()).unwrap();
+    sets.learn(0, members.clone()).unwrap();
+    sets.reach(1).unwrap();
+    let settings = format!(
+        "[signer]\nkind = \"remote\"\naddr = \"127.0.0.1:{}\"\npublic_key = \"{}\"\n",
+        machine.port,
+        hex::encode(machine.public)
+    );
+    std::fs::write(node.join("rota.toml"), settings).unwrap();
+    keep_contradiction(machine.dir.path(), &node, &members);
+
+    let ended = run(&node);
+    assert_eq!(ended.code, 8, "{}", ended.err);
+    assert!(ended.err.contains("VoteTwice at height 7"), "{}", ended.err);
+    assert_eq!(running.0.wait().unwrap().code(), Some(8), "the signer ends too: {}", ended.err);
+    let dir = machine.dir.path().to_str().unwrap();
+    let key = "00".repeat(32);
+    let again =
+        rota(&["signer", "run", "--datadir", dir, "--listen", "127.0.0.1:0", "--allow", &key]);
+    assert_eq!(again.code, 8, "{}", again.err);
+    assert!(again.err.contains("a key of this signer signed a contradiction"), "{}", again.err);
+}
+
 #[test]
 fn the_signer_and_a_node_cannot_share_a_directory() {
     let machine = Machine::new();
     let _running = machine.start();
     let dir: &Path = machine.dir.path();
-    let ended = super::guard::rota(&[
+    let ended = rota(&[
         "signer",
         "run",
         "--datadir",

@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256};
 /// The operator of these keys as L1 has it now, and whether the next set includes it.
 pub(super) async fn on_l1(config: &Config, network: &Network) -> Vec<Finding> {
     const ID: &str = "stake";
-    let Ok(pairs) = signing_pairs(&config.data_root()) else { return Vec::new() };
+    let Ok(pairs) = signing_pairs(config) else { return Vec::new() };
     if config.l1.rpc.is_empty() {
         return Vec::new();
     }
