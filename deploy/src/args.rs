@@ -70,6 +70,10 @@ pub enum Command {
     Equivocate {
         /// 1, 2, .. or its name.
         node: String,
+        /// Put an insured transaction into the second frame, have a coalition of members ack it, and write the promise, which
+        /// the log breaks, to this file.
+        #[arg(long, value_name = "FILE")]
+        promise: Option<PathBuf>,
         /// What happened, as JSON.
         #[arg(long)]
         json: bool,

@@ -58,8 +58,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Kill { node } => control::ask(&layout, &Order::Kill(node)).await,
         Command::Start { node } => control::ask(&layout, &Order::Start(node)).await,
-        Command::Equivocate { node, json } => {
-            Box::pin(equivocate::equivocate(&layout, &node, json)).await
+        Command::Equivocate { node, promise, json } => {
+            Box::pin(equivocate::equivocate(&layout, (&node, promise), json)).await
         }
         Command::Add { json } => operators::add(&layout, json).await,
         Command::Leave { node, withdraw, json } => {

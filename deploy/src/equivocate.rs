@@ -11,6 +11,7 @@ use crate::{
     layout::{Layout, NodeState, Snapshot, State},
     offence::{Impostor, Leader, Tapes, failed, until},
     onl1::{OnL1, Slashed},
+    promise,
     rpc::{Asker, http, number},
     teller::{Teller, eth, ms_between, now},
 };
@@ -25,7 +26,7 @@ use rota_node::{
     keys::{Keys, Needs, Password, Passwords},
     slash,
 };
-use rota_types::{FrameHeader, SignedFrame, ValidatorSet};
+use rota_types::{FrameBody, FrameHeader, SignedFrame, ValidatorSet};
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
@@ -48,10 +49,16 @@ struct Scene<'a> {
     before: Snapshot,
     node: NodeState,
     keys: Keys,
+    /// Where the promise goes that the second frame breaks.
+    promise: Option<PathBuf>,
 }
 
-pub(crate) async fn equivocate(layout: &Layout, who: &str, quiet: bool) -> Result<(), Failure> {
-    let scene = Scene::of(layout, who).await?;
+pub(crate) async fn equivocate(
+    layout: &Layout,
+    (who, promise): (&str, Option<PathBuf>),
+    quiet: bool,
+) -> Result<(), Failure> {
+    let scene = Scene { promise, ..Scene::of(layout, who).await? };
     let name = &scene.node.name;
     let mut teller = Teller { quiet, since: now() };
     let (first, second, from) = scene.send(&mut teller).await?;
@@ -86,7 +93,7 @@ pub(crate) async fn equivocate(layout: &Layout, who: &str, quiet: bool) -> Resul
             "place": { "epoch": first.epoch, "height": first.height, "round": first.term.round, "g": first.g },
             "onTapesMs": on_tapes, "foundMs": found_ms, "goneMs": gone_ms, "evidence": evidence,
             "slashed": slashed, "state": after.state, "stakeWei": after.stake.to_string(),
-            "exit": exit, "heights": heights
+            "exit": exit, "heights": heights, "promise": scene.promise
         }));
     } else {
         summary(name, &slashed, (from, gone_ms));
@@ -122,7 +129,7 @@ impl<'a> Scene<'a> {
         let passwords = Passwords::known(Password::read(&layout.password())?);
         let needs = Needs { sequencer: true, poster: false };
         let keys = Keys::load(&layout.node(&node.name), needs, &passwords)?;
-        Ok(Self { layout, l1, before, node, keys })
+        Ok(Self { layout, l1, before, node, keys, promise: None })
     }
 
     /// Ends the operator's process, and signs and sends a second frame for the place of its newest one. Gives both, and the
@@ -149,7 +156,7 @@ impl<'a> Scene<'a> {
         let others = self.others().filter(|n| n.state == State::Running).count();
         let identity = self.keys.identity.clone();
         let impostor = Impostor::connect(&domain, set, (identity, others)).await?;
-        let second = leader.contradict(&first);
+        let second = self.second(&leader, &first).await?;
         let head = self.l1.head().await?;
         teller.since = now();
         let reached = impostor.send(second.clone())?;
@@ -160,11 +167,39 @@ impl<'a> Scene<'a> {
                 first.g, first.height
             ),
         );
+        if let Some(path) = &self.promise {
+            teller.say(
+                "promised",
+                format_args!(
+                    "1 ETH insured in it, with the acks of a coalition; paid by: rota preconf claim {} --wait",
+                    path.display()
+                ),
+            );
+        }
         let shown = tapes.show(&second.header).await?;
         teller.say("shown", format_args!("on the tapes of {shown} members, for everyone to read"));
         impostor.close().await;
         tapes.close().await;
         Ok((first, second, head))
+    }
+
+    /// The second frame; with a promise to break there is a user's transaction in it, which members ack.
+    async fn second(
+        &self,
+        leader: &Leader<'_>,
+        first: &FrameHeader,
+    ) -> Result<SignedFrame, Failure> {
+        let Some(path) = &self.promise else {
+            return Ok(leader.contradict(first, FrameBody::default()));
+        };
+        let running = self.others().find(|n| n.state == State::Running);
+        let node = running.ok_or_else(|| failed("no other sequencer runs"))?;
+        let set = leader.sets.get(&first.epoch).ok_or_else(|| failed("the set is unknown"))?;
+        let passwords = Passwords::known(Password::read(&self.layout.password())?);
+        let keys = promise::coalition(self.layout, self.before.nodes.iter(), &passwords)?;
+        let frame = leader.contradict(first, promise::body(node, leader.domain).await?);
+        promise::write(path, &frame, set, (&keys, leader.domain))?;
+        Ok(frame)
     }
 
     fn others(&self) -> impl Iterator<Item = &NodeState> {

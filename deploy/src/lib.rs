@@ -23,6 +23,7 @@ mod onl1;
 mod operators;
 mod plan;
 mod proc;
+mod promise;
 mod rpc;
 mod setup;
 mod status;

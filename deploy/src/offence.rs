@@ -117,18 +117,20 @@ impl Leader<'_> {
         frames.filter(own).max_by_key(|f| f.g)
     }
 
-    /// Another frame for the same place: without transactions, a millisecond later.
-    pub(crate) fn contradict(&self, first: &FrameHeader) -> SignedFrame {
+    /// Another frame for the same place: with this body, a millisecond later.
+    pub(crate) fn contradict(&self, first: &FrameHeader, body: FrameBody) -> SignedFrame {
+        let insured = body.insured.iter().copied().fold(first.insured_cum, u128::saturating_add);
         let header = FrameHeader {
             flags: Flags::default(),
             timestamp_ms: first.timestamp_ms.saturating_add(1),
-            tx_count: 0,
-            tx_root: B256::ZERO,
+            tx_count: u32::try_from(body.txs.len()).unwrap_or(u32::MAX),
+            tx_root: body.root(),
+            insured_cum: insured,
             env_hash: B256::ZERO,
             close_hash: B256::ZERO,
             ..first.clone()
         };
-        SignedFrame::sign(header, FrameBody::default(), self.key, self.domain)
+        SignedFrame::sign(header, body, self.key, self.domain)
     }
 }
 
@@ -235,7 +237,7 @@ mod tests {
         let signature = key.sign(&first.hash(&domain));
         let said = vec![(1, Signed::Frame(first.clone(), signature))];
         assert_eq!(leader.newest(said), Some(first.clone()));
-        let second = leader.contradict(&first);
+        let second = leader.contradict(&first, FrameBody::default());
         assert!(second.check_body().is_ok());
         let mut watch =
             rota_preconf::Watch::new(domain.clone(), rota_preconf::WatchLimits::default());

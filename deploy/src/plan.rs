@@ -31,7 +31,7 @@ pub(crate) fn l1_rules() -> L1Rules {
         evidence_epochs: 2,
         reveal_blocks: 30,
         contest_blocks: 6,
-        claims_blocks: 12,
+        claims_blocks: 20,
         checkpoint_blocks: 10,
         output_final_blocks: 2,
         output_window_blocks: 10,

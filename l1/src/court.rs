@@ -2,6 +2,12 @@
 //!
 //! Not for: deciding what to do next, nor for the penalty's arithmetic. Invariant: every answer is of one block of one endpoint.
 
+mod claims;
+mod worth;
+
+pub use claims::{ClaimView, CourtClaim, claim_id};
+pub use worth::Worth;
+
 use crate::bindings::{EvidenceChecker, Oracle, Registry, Slasher};
 use crate::endpoints::{Endpoints, Fault};
 use crate::{L1Error, TxRequest};
@@ -38,6 +44,8 @@ pub struct Ruling {
     pub operator: U256,
     /// Names the offence.
     pub key: B256,
+    /// Class of the offence, which its penalty goes by.
+    pub class: u8,
     /// It was slashed for already.
     pub processed: bool,
 }
@@ -145,7 +153,8 @@ impl Court {
         let at = self.slasher;
         let ask = move |p: RootProvider<Ethereum>| async move {
             let v = Slasher::new(at, p).check(evidence.clone()).call().await?;
-            Ok(Ruling { operator: v.operator, key: v.key, processed: v.processed })
+            let Slasher::Verdict { operator, key, class, processed, .. } = v;
+            Ok(Ruling { operator, key, class, processed })
         };
         self.endpoints.ask(ask).await
     }

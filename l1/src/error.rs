@@ -3,12 +3,14 @@
 //! Invariant: texts name an endpoint by scheme, host and port only; paths and queries may hold API keys.
 
 use crate::bindings::BondedSlot::BondedSlotErrors;
+use crate::bindings::ClaimsChecker::ClaimsCheckerErrors;
 use crate::bindings::ForcedQueue::ForcedQueueErrors;
 use crate::bindings::Inbox::InboxErrors;
 use crate::bindings::Oracle::OracleErrors;
 use crate::bindings::Portal::PortalErrors;
 use crate::bindings::Registry::RegistryErrors;
 use crate::bindings::Rewards::RewardsErrors;
+use crate::bindings::Slasher::SlasherErrors;
 use crate::bindings::TokenBridgeL1::TokenBridgeL1Errors;
 use crate::bindings::Warranty::WarrantyErrors;
 use alloy_primitives::B256;
@@ -152,6 +154,9 @@ pub enum Refusal {
     /// An error of the warranty contract, by name.
     #[error("{0}()")]
     Warranty(&'static str),
+    /// An error of the slasher or of those who judge for it, by name.
+    #[error("{0}()")]
+    Slasher(&'static str),
 }
 
 impl Refusal {
@@ -174,6 +179,15 @@ impl Refusal {
             let e = WarrantyErrors::abi_decode(data).ok()?;
             WarrantyErrors::name_by_selector(e.selector()).map(Self::Warranty)
         };
+        let slasher = || {
+            let e = SlasherErrors::abi_decode(data).ok()?;
+            SlasherErrors::name_by_selector(e.selector()).map(Self::Slasher)
+        };
+        // Errors of judging evidence are among those of judging claims.
+        let judge = || {
+            let e = ClaimsCheckerErrors::abi_decode(data).ok()?;
+            ClaimsCheckerErrors::name_by_selector(e.selector()).map(Self::Slasher)
+        };
         let oracle = || {
             let e = OracleErrors::abi_decode(data).ok()?;
             OracleErrors::name_by_selector(e.selector()).map(Self::Oracle)
@@ -192,7 +206,9 @@ impl Refusal {
         };
         let inbox = InboxErrors::abi_decode(data).ok().map(Self::from);
         let known = inbox.or_else(registry).or_else(forced).or_else(rewards);
-        known.or_else(oracle).or_else(slot).or_else(portal).or_else(tokens).or_else(warranty)
+        let known = known.or_else(oracle).or_else(slot).or_else(portal).or_else(tokens);
+        // The warranty judges like the slasher, with the same errors.
+        known.or_else(slasher).or_else(judge).or_else(warranty)
     }
 }
 
@@ -229,7 +245,9 @@ impl From<InboxErrors> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::{ForcedQueue, Inbox, Registry, Rewards, Warranty};
+    use crate::bindings::{
+        ClaimsChecker, EvidenceChecker, ForcedQueue, Inbox, Registry, Rewards, Slasher, Warranty,
+    };
     use alloy_primitives::U256;
     use alloy_sol_types::SolError;
 
@@ -249,6 +267,12 @@ mod tests {
         assert_eq!(Refusal::decode(&older), Some(Refusal::Rewards("Rewards_Older")));
         let none = Warranty::Warranty_None {}.abi_encode();
         assert_eq!(Refusal::decode(&none), Some(Refusal::Warranty("Warranty_None")));
+        let early = Slasher::Slasher_TooEarly { l1Block: U256::from(9) }.abi_encode();
+        assert_eq!(Refusal::decode(&early), Some(Refusal::Slasher("Slasher_TooEarly")));
+        let cause = ClaimsChecker::Claims_OtherCause {}.abi_encode();
+        assert_eq!(Refusal::decode(&cause), Some(Refusal::Slasher("Claims_OtherCause")));
+        let innocent = EvidenceChecker::Evidence_NotGuilty {}.abi_encode();
+        assert_eq!(Refusal::decode(&innocent), Some(Refusal::Slasher("Evidence_NotGuilty")));
         assert_eq!(Refusal::decode(b"????"), None);
     }
 }

@@ -37,7 +37,9 @@ pub use bridge::{
     seed_request,
 };
 pub use chain::{At, L1, L1Block, PostedBatch};
-pub use court::{Court, CourtOffence, CourtView, CourtWindows, Ruling};
+pub use court::{
+    ClaimView, Court, CourtClaim, CourtOffence, CourtView, CourtWindows, Ruling, Worth, claim_id,
+};
 pub use deploy::{Contracts, Council, DeployParams, Ground, deploy, lay_ground};
 pub use deployment::Deployment;
 pub use endpoints::Endpoints;

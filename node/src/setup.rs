@@ -25,8 +25,8 @@ use alloy::{
 use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rota_l1::{
-    Contracts, Council, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys, Outcome,
-    Policy, Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest,
+    Contracts, Council, Court, DeployParams, L1, L1Error, L1Rules, MemoryJournal, OperatorKeys,
+    Outcome, Policy, Refusal, RpcConfig, RpcL1, RpcSender, TxError, TxManager, TxRequest,
     bindings::Registry,
 };
 use rota_types::{ChainParams, Encode};
@@ -271,6 +271,14 @@ impl<'a> OnL1<'a> {
     #[must_use]
     pub const fn chain_id(&self) -> u64 {
         self.network.l1_chain_id
+    }
+
+    /// The Slasher of the network.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    pub async fn court(&self) -> Result<Court, SetupError> {
+        Ok(Court::of(self.l1.endpoints(), self.network.registry).await?)
     }
 
     /// Freezes the set of an epoch: after that it is that epoch's for ever. A later one is frozen during the epoch before it.

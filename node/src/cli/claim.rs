@@ -1,8 +1,9 @@
 //! `rota preconf coverage` and `rota preconf claim`: what can be insured, and how one is paid.
 //!
-//! Not for: sending insured claims to L1. What is written is complete: any account may send it, and the transaction's sender is
-//! paid.
+//! Invariant: what is written is complete and was checked as the contract will: any account may send it, and the transaction's
+//! sender is paid.
 
+mod insured;
 mod warranty;
 
 pub(super) use warranty::contract;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::exit::{Exit, Failure};
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use rota_types::{
     Claim, ClaimError, CommitCertificate, Decode, DecodeError, Encode, Fork, FrameHeader, Header,
     MerkleProof, Receipt, Reversion, Tx,
@@ -63,22 +64,13 @@ pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
         return warranty::claim(args, &receipt, json).await;
     }
     if args.calls() {
-        return Err(Failure::new(Exit::Usage, "an insured claim is written, not sent")
-            .hint("give --offence ID, and send the two calls with any wallet; --warranty claims the leader's refund"));
+        return Box::pin(insured::claim(args, &receipt, json)).await;
     }
-    let domain = receipt.domain.domain();
-    let claim = Claim::of(&receipt).map_err(wrong)?;
-    let frame = FrameHeader::decode(&receipt.frame).map_err(|e| wrong(e.into()))?;
-    let node = Node::new(&args.rpc.rpc_url)?;
-    let found = found(&node, &frame, &receipt).await?;
-    let (below, fork) = found.parts().map_err(|e| wrong(e.into()))?;
-    let reversion = Reversion::of(&receipt, &below, fork).map_err(wrong)?;
-    check(&receipt, &reversion, &claim).map_err(wrong)?;
-    let sender = Tx::decode(&claim.raw, domain.l2_chain_id)
-        .map_err(|e| Failure::new(Exit::Verify, format!("the transaction of the promise: {e}")))?
-        .sender;
+    let (claim, sender) = insured_parts(&receipt)?;
+    let reversion = reversion(&Node::new(&args.rpc.rpc_url)?, &receipt).await?;
     let (proof, claimed) = (Bytes::from(reversion.encode()), Bytes::from(claim.encode()));
-    let calls = args.offence.map(|id| {
+    let calls = args.offence.map(|key| {
+        let id = U256::from_be_bytes(key.0);
         let prove = calls::proveRevertedCall { id, proof: proof.clone() }.abi_encode();
         let claim = calls::claimCall { id, claim_: claimed.clone() }.abi_encode();
         json!({ "proveReverted": Bytes::from(prove), "claim": Bytes::from(claim) })
@@ -89,6 +81,24 @@ pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
     });
     let amount = out::eth(U256::from(claim.insured));
     written(args, &result, &format!("{sender} can claim {amount}"), json)
+}
+
+/// The insured transaction of a receipt, and who signed it.
+fn insured_parts(receipt: &Receipt) -> Result<(Claim, Address), Failure> {
+    let claim = Claim::of(receipt).map_err(wrong)?;
+    let tx = Tx::decode(&claim.raw, receipt.domain.l2_chain_id)
+        .map_err(|e| Failure::new(Exit::Verify, format!("the transaction of the promise: {e}")))?;
+    Ok((claim, tx.sender))
+}
+
+/// What shows that the frame of a receipt was taken back, by a node, checked as the contract does.
+async fn reversion(node: &Node, receipt: &Receipt) -> Result<Reversion, Failure> {
+    let frame = FrameHeader::decode(&receipt.frame).map_err(|e| wrong(e.into()))?;
+    let found = found(node, &frame, receipt).await?;
+    let (below, fork) = found.parts().map_err(|e| wrong(e.into()))?;
+    let reversion = Reversion::of(receipt, &below, fork).map_err(wrong)?;
+    check(receipt, &reversion, &Claim::of(receipt).map_err(wrong)?).map_err(wrong)?;
+    Ok(reversion)
 }
 
 /// To the file, if there is one.

@@ -2,6 +2,7 @@
 
 mod args;
 mod say;
+mod submit;
 
 pub(super) use args::SlashCommand;
 
@@ -9,16 +10,16 @@ use super::{Done, out, set::account};
 use crate::{
     exit::{Exit, Failure},
     setup::SetupError,
-    slash::{self, Case, Report, SlasherArgs, run_slasher},
+    slash::{self, Report, SlasherArgs, run_slasher},
 };
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, Bytes, U256};
-use args::{ClaimArgs, OnL1Args, ShowArgs, SubmitArgs, VerifyEvidenceArgs, WatchSlashArgs};
+use alloy_primitives::{B256, Bytes, U256};
+use args::{ClaimArgs, OnL1Args, ShowArgs, VerifyEvidenceArgs, WatchSlashArgs};
 use rota_l1::{
     Court, Deployment, Endpoints, L1Error, MemoryJournal, Policy, RpcSender, TxManager, TxRequest,
 };
 use rota_types::EvidenceFile;
-use say::{described, kind_name, offence_json, words};
+use say::{kind_name, offence_json, tell};
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ pub(super) async fn run(command: &SlashCommand, json: bool) -> Done {
         SlashCommand::List(args) => list(args, json).await,
         SlashCommand::Show(args) => show(args, json).await,
         SlashCommand::Verify(args) => verify(args, json).await,
-        SlashCommand::Submit(args) => submit(args, json).await,
+        SlashCommand::Submit(args) => Box::pin(submit::run(args, json)).await,
         SlashCommand::Claim(args) => claim(args, json).await,
     }
 }
@@ -86,17 +87,7 @@ async fn watch(args: &WatchSlashArgs, json: bool) -> Done {
         nodes: args.rpc_url.clone().zip(args.follower_url.clone()),
     };
     let mut seq = 0u64;
-    let tell = |report: Report| {
-        seq = seq.saturating_add(1);
-        let said = if json {
-            out::json(&described(&report, seq))
-        } else {
-            out::line(format_args!("{}", words(&report)))
-        };
-        if said.is_err() {
-            tracing::debug!("nobody reads what is told");
-        }
-    };
+    let tell = |report: Report| tell(&report, &mut seq, json);
     let stop = CancellationToken::new();
     let done = tokio::select! {
         done = Box::pin(run_slasher(settings, stop.clone(), tell)) => done,
@@ -240,76 +231,6 @@ async fn verify(args: &VerifyEvidenceArgs, json: bool) -> Done {
         );
     }
     Ok(())
-}
-
-async fn submit(args: &SubmitArgs, json: bool) -> Done {
-    let bench = Bench::open(&args.l1).await?;
-    let file = read(&args.file)?;
-    // What was signed before a fallback still costs the stake.
-    let generation = file.domain.domain().generation;
-    let ctx = bench.deployment.domain().of_generation(generation).ctx();
-    let known = proven(&file, &bench.court).await?;
-    let (_, evidence, verdict) = judged(file, (Some(ctx), None), known)?;
-    let ruling = bench.court.check(&evidence).await.map_err(|e| refused(&e))?;
-    eprintln!(
-        "{}: the contract agrees; operator {}, offence {}{}",
-        verdict.kind.name(),
-        ruling.operator,
-        ruling.key,
-        if ruling.processed { ", slashed already" } else { "" }
-    );
-    if args.dry_run {
-        let report = bench.court.report(evidence);
-        let gas = match bench.court.with_gas(Address::ZERO, report).await {
-            Ok(request) => Some(request.gas_limit),
-            Err(L1Error::Refused(_) | L1Error::Reverted(_)) => None,
-            Err(other) => return Err(other.into()),
-        };
-        return out::json(&json!({
-            "v": 1, "kind": verdict.kind.name(), "operator": ruling.operator.to_string(),
-            "key": ruling.key, "processed": ruling.processed, "gasLimit": gas
-        }));
-    }
-    if let Some(reporter) = args.print_tx {
-        return print_transactions(&bench, evidence, (ruling.key, reporter));
-    }
-    let Some(key) = &args.key_file else {
-        return Err(Failure::new(Exit::Usage, "no account given").hint("give --key-file FILE"));
-    };
-    if args.no_reward {
-        let signer = account(key, args.key_password_file.as_deref())?;
-        let at = bench.send(signer, bench.court.report(evidence)).await?;
-        return mined("reported", &at, json);
-    }
-    // The same program that watches: it commits, reveals and settles, and goes on where it was interrupted.
-    let watching = WatchSlashArgs {
-        l1: args.l1.clone(),
-        key_file: Some(key.clone()),
-        key_password_file: args.key_password_file.clone(),
-        dir: args.dir.clone(),
-        sources: vec![args.file.clone()],
-        poll: crate::config::Dur::from_millis(1_000),
-        rpc_url: None,
-        follower_url: None,
-    };
-    Box::pin(watch(&watching, json)).await
-}
-
-/// Both transactions; the salt is in them, and whoever signs keeps it.
-fn print_transactions(bench: &Bench, evidence: Bytes, (key, reporter): (B256, Address)) -> Done {
-    let case = Case {
-        evidence: evidence.clone(),
-        key,
-        salt: slash::salt().map_err(|e| Failure::new(Exit::Failed, e))?,
-        reporter,
-    };
-    let plain = |r: &TxRequest| json!({"to": r.to, "value": "0x0", "data": r.input});
-    out::json(&json!({
-        "v": 1, "from": reporter, "salt": case.salt,
-        "commit": plain(&bench.court.commit(case.commitment())),
-        "reveal": plain(&bench.court.reveal(evidence, case.salt)),
-        "note": "send commit, wait for one L1 block, send reveal"
-    }))
 }
 
 fn refused(why: &L1Error) -> Failure {

@@ -15,6 +15,7 @@ pub(super) fn advice(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Oracle(name) => oracle(name),
         Refusal::Warranty(name) => warranty(name),
         Refusal::Portal(name) => portal(name),
+        Refusal::Slasher(name) => slasher(name),
         _ => None,
     }
 }
@@ -130,6 +131,47 @@ fn rewards(name: &str) -> &'static str {
     }
 }
 
+fn slasher(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Slasher_Processed" => "the offence was slashed already: rota slash list",
+        "Slasher_NoCommitment" => {
+            "the commitment is not mined yet, or is of another account or salt: send commit first"
+        }
+        "Slasher_CommitmentExpired" => "too many L1 blocks since the commitment: commit again",
+        "Slasher_UnknownOffence" | "Slasher_OtherOffence" => "rota slash list shows the offences",
+        "Slasher_TooLate" => "the time for it is over: rota slash show says since when",
+        "Slasher_TooEarly" => "rota slash show says from which L1 block on it can be settled",
+        "Slasher_Settled" => "somebody settled it already: rota slash show",
+        "Slasher_NothingToPay" => "a credit comes with the settlement: rota slash list",
+        "Slasher_NothingToRelease" => "penalties took all of it, or it was given back already",
+        "Slasher_Unsettled" => "the operator's other offences are settled first: rota slash list",
+        "Slasher_TransferFailed" => "the account takes no ETH",
+        "Slasher_NotReverted" => "show first that the frame was taken back",
+        "Slasher_ClaimedBefore" => "somebody claimed it for the same account already",
+        "Slasher_UnknownClaim" => "the claim was never made, or was collected",
+        "Slasher_Bounded" => "a wrong result of execution does not pay for reverted frames",
+        "Claims_OtherCause" => {
+            "the frames were not taken back because of this offence: try another"
+        }
+        "Claims_NoFork" => {
+            "the log does not part from the frames there: ask a node that is in step"
+        }
+        "Claims_Amount" => "the transaction was not insured",
+        "Evidence_Expired" => "its set has been out of force for too long: it can cost nothing now",
+        "Evidence_NotProven" => {
+            "slots on L1 have agreed on no hash of that block: rota output list"
+        }
+        "Evidence_NoOracle" => "this network has no oracle: a false block cannot be shown here",
+        "Evidence_Generation" => {
+            "it is of a generation that L1 has not begun: ask another endpoint"
+        }
+        _ if name.starts_with("Evidence_") || name.starts_with("Claims_") => {
+            "rota slash verify and rota preconf verify say what a file shows"
+        }
+        _ => return None,
+    })
+}
+
 fn warranty(name: &str) -> Option<&'static str> {
     Some(match name.trim_start_matches("Warranty_") {
         "BadOffer" => {
@@ -191,10 +233,10 @@ pub(super) const fn external(e: &ExternalError) -> (Exit, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rota_l1::bindings::{ForcedQueue, Registry, Rewards, Warranty};
+    use rota_l1::bindings::{ClaimsChecker, ForcedQueue, Registry, Rewards, Slasher, Warranty};
 
     /// Met by programs of ours only, or by the deployment.
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "Registry_BadMinimum",
         "Registry_BadTerms",
         "Registry_NotInbox",
@@ -203,6 +245,7 @@ mod tests {
         "Registry_UnknownMember",
         "Forced_NoEntry",
         "Forced_TransferFailed",
+        "Slasher_BadTerms",
     ];
 
     #[test]
@@ -212,19 +255,24 @@ mod tests {
         type F = ForcedQueue::ForcedQueueErrors;
         type W = Rewards::RewardsErrors;
         type B = Warranty::WarrantyErrors;
+        type S = Slasher::SlasherErrors;
+        type C = ClaimsChecker::ClaimsCheckerErrors;
         let registry = R::selectors().filter_map(R::name_by_selector).map(Refusal::Registry);
         let forced = F::selectors().filter_map(F::name_by_selector).map(Refusal::Forced);
         let rewards = W::selectors().filter_map(W::name_by_selector).map(Refusal::Rewards);
         let ours = |n: &&str| n.starts_with("Warranty_");
         let warranty = B::selectors().filter_map(B::name_by_selector).filter(ours);
         let warranty = warranty.map(Refusal::Warranty);
+        let slasher = S::selectors().filter_map(S::name_by_selector);
+        let slasher = slasher.chain(C::selectors().filter_map(C::name_by_selector));
+        let slasher = slasher.map(Refusal::Slasher);
         let mut seen = 0;
-        for refusal in registry.chain(forced).chain(rewards).chain(warranty) {
+        for refusal in registry.chain(forced).chain(rewards).chain(warranty).chain(slasher) {
             let name = refusal.to_string();
             let ours = OURS.contains(&name.trim_end_matches("()")) || !name.contains('_');
             assert_eq!(advice(&refusal).is_none(), ours, "{name}");
             seen += 1;
         }
-        assert!(seen > 30, "{seen}");
+        assert!(seen > 60, "{seen}");
     }
 }

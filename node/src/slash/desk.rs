@@ -6,7 +6,8 @@
 use super::{Case, Cases, FileJournal, Next, Offence, Seen, Windows, files::CaseFileError};
 use alloy_primitives::{B256, Bytes, U256};
 use rota_l1::{
-    Court, CourtOffence, L1Error, Policy, RpcSender, Status, TxChain, TxError, TxManager, TxRequest,
+    Court, CourtOffence, L1Error, Policy, RpcSender, Status, TxChain, TxError, TxManager,
+    TxRequest, Worth,
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -33,6 +34,8 @@ pub enum Told {
         key: B256,
         /// The operator.
         operator: U256,
+        /// What it is worth to report it, if L1 said.
+        worth: Option<Worth>,
     },
     /// The contract would not slash for it.
     Refused {
@@ -127,8 +130,10 @@ impl Desk {
             return Ok(Told::Late { key: ruling.key });
         }
         let reporter = self.manager.chain().account();
+        // Only told: the stake is to be taken whatever it brings.
+        let worth = self.court.worth(&ruling, &evidence).await.ok();
         self.cases.open_case(Case { evidence, key: ruling.key, salt, reporter })?;
-        Ok(Told::Opened { key: ruling.key, operator: ruling.operator })
+        Ok(Told::Opened { key: ruling.key, operator: ruling.operator, worth })
     }
 
     /// Sends what evidence needs on L1 before it is good, unless something else is under way. Cases go first: they have
@@ -148,6 +153,13 @@ impl Desk {
     #[must_use]
     pub const fn is_busy(&self) -> bool {
         self.manager.pending().is_some()
+    }
+
+    /// Whether nothing is left to do for an offence: somebody else has the reward, or it is paid out.
+    #[must_use]
+    pub fn is_over(&self, key: &B256) -> bool {
+        let place = self.places.get(key);
+        matches!(place, Some(Next::Won(_) | Next::Lost(_))) && !self.is_busy()
     }
 
     /// Does what is next for the first case that something can be done for. Call it at every L1 block.

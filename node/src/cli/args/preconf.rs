@@ -36,22 +36,25 @@ pub struct GetArgs {
 pub struct ClaimArgs {
     /// The promise: with acks and an insured amount, or any with --warranty.
     pub file: PathBuf,
-    /// A node that saw the frame being taken back.
+    /// A node that has what the log has in its place.
     #[command(flatten)]
     pub rpc: RpcArgs,
-    /// Number of the offence at the Slasher; then the calls are given too.
+    /// The offence, as rota slash list names it [default: those on L1 that the frame was taken back because of].
     #[arg(long, value_name = "ID")]
-    pub offence: Option<alloy_primitives::U256>,
+    pub offence: Option<B256>,
+    /// Go on until it is paid: wait for the offence to be reported, for the time for claims, and take it out.
+    #[arg(long, requires = "owner_key_file", conflicts_with_all = ["warranty", "dry_run", "print_tx"])]
+    pub wait: bool,
     /// File to write [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Claim the refund of a leader whose frame was lost with it; sent with a key, tried with --dry-run, printed with --print-tx.
+    /// Claim the refund of a leader whose frame was lost with it, in place of the insured amount.
     #[arg(long, conflicts_with = "offence")]
     pub warranty: bool,
     /// The signed transaction, if neither promise nor node have it.
     #[arg(long, value_name = "HEX", requires = "warranty")]
     pub transaction: Option<Bytes>,
-    /// How the call of --warranty is made; the key is of any account that pays for gas.
+    /// How the calls are made; the key is of any account that pays for gas, and only the sender's own takes the money out.
     #[command(flatten)]
     pub call: CallArgs,
 }

@@ -4,12 +4,25 @@
 
 use super::super::out;
 use crate::slash::{Found, Next, Report, Told};
-use rota_l1::CourtOffence;
+use rota_l1::{CourtOffence, Worth};
 use rota_types::EvidenceKind;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-pub(super) fn words(report: &Report) -> String {
+/// One report, in its form.
+pub(super) fn tell(report: &Report, seq: &mut u64, json: bool) {
+    *seq = seq.saturating_add(1);
+    let said = if json {
+        out::json(&described(report, *seq))
+    } else {
+        out::line(format_args!("{}", words(report)))
+    };
+    if said.is_err() {
+        tracing::debug!("nobody reads what is told");
+    }
+}
+
+fn words(report: &Report) -> String {
     match report {
         Report::Watching { deployment, members, reporter } => format!(
             "watching {members} members of chain {}, generation {}; slasher contract {}; {}",
@@ -36,14 +49,19 @@ pub(super) fn words(report: &Report) -> String {
             ms / 1000
         ),
         Report::Sighted(looked) => format!("hears again; {} statements verified", looked.verified),
+        Report::Missed(count) => format!(
+            "MISSED {count} statements: members had dropped them before they were read. Give this machine more speed, or run a second one"
+        ),
         Report::Trouble(why) => format!("trouble: {why}; trying again"),
     }
 }
 
 fn told_words(told: &Told) -> String {
     match told {
-        Told::Opened { key, operator } => {
-            format!("the contract agrees: operator {operator}, offence {key}")
+        Told::Opened { key, operator, worth } => {
+            let worth =
+                worth.as_ref().map_or_else(String::new, |w| format!("; {}", worth_words(w)));
+            format!("the contract agrees: operator {operator}, offence {key}{worth}")
         }
         Told::Refused { why } => format!("the contract would not slash for it: {why}"),
         Told::Late { key } => format!("offence {key} was slashed already"),
@@ -57,6 +75,27 @@ fn told_words(told: &Told) -> String {
         }
         Told::Paid(amount) => format!("reward of {} taken out", out::eth(*amount)),
     }
+}
+
+/// What a report costs and brings.
+pub(super) fn worth_words(w: &Worth) -> String {
+    let cost = format!("about {} for {} gas in all", out::eth(w.cost), w.gas);
+    if w.penalty.is_zero() {
+        return format!("its stake was taken before: the reward may be nothing; {cost}");
+    }
+    format!(
+        "it costs at least {} of {}, of which {} are for the reporter; {cost}",
+        out::eth(w.penalty),
+        out::eth(w.stake),
+        out::eth(w.reward)
+    )
+}
+
+pub(super) fn worth_json(w: &Worth) -> Value {
+    json!({
+        "stakeWei": w.stake.to_string(), "leastPenaltyWei": w.penalty.to_string(),
+        "leastRewardWei": w.reward.to_string(), "gas": w.gas, "costWei": w.cost.to_string()
+    })
 }
 
 fn next_words(next: Next, block: u64) -> String {
@@ -73,7 +112,7 @@ fn next_words(next: Next, block: u64) -> String {
     }
 }
 
-pub(super) fn described(report: &Report, seq: u64) -> Value {
+fn described(report: &Report, seq: u64) -> Value {
     let (kind, data) = match report {
         Report::Watching { deployment, members, reporter } => (
             "watching",
@@ -84,6 +123,7 @@ pub(super) fn described(report: &Report, seq: u64) -> Value {
         Report::Told(told) => ("step", told_json(told)),
         Report::Blind(ms) => ("blind", json!({"silentMs": ms})),
         Report::Sighted(looked) => ("sighted", json!({"verified": looked.verified})),
+        Report::Missed(count) => ("missed", json!({"statements": count})),
         Report::Trouble(why) => ("trouble", json!({"message": why})),
     };
     json!({"v": 1, "type": kind, "seq": seq, "data": data})
@@ -99,9 +139,10 @@ fn found_json(found: &Found, path: Option<&PathBuf>) -> Value {
 
 fn told_json(told: &Told) -> Value {
     match told {
-        Told::Opened { key, operator } => {
-            json!({"step": "opened", "key": key, "operator": operator.to_string()})
-        }
+        Told::Opened { key, operator, worth } => json!({
+            "step": "opened", "key": key, "operator": operator.to_string(),
+            "worth": worth.as_ref().map(worth_json)
+        }),
         Told::Refused { why } => json!({"step": "refused", "message": why}),
         Told::Late { key } => json!({"step": "late", "key": key}),
         Told::Sending { key, step, gas } => {

@@ -4,14 +4,22 @@
 //! Judged by the contracts and by what the nodes serve. What each step waits for is an event; times are printed, not judged.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
+mod court;
+mod paid;
+
 use alloy_primitives::{Address, B256, U256, hex};
+use paid::USER;
+use rota_node::{
+    keys::{Keys, Needs, Password, Passwords, SequencerKeys},
+    network::Network,
+};
 use rota_tests::live::{
     ACCOUNT, Devnet, FRONT_RUNNER, Flow, L1, LONG, ask, quantity, text, transfer, until,
 };
-use rota_types::VoteKey;
+use rota_types::{Domain, VoteKey};
 use serde_json::{Value, json};
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -19,8 +27,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Key of the last test account: nobody else uses it here.
-const USER: &str = "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
 /// Blocks that are compared between nodes.
 const COMPARED: u64 = 100;
 /// Where a transaction that was confirmed may be asked for.
@@ -49,6 +55,7 @@ fn stake_is_lost_put_up_and_taken_out() {
     let confirmed = flow.end();
     agree(&net);
     nothing_lost(&net, &confirmed);
+    court::is_brought_by_hand(&net);
     println!("{} transactions confirmed, none lost; {:?} in all", confirmed.len(), begun.elapsed());
 }
 
@@ -98,8 +105,9 @@ fn private(path: &Path, text: &str) {
 /// A contradiction costs the stake within a few L1 blocks, and the operator's own process refuses to go on.
 fn signs_twice(net: &Devnet) {
     let (begun, key, node) = (std::time::Instant::now(), seq_key(net, "n2"), rpc_of(net, "n3"));
-    let (told, jailed) = std::thread::scope(|scope| {
-        // The rollup does not wait for L1: its next windows are led by others.
+    let promise = net.file("promise.json");
+    let (told, jailed, credited) = std::thread::scope(|scope| {
+        // What the members say, whatever L1 has by then.
         let jailed = scope.spawn(move || {
             until(LONG, "the jail of the rollup", || {
                 let all = ask(&node, "seq_validators", json!([]))?;
@@ -107,7 +115,10 @@ fn signs_twice(net: &Devnet) {
                 all.as_array()?.iter().find(of).map(|_| begun.elapsed())
             })
         });
-        (devnet(net, &["equivocate", "2", "--json"]), jailed.join().unwrap())
+        let (path, claim) = (&promise, paid::claim(net, &promise));
+        let claims = scope.spawn(move || paid::claims(path, claim));
+        let args = ["equivocate", "2", "--json", "--promise", promise.to_str().unwrap()];
+        (devnet(net, &args), jailed.join().unwrap(), claims.join().unwrap())
     });
     println!("signed twice: jailed on the rollup {jailed:?} after the command began");
     let number = |at: &str| told.pointer(at).and_then(Value::as_u64).unwrap();
@@ -125,6 +136,23 @@ fn signs_twice(net: &Devnet) {
         number("/slashed/commit/gasUsed"),
         number("/slashed/reveal/gasUsed")
     );
+    court::is_on_record(net, &told);
+    paid::is_paid(net, &promise, &credited);
+    pays_who_reported(net);
+}
+
+/// The slasher has taken out a twentieth of the whole stake: an acked frame was reverted.
+fn pays_who_reported(net: &Devnet) {
+    let mut l1 = L1::of(net);
+    let slasher = l1.slasher(net);
+    let wanted = "reward of 1.6 ETH taken out";
+    until(LONG, wanted, || {
+        fs::read_to_string(net.log("slasher")).ok()?.contains(wanted).then_some(())
+    });
+    let held = balance(net, slasher.reporter);
+    let begun_with = U256::from(10u64).pow(U256::from(18));
+    println!("reported: the stranger that began with {begun_with} wei for gas holds {held}");
+    assert!(held > begun_with, "{held}");
 }
 
 /// A fifth operator: queued, in a frozen set without the one in jail, leading.
@@ -299,16 +327,38 @@ fn rpc_of(net: &Devnet, name: &str) -> String {
     nodes.find(|n| n["name"] == name).unwrap()["rpc"].as_str().unwrap().to_owned()
 }
 
+/// What an account holds on L1, wei.
+fn balance(net: &Devnet, account: Address) -> U256 {
+    let held = L1::of(net).call("eth_getBalance", json!([account, "latest"]));
+    serde_json::from_value(held).unwrap()
+}
+
+/// The hot keys of a devnet's operator.
+fn devnet_keys(net: &Devnet, name: &str) -> SequencerKeys {
+    let passwords = Passwords::known(Password::read(&net.file("password")).unwrap());
+    let needs = Needs { sequencer: true, poster: false };
+    Keys::load(&net.datadir(name), needs, &passwords).unwrap().sequencer.unwrap()
+}
+
+/// What signatures are for.
+fn domain(net: &Devnet) -> Domain {
+    Network::load(&net.file("network.json")).unwrap().domain().unwrap()
+}
+
 /// Keys in the newest frozen set.
 fn members(net: &Devnet) -> Vec<Value> {
+    let set = newest_set(net);
+    let members = set["validators"].as_array().unwrap();
+    members.iter().map(|v| v["seq_key"].clone()).collect()
+}
+
+fn newest_set(net: &Devnet) -> Value {
     let file = net.file("newest.json");
     let (datadir, path) = (net.datadir("n1"), file.to_str().unwrap());
     let datadir = datadir.to_str().unwrap();
     let out = net.rota().args(["set", "list", "--datadir", datadir, "-o", path]).output().unwrap();
     assert!(out.status.success(), "{}", text(&out));
-    let set: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let members = set["validators"].as_array().unwrap();
-    members.iter().map(|v| v["seq_key"].clone()).collect()
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 fn seq_key(net: &Devnet, name: &str) -> Value {
