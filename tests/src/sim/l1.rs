@@ -27,6 +27,8 @@ use rota_types::{
 use std::collections::BTreeMap;
 
 const INBOX: Address = Address::repeat_byte(0x1b);
+/// In wei.
+const GWEI: U256 = U256::from_limbs([1_000_000_000, 0, 0, 0]);
 /// Heights in one batch.
 const RUN: usize = 9;
 /// Accounts that use the queue.
@@ -153,6 +155,7 @@ fn compare(
     let (mut members, open) =
         spans(Grouping::new(0, 0, 0), headers).expect("decided heights follow");
     members.extend(open);
+    let there = supply(&start);
     let (mut ours, mut theirs, mut forced) = (start.clone(), start, 0);
     for (span, block) in members.iter().zip(blocks) {
         let (after, upto) = (span.previous_origin, span.env.l1_number);
@@ -184,7 +187,39 @@ fn compare(
     if members.len() != blocks.len() {
         return Err(violated(format!("{} blocks of {}", blocks.len(), members.len())));
     }
+    let credited: U256 = blocks.iter().flat_map(|b| &b.deposits).map(wei).sum();
+    let deposited: U256 = paid.iter().map(|d| wei(d)).sum();
+    conserved((there, supply(&theirs)), (credited, deposited), blocks.len())?;
     Ok(forced)
+}
+
+/// All ETH on the rollup, with what burned in the newest block and is in the next one.
+fn supply(head: &Head) -> U256 {
+    let accounts = head.state.export().accounts;
+    let held: U256 = accounts.values().filter_map(|a| Some(a.account.as_ref()?.balance)).sum();
+    let coming = base_fee_return(&head.header, Address::ZERO).map_or(0, |w| w.amount);
+    held + U256::from(coming) * GWEI
+}
+
+fn wei(deposit: &Deposit) -> U256 {
+    U256::from(deposit.withdrawal().amount) * GWEI
+}
+
+/// What was on the rollup and what was credited is there, less dust; and no more was credited than L1 holds (I-40).
+fn conserved(
+    (before, after): (U256, U256),
+    (credited, deposited): (U256, U256),
+    blocks: usize,
+) -> Result<(), Violation> {
+    let there = before + credited;
+    let dust = GWEI * U256::from(blocks);
+    if credited <= deposited && after <= there && there - after <= dust {
+        return Ok(());
+    }
+    let what = format!(
+        "{before} wei and {credited} of {deposited} deposited became {after} in {blocks} blocks"
+    );
+    Err(Violation { invariant: "I-40", at_ms: 0, what })
 }
 
 /// Executes one block on `head`; gives the senders of what is in it.
