@@ -93,6 +93,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Preconf(PreconfCommand::Verify(args)) => block_on(preconf::verify(args, json)),
         Command::Preconf(PreconfCommand::Coverage(args)) => block_on(claim::coverage(args, json)),
         Command::Preconf(PreconfCommand::Claim(args)) => block_on(claim::claim(args, json)),
+        Command::Preconf(PreconfCommand::Evidence(args)) => block_on(claim::evidence(args, json)),
         Command::Batch(command) => block_on(batch::run(command, json)),
         Command::Light(command) => block_on(light::run(command, json)),
         Command::Bridge(command) => block_on(bridge::run(command, json)),

@@ -2,7 +2,7 @@
 
 mod preconf;
 
-pub(super) use preconf::{ClaimArgs, GetArgs, PreconfCommand, VerifyArgs};
+pub(super) use preconf::{BrokenArgs, ClaimArgs, GetArgs, PreconfCommand, VerifyArgs};
 
 use super::{
     guard::GuardCommand,

@@ -3,9 +3,11 @@
 //! Invariant: what is written is complete and was checked as the contract will: any account may send it, and the transaction's
 //! sender is paid.
 
+mod contradiction;
 mod insured;
 mod warranty;
 
+pub(super) use contradiction::evidence;
 pub(super) use warranty::contract;
 
 use super::{
@@ -24,6 +26,7 @@ use rota_types::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::path::Path;
 
 mod calls {
     alloy::sol! {
@@ -40,6 +43,16 @@ struct Found {
     branch: MerkleProof,
     header: Bytes,
     certificate: Bytes,
+    /// Of a node that gives it.
+    #[serde(default)]
+    log: Vec<Sealed>,
+}
+
+/// A frame of the log as its leader signed it.
+#[derive(Deserialize)]
+struct Sealed {
+    frame: Bytes,
+    signature: Bytes,
 }
 
 pub(super) async fn coverage(args: &RpcArgs, json: bool) -> Done {
@@ -80,7 +93,7 @@ pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
         "tip": reversion.acks.frame_hash, "proof": proof, "claim": claimed, "calls": calls,
     });
     let amount = out::eth(U256::from(claim.insured));
-    written(args, &result, &format!("{sender} can claim {amount}"), json)
+    written(args.output.as_deref(), &result, &format!("{sender} can claim {amount}"), json)
 }
 
 /// The insured transaction of a receipt, and who signed it.
@@ -102,8 +115,8 @@ async fn reversion(node: &Node, receipt: &Receipt) -> Result<Reversion, Failure>
 }
 
 /// To the file, if there is one.
-fn written(args: &ClaimArgs, result: &Value, words: &str, json: bool) -> Done {
-    let Some(path) = &args.output else { return out::json(result) };
+fn written(output: Option<&Path>, result: &Value, words: &str, json: bool) -> Done {
+    let Some(path) = output else { return out::json(result) };
     std::fs::write(path, format!("{result:#}\n"))
         .map_err(|e| Failure::new(Exit::Failed, format!("cannot write {}: {e}", path.display())))?;
     if json {

@@ -7,7 +7,7 @@ use crate::view::NoFork;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use jsonrpsee::{core::RegisterMethodError, types::ErrorObjectOwned};
 use rota_preconf::Room;
-use rota_types::{Decode, Encode, FrameHeader, RELEASE_BLOCKS, Tx};
+use rota_types::{Decode, Encode, FrameHeader, RELEASE_BLOCKS, SeqSignature, Tx};
 use rota_verify::eth;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -113,6 +113,17 @@ pub(super) struct ReversionJson {
     pub(super) header: Bytes,
     /// Its commit certificate.
     pub(super) certificate: Bytes,
+    /// What the log has from the fork up to the frame's position.
+    pub(super) log: Vec<SealedJson>,
+}
+
+/// A frame header that its leader signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct SealedJson {
+    /// The encoded header.
+    pub(super) frame: Bytes,
+    /// The ed25519 signature over its hash.
+    pub(super) signature: Bytes,
 }
 
 impl Context {
@@ -170,8 +181,13 @@ impl Context {
             branch: found.fork.branch,
             header: (&found.fork.header).into(),
             certificate: found.fork.commit.encode().into(),
+            log: found.log.iter().map(sealed).collect(),
         })
     }
+}
+
+fn sealed((frame, signature): &(FrameHeader, SeqSignature)) -> SealedJson {
+    SealedJson { frame: frame.into(), signature: Bytes::copy_from_slice(signature) }
 }
 
 fn words(room: &Room, premium_bps: u16) -> String {

@@ -6,7 +6,7 @@ use super::{View, inner::Inner};
 use alloy_primitives::B256;
 use rota_l1::Warranted;
 use rota_preconf::Room;
-use rota_types::{CommitCertificate, Decode, Fork, FrameHeader, MAX_CHAIN};
+use rota_types::{CommitCertificate, Decode, Fork, FrameHeader, MAX_CHAIN, SeqSignature};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Headers of reverted frames that are kept. Policy when full: drop the lowest position.
@@ -36,6 +36,8 @@ pub struct Reverted {
     pub below: Vec<FrameHeader>,
     /// What the log has in the place of the lowest of them, or of the frame itself.
     pub fork: Fork,
+    /// Signed frames of the log, from that place up to that of the frame.
+    pub log: Vec<(FrameHeader, SeqSignature)>,
 }
 
 /// Headers of frames that were taken back, by hash and by position.
@@ -93,6 +95,7 @@ impl View {
 impl Inner {
     fn reverted(&self, frame: &B256, given: Option<&FrameHeader>) -> Result<Reverted, NoFork> {
         let mut first = self.lost.headers.get(frame).or(given).ok_or(NoFork::Unknown)?;
+        let top = first.g;
         if self.frame_gs.contains_key(frame) {
             return Err(NoFork::Unknown);
         }
@@ -116,6 +119,8 @@ impl Inner {
         let commit = CommitCertificate::decode(&record.decision.certificate);
         let commit = commit.map_err(|_| NoFork::Pruned)?;
         let frame = there.frame.header.clone();
-        Ok(Reverted { below, fork: Fork { frame, branch, header, commit } })
+        let log = self.frames.range(first.g..=top).map(|(_, r)| &r.frame);
+        let log = log.map(|f| (f.header.clone(), f.signature)).collect();
+        Ok(Reverted { below, fork: Fork { frame, branch, header, commit }, log })
     }
 }

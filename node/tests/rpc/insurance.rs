@@ -182,4 +182,6 @@ async fn a_frame_that_the_node_never_had_is_placed_by_its_header() {
     let found = ask(json!({ "frame": Bytes::from(&lost) })).await.unwrap();
     assert_eq!(found["frame"], json!(Bytes::from(&there)));
     assert_eq!(found["below"], Value::Array(Vec::new()));
+    let log = json!([{ "frame": receipt.frame, "signature": receipt.signature }]);
+    assert_eq!(found["log"], log, "signed, so that two frames of one place are evidence");
 }

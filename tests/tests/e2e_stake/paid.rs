@@ -41,6 +41,7 @@ pub(super) fn is_paid(net: &Devnet, promise: &Path, credited: &Value) {
     verify.arg("--datadir").arg(net.datadir("n1"));
     let verdict = told_by(verify);
     assert_eq!(verdict["verified"], true, "{verdict}");
+    contradicts(net, promise);
     assert_eq!(
         (&credited["state"], &credited["insuredWei"], &credited["wei"]),
         (&"credited".into(), &INSURED.into(), &INSURED.into()),
@@ -65,4 +66,21 @@ pub(super) fn is_paid(net: &Devnet, promise: &Path, credited: &Value) {
     let twice = twice.output().unwrap();
     assert!(text(&twice).contains("nothing is credited to"), "{}", text(&twice));
     println!("insured: {got} wei of {INSURED} reached {user}, less its gas");
+}
+
+/// The promise and the log alone are evidence against the leader, of the offence that it lost its stake for.
+fn contradicts(net: &Devnet, promise: &Path) {
+    let file = net.file("of-the-user.json");
+    let mut evidence = net.rota();
+    evidence.args(["preconf", "evidence"]).arg(promise).arg("-o").arg(&file);
+    evidence.args(["--rpc-url", &format!("http://{}", rpc_of(net, "n1"))]);
+    let done = evidence.output().unwrap();
+    assert!(done.status.success() && text(&done).contains("FrameTwice"), "{}", text(&done));
+    let mut submit = net.rota();
+    submit.args(["slash", "submit"]).arg(&file).args(["--dry-run", "--json"]);
+    let judged = told_by({
+        submit.args(super::court::l1(net));
+        submit
+    });
+    assert_eq!((&judged["kind"], &judged["processed"]), (&"FrameTwice".into(), &true.into()));
 }

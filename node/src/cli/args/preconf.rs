@@ -18,6 +18,21 @@ pub enum PreconfCommand {
     /// From a promise that was broken, what L1 is shown to pay for it: the Slasher for an insured one that was reverted, the
     /// warranty of its leader for one that was lost with it.
     Claim(ClaimArgs),
+    /// From a promise that the log broke, evidence against a leader who signed two histories, for rota slash submit.
+    Evidence(BrokenArgs),
+}
+
+/// `rota preconf evidence`.
+#[derive(Debug, Args)]
+pub struct BrokenArgs {
+    /// The promise.
+    pub file: PathBuf,
+    /// A node that has what the log has in its place.
+    #[command(flatten)]
+    pub rpc: RpcArgs,
+    /// File to write [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `rota preconf get`.

@@ -154,7 +154,7 @@ impl Broken<'_> {
                         Exit::Failed,
                         "no offence on L1 pays for it: none is on record, or its time for claims is over",
                     )
-                    .hint("give --wait until one is reported; rota slash submit reports one"));
+                    .hint("if its leader signed two histories, rota preconf evidence and rota slash submit report that; --wait waits for others to do it"));
                 }
                 Next::Wait(block) => format!(
                     "claimed; others may claim until L1 block {block}, then it can be taken out"

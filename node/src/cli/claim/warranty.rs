@@ -50,7 +50,12 @@ pub(super) async fn claim(args: &ClaimArgs, receipt: &Receipt, json: bool) -> Do
         "generation": refund.generation, "lost": Bytes::from(refund.lost.encode()),
         "transactions": [Bytes::from(refund.tx.encode())], "call": Bytes::from(request.input.to_vec())
     });
-    written(args, &result, &format!("{} can claim its refund", refund.sender), json)
+    written(
+        args.output.as_deref(),
+        &result,
+        &format!("{} can claim its refund", refund.sender),
+        json,
+    )
 }
 
 /// Tries, prints or sends the claim.
