@@ -11,7 +11,7 @@
 //! | `tape` | subscribers who write down every frame, ack and retraction |
 //! | `lan` | network namespaces that can be cut off |
 //! | `flow` | users who send all the time and remember what was confirmed |
-//! | `l1` | the L1, moved block by block |
+//! | `l1`, `gas` | the L1, moved block by block, and what its transactions cost |
 //! | `chaos` | what happens to nodes, and waiting until they are well again |
 //! | `audit` | what the disks say afterwards, against what was promised |
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
@@ -19,6 +19,7 @@
 mod audit;
 mod chaos;
 mod flow;
+mod gas;
 mod l1;
 mod lan;
 mod rpc;
@@ -30,6 +31,7 @@ mod ws;
 pub use audit::{Audit, LostFrame};
 pub use chaos::LONG;
 pub use flow::Flow;
+pub use gas::Gas;
 pub use l1::{FRONT_RUNNER, L1, Pending, SlasherAt};
 pub use lan::Lan;
 pub use rpc::{Asker, Rpc, ask, get, quantity};

@@ -14,7 +14,7 @@ use rota_node::{
     network::Network,
 };
 use rota_tests::live::{
-    ACCOUNT, Devnet, FRONT_RUNNER, Flow, L1, LONG, ask, quantity, text, transfer, until,
+    ACCOUNT, Devnet, FRONT_RUNNER, Flow, Gas, L1, LONG, ask, quantity, text, transfer, until,
 };
 use rota_types::{Domain, VoteKey};
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ fn stake_is_lost_put_up_and_taken_out() {
     agree(&net);
     nothing_lost(&net, &confirmed);
     court::is_brought_by_hand(&net);
+    let gas = Gas::of(&mut L1::of(&net));
+    assert!(gas.functions() > 15, "{gas}");
+    print!("{gas}");
     println!("{} transactions confirmed, none lost; {:?} in all", confirmed.len(), begun.elapsed());
 }
 
