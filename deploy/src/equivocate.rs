@@ -171,7 +171,7 @@ impl<'a> Scene<'a> {
             teller.say(
                 "promised",
                 format_args!(
-                    "1 ETH insured in it, with the acks of a coalition; paid by: rota preconf claim {} --wait",
+                    "1 ETH insured in it, with the acks of a coalition; paid by: rota preconf claim {} --wait --key-file KEY",
                     path.display()
                 ),
             );

@@ -255,6 +255,9 @@ impl Court {
             Err(e) if e.as_revert_data().is_some() => return Ok(None),
             Err(e) => return Err(e.into()),
         };
+        if o.revealedAt == 0 {
+            return Ok(None);
+        }
         let settles = contract.settlesAt(number).block(id).call().await?;
         Ok(Some(CourtOffence {
             id: number,

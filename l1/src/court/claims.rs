@@ -5,7 +5,6 @@
 
 use super::{Court, CourtOffence, GAS_CAP};
 use crate::bindings::Slasher;
-use crate::endpoints::Fault;
 use crate::{L1Error, TxRequest};
 use alloy::eips::BlockId;
 use alloy::network::Ethereum;
@@ -67,21 +66,20 @@ impl Court {
         self.endpoints.ask(ask).await
     }
 
-    /// Where the transaction of `claim` stands with an offence.
+    /// Where the transaction of `claim` stands with an offence; none if L1 does not know the offence, any more or yet.
     ///
     /// # Errors
-    /// L1 does not answer, or it does not know the offence.
-    pub async fn claim_view(&self, id: U256, claim: B256) -> Result<ClaimView, L1Error> {
+    /// L1 does not answer.
+    pub async fn claim_view(&self, id: U256, claim: B256) -> Result<Option<ClaimView>, L1Error> {
         let at = self.slasher;
         let ask = move |p: RootProvider<Ethereum>| async move {
             let block = p.get_block_number().await?;
             let seen = BlockId::number(block);
-            let offence = Self::read(&p, at, id, seen).await?;
-            let offence = offence.ok_or_else(|| Fault::Endpoint("it lost an offence".into()))?;
+            let Some(offence) = Self::read(&p, at, id, seen).await? else { return Ok(None) };
             let made = Slasher::new(at, &p).claimOf(claim).block(seen).call().await?;
             let claim = CourtClaim { beneficiary: made.beneficiary, amount: made.amount };
             let claim = Some(claim).filter(|c| !c.beneficiary.is_zero());
-            Ok(ClaimView { block, offence, claim })
+            Ok(Some(ClaimView { block, offence, claim }))
         };
         self.endpoints.ask(ask).await
     }

@@ -5,6 +5,7 @@
 
 mod contradiction;
 mod insured;
+mod step;
 mod warranty;
 
 pub(super) use contradiction::evidence;

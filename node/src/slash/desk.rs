@@ -91,6 +91,8 @@ pub struct Desk {
     places: BTreeMap<B256, Next>,
     /// What the transaction under way is for; zero for taking out the reward.
     under_way: Option<(B256, U256)>,
+    /// The newest look ended, and nothing was credited to the account.
+    taken_out: bool,
 }
 
 impl Desk {
@@ -105,7 +107,7 @@ impl Desk {
         let windows = court.windows().await?;
         let windows = Windows { reveal: windows.reveal, contest: windows.contest };
         let (places, under_way) = (BTreeMap::new(), None);
-        Ok(Self { court, manager, cases, windows, places, under_way })
+        Ok(Self { court, manager, cases, windows, places, under_way, taken_out: false })
     }
 
     /// The cases.
@@ -159,7 +161,8 @@ impl Desk {
     #[must_use]
     pub fn is_over(&self, key: &B256) -> bool {
         let place = self.places.get(key);
-        matches!(place, Some(Next::Won(_) | Next::Lost(_))) && !self.is_busy()
+        let over = matches!(place, Some(Next::Won(_) | Next::Lost(_)));
+        over && self.taken_out && !self.is_busy()
     }
 
     /// Does what is next for the first case that something can be done for. Call it at every L1 block.
@@ -168,6 +171,7 @@ impl Desk {
     /// L1, the account or the disk; calling again goes on.
     pub async fn step(&mut self) -> Result<Vec<Told>, DeskError> {
         let mut told = Vec::new();
+        self.taken_out = false;
         if self.manager.pending().is_some() && !self.poll(&mut told).await? {
             return Ok(told);
         }
@@ -243,7 +247,8 @@ impl Desk {
     async fn take_out(&mut self, told: &mut Vec<Told>) -> Result<(), DeskError> {
         let me = self.manager.chain().account();
         let credit = self.court.credit(me).await?;
-        if credit.is_zero() {
+        self.taken_out = credit.is_zero();
+        if self.taken_out {
             return Ok(());
         }
         if self.send(B256::ZERO, "withdraw", self.court.withdraw(me), told).await? {

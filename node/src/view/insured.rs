@@ -108,7 +108,10 @@ impl Inner {
             if there.frame.header.prev_hash == first.prev_hash {
                 break there;
             }
-            first = self.lost.headers.get(&first.prev_hash).ok_or(NoFork::Pruned)?;
+            let below_it = self.lost.headers.get(&first.prev_hash);
+            // Who asks may have made the header up: what is answered goes down one position at a time.
+            let next = below_it.filter(|f| f.g.checked_add(1) == Some(first.g));
+            first = next.ok_or(NoFork::Pruned)?;
             below.push(first.clone());
             if below.len() > MAX_CHAIN {
                 return Err(NoFork::Pruned);

@@ -22,9 +22,9 @@ pub(in crate::cli) async fn evidence(args: &BrokenArgs, json: bool) -> Done {
     let (set, domain) = (receipt.set.set(), receipt.domain.domain());
     let Some((evidence, verdict)) = contradiction((frame, signature), &parted, (&set, &domain))
     else {
-        let what = "its leader signed nothing else in what this node has: the frame was lost, not contradicted";
+        let what = "what this node has does not show that the leader contradicted itself";
         return Err(Failure::new(Exit::Failed, what).hint(
-            "ask another node with --rpc-url; a leader may give something for lost frames: rota preconf claim --warranty",
+            "ask another node with --rpc-url; if the frame was lost with its leader, that leader may give something for lost frames: rota preconf claim --warranty",
         ));
     };
     let file = EvidenceFile::of(&evidence, &set, &domain);

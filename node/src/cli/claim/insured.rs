@@ -3,7 +3,7 @@
 //! Not for: what shows the harm (`types`), nor for finding the offence (`rota slash`). Invariant: what to do next follows from
 //! L1 and the receipt alone, so a command that was interrupted is simply given again.
 
-use super::{insured_parts, reversion};
+use super::{insured_parts, reversion, step::Step};
 use crate::{
     cli::{
         Done,
@@ -28,40 +28,10 @@ const LOOK: Duration = Duration::from_secs(2);
 const DECIDED: Duration = Duration::from_secs(60);
 /// Offences that are older than so many times for claims are found by their name only.
 const PAST: u64 = 2;
+/// Of a penalty, at most, to claims (`SlasherLedger`).
+const CLAIMS_PERCENT: u64 = 80;
 /// Blocks that are read again: L1 may have changed its mind.
 const AGAIN: u64 = 64;
-
-/// What can be done for a claim against one offence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Register it, after the harm was shown.
-    Register,
-    /// It was not registered in time.
-    Missed,
-    /// Registered; others may claim until this block.
-    Wait(u64),
-    /// Share out the penalty.
-    Settle,
-    /// Have the share credited.
-    Collect,
-    /// It is.
-    Collected,
-}
-
-impl Step {
-    fn of(view: &ClaimView) -> Self {
-        let over = view.block >= view.offence.settles;
-        match view.claim {
-            // The next block is the first that a claim sent now can be in.
-            None if view.block.saturating_add(1) >= view.offence.settles => Self::Missed,
-            None => Self::Register,
-            Some(claim) if claim.amount.is_zero() => Self::Collected,
-            Some(_) if view.offence.settled => Self::Collect,
-            Some(_) if over => Self::Settle,
-            Some(_) => Self::Wait(view.offence.settles),
-        }
-    }
-}
 
 /// What L1 shows.
 enum Look {
@@ -77,6 +47,8 @@ enum Next {
     Sent,
     /// A call was printed or tried only.
     Shown,
+    /// The endpoint has not seen the newest call yet.
+    Behind,
     /// Nothing before this block.
     Wait(u64),
     /// No offence on record pays for it.
@@ -101,6 +73,10 @@ struct Broken<'a> {
     offences: BTreeSet<U256>,
     /// First L1 block whose offences were not read.
     unread: u64,
+    /// Block of the newest own call: an endpoint that has not seen it is asked again.
+    mined: u64,
+    /// Why the newest offence that was tried does not pay.
+    refusal: Option<String>,
 }
 
 pub(super) async fn claim(args: &ClaimArgs, receipt: &Receipt, json: bool) -> Done {
@@ -117,8 +93,19 @@ pub(super) async fn claim(args: &ClaimArgs, receipt: &Receipt, json: bool) -> Do
     let payer = owner_key(&args.call)?.map(|key| key.address());
     let (reversion, mut offences) = (None, BTreeSet::new());
     offences.extend(args.offence.map(|key| U256::from_be_bytes(key.0)));
-    let mut broken =
-        Broken { args, receipt, claim, sender, payer, court, reversion, offences, unread };
+    let mut broken = Broken {
+        args,
+        receipt,
+        claim,
+        sender,
+        payer,
+        court,
+        reversion,
+        offences,
+        unread,
+        mined: 0,
+        refusal: None,
+    };
     broken.run(&l1, json).await
 }
 
@@ -133,7 +120,7 @@ impl Broken<'_> {
                     tokio::time::sleep(LOOK).await;
                     continue;
                 }
-                Err(e) if e.exit == Exit::Unreachable && self.args.wait => {
+                Err(e) if self.args.wait && matches!(e.exit, Exit::Unreachable | Exit::Timeout) => {
                     say(&mut said, format!("{}; trying again", e.message));
                     tokio::time::sleep(LOOK).await;
                     continue;
@@ -149,17 +136,32 @@ impl Broken<'_> {
                 Next::Wait(block) if !self.args.wait => {
                     return self.tell(("claimed", U256::ZERO, Some(block)), json);
                 }
-                Next::NoCause if !self.args.wait => {
+                Next::Behind => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+                Next::NoCause if !self.args.wait || self.args.offence.is_some() => {
+                    let why = self
+                        .refusal
+                        .as_deref()
+                        .unwrap_or("none is on record, or the time for claims is over");
                     return Err(Failure::new(
                         Exit::Failed,
-                        "no offence on L1 pays for it: none is on record, or its time for claims is over",
+                        format!("no offence on L1 pays for it: {why}"),
                     )
                     .hint("if its leader signed two histories, rota preconf evidence and rota slash submit report that; --wait waits for others to do it"));
                 }
                 Next::Wait(block) => format!(
                     "claimed; others may claim until L1 block {block}, then it can be taken out"
                 ),
-                Next::NoCause => "waits for an offence to be reported that pays for it".to_owned(),
+                Next::NoCause => {
+                    // What the log still has is waited for in vain.
+                    match self.parted_once().await {
+                        Err(e) if e.exit != Exit::Unreachable => return Err(e),
+                        Err(e) => format!("{}; trying again", e.message),
+                        Ok(()) => "waits for an offence to be reported that pays for it".to_owned(),
+                    }
+                }
                 Next::Credited(wei) => return self.tell(("credited", wei, None), json),
                 Next::Paid => return self.tell(("paid", paid, None), json),
             };
@@ -175,25 +177,40 @@ impl Broken<'_> {
             Look::Nothing(next) => return Ok(next),
         };
         let credit = self.court.credit(self.sender).await?;
+        let request = call.request.input.clone();
         let Some(outcome) = make(&self.args.call, l1, call, json).await? else {
             return Ok(Next::Shown);
         };
         let at = outcome.inclusion;
         eprintln!("{} in L1 block {}, {} gas", at.hash, at.block, at.gas_used);
-        let left = self.court.credit(self.sender).await?;
-        *paid = paid.saturating_add(credit.saturating_sub(left));
+        self.mined = self.mined.max(at.block);
+        if request == self.court.withdraw(self.sender).input {
+            *paid = credit;
+        }
         Ok(Next::Sent)
     }
 
     async fn look(&mut self, l1: &OnL1<'_>) -> Result<Look, Failure> {
+        if l1.head().await? < self.mined {
+            return Ok(Look::Nothing(Next::Behind));
+        }
         self.read_offences(l1).await?;
-        let (mut soonest, mut collected) = (None::<u64>, false);
+        let domain = self.receipt.domain.domain();
+        let (mut views, mut covered) = (Vec::new(), false);
         for id in self.offences.clone() {
-            let domain = self.receipt.domain.domain();
             let Some(claim) = claim_id(id, &self.claim, &domain) else { continue };
-            let view = self.court.claim_view(id, claim).await?;
+            let Some(view) = self.court.claim_view(id, claim).await? else { continue };
+            if view.block < self.mined {
+                return Ok(Look::Nothing(Next::Behind));
+            }
+            covered |= view.claim.is_some() && self.covers(&view);
+            views.push((claim, view));
+        }
+        let (mut soonest, mut collected) = (None::<u64>, false);
+        for (claim, view) in views {
+            let id = view.offence.id;
             let call = match Step::of(&view) {
-                Step::Register => self.register(id).await?,
+                Step::Register => self.register(id, covered).await?,
                 Step::Settle => {
                     let words = format!("settle offence {}", B256::from(id));
                     Some(self.tried(self.court.settle(id), words).await?)
@@ -223,6 +240,12 @@ impl Broken<'_> {
         }
     }
 
+    /// Whether the claims' part of a whole stake is the amount at least. Others may share it.
+    fn covers(&self, view: &ClaimView) -> bool {
+        let part = view.offence.seized.saturating_mul(U256::from(CLAIMS_PERCENT));
+        part >= U256::from(self.claim.insured).saturating_mul(U256::from(100))
+    }
+
     /// Offences that came since, unless one was named.
     async fn read_offences(&mut self, l1: &OnL1<'_>) -> Result<(), Failure> {
         if self.args.offence.is_none() {
@@ -234,28 +257,38 @@ impl Broken<'_> {
         Ok(())
     }
 
-    /// The claim, or first the proof that the frame was taken back because of the offence; none if it was not.
-    async fn register(&mut self, id: U256) -> Result<Option<Call>, Failure> {
+    /// The claim, or first the proof that the frame was taken back because of the offence; none if it was not. What is covered
+    /// by another claim is claimed here too only if somebody else has shown the harm: a proof costs more than it can bring.
+    async fn register(&mut self, id: U256, covered: bool) -> Result<Option<Call>, Failure> {
         let (name, amount) = (B256::from(id), out::eth(U256::from(self.claim.insured)));
         let words = format!("claim {amount} for {} from offence {name}", self.sender);
         match self.gas(self.court.claim(id, &self.claim)).await {
             Ok(request) => return Ok(Some(self.call(request, words))),
-            Err(L1Error::Refused(Refusal::Slasher("Slasher_NotReverted"))) => {}
-            Err(L1Error::Refused(Refusal::Slasher("Slasher_TooLate"))) => return Ok(None),
+            Err(L1Error::Refused(Refusal::Slasher("Slasher_NotReverted"))) if !covered => {}
+            Err(L1Error::Refused(why @ Refusal::Slasher(_))) => return Ok(self.not_it(&why)),
             Err(e) => return Err(e.into()),
         }
-        if self.reversion.is_none() {
-            self.reversion = Some(self.parted().await?);
-        }
+        self.parted_once().await?;
         let Some(reversion) = &self.reversion else { return Ok(None) };
         let words = format!("show that the frame was taken back because of offence {name}");
         match self.gas(self.court.prove_reverted(id, reversion)).await {
             Ok(request) => Ok(Some(self.call(request, words))),
-            Err(L1Error::Refused(Refusal::Slasher(
-                "Claims_OtherCause" | "Slasher_Bounded" | "Slasher_TooLate",
-            ))) if self.args.offence.is_none() => Ok(None),
+            // Of another generation, another term, or another class: each refuses in its own words.
+            Err(L1Error::Refused(why @ Refusal::Slasher(_))) => Ok(self.not_it(&why)),
             Err(e) => Err(e.into()),
         }
+    }
+
+    fn not_it(&mut self, why: &Refusal) -> Option<Call> {
+        self.refusal = Some(why.to_string());
+        None
+    }
+
+    async fn parted_once(&mut self) -> Result<(), Failure> {
+        if self.reversion.is_none() {
+            self.reversion = Some(self.parted().await?);
+        }
+        Ok(())
     }
 
     /// Where the log parts from the frame; with `--wait` that is waited for.
@@ -277,7 +310,7 @@ impl Broken<'_> {
         if credit.is_zero() {
             return Ok(Look::Nothing(Next::Paid));
         }
-        if self.payer != Some(self.sender) && !self.args.call.print_tx && !self.args.call.dry_run {
+        if self.payer.is_some_and(|payer| payer != self.sender) {
             return Ok(Look::Nothing(Next::Credited(credit)));
         }
         let words = format!("take {} out for {}", out::eth(credit), self.sender);
@@ -314,8 +347,10 @@ impl Broken<'_> {
                 "{} claimed for {sender}; repeat the command from L1 block {block} on",
                 out::eth(insured)
             )),
-            _ if wei.is_zero() => out::line(format_args!("{sender} was paid already")),
-            _ => out::line(format_args!("{} paid to {sender}", out::eth(wei))),
+            _ if wei.is_zero() => out::line(format_args!(
+                "nothing is credited to {sender}: it was taken out before, or nothing was left to share"
+            )),
+            _ => out::line(format_args!("{} taken out for {sender}", out::eth(wei))),
         }
     }
 }
@@ -325,49 +360,5 @@ fn say(said: &mut String, words: String) {
     if *said != words {
         eprintln!("{words}");
         *said = words;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rota_l1::{CourtClaim, CourtOffence};
-
-    const SETTLES: u64 = 100;
-
-    fn view(block: u64, claim: Option<u64>, settled: bool) -> ClaimView {
-        let offence = CourtOffence {
-            id: U256::from(7),
-            key: B256::with_last_byte(7),
-            operator: U256::from(1),
-            kind: 1,
-            seized: U256::from(32),
-            reporter: Address::ZERO,
-            commit_block: 79,
-            revealed: 80,
-            settles: SETTLES,
-            settled,
-        };
-        let beneficiary = Address::repeat_byte(1);
-        let claim = claim.map(|wei| CourtClaim { beneficiary, amount: U256::from(wei) });
-        ClaimView { block, offence, claim }
-    }
-
-    #[test]
-    fn a_claim_goes_from_the_offence_to_the_credit_and_is_made_in_time_or_not_at_all() {
-        let steps = [
-            (view(81, None, false), Step::Register),
-            (view(SETTLES - 2, None, false), Step::Register),
-            (view(SETTLES - 1, None, false), Step::Missed),
-            (view(SETTLES, None, true), Step::Missed),
-            (view(90, Some(5), false), Step::Wait(SETTLES)),
-            (view(SETTLES - 1, Some(5), false), Step::Wait(SETTLES)),
-            (view(SETTLES, Some(5), false), Step::Settle),
-            (view(SETTLES + 9, Some(5), true), Step::Collect),
-            (view(SETTLES + 9, Some(0), true), Step::Collected),
-        ];
-        for (view, step) in steps {
-            assert_eq!(Step::of(&view), step, "{view:?}");
-        }
     }
 }

@@ -12,11 +12,12 @@ use super::{
 use crate::{
     cli::{Done, out},
     exit::{Exit, Failure},
+    setup::SetupError,
     slash::{self, Case, Desk, DeskError, Report, Told},
 };
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes};
-use rota_l1::{RpcSender, TxRequest};
+use rota_l1::{RpcSender, TxError, TxRequest};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 
@@ -72,13 +73,23 @@ async fn bring(
             .hint("give another directory with --dir")
     };
     std::fs::create_dir_all(dir).map_err(|e| disk(&e))?;
-    let chain_id = bench.deployment.l1_chain_id;
+    let (me, chain_id) = (signer.address(), bench.deployment.l1_chain_id);
     let sender = RpcSender::new(bench.endpoints.clone(), signer, chain_id);
-    let desk = Desk::open(bench.court.clone(), sender, dir).await;
-    let mut desk = desk.map_err(|e| disk(&e))?;
+    let failed = |e: DeskError| match e {
+        DeskError::L1(e) => Failure::from(e),
+        DeskError::Tx(e) => Failure::from(SetupError::from(e)),
+        DeskError::File(e) => disk(&e),
+    };
+    let mut desk = Desk::open(bench.court.clone(), sender, dir).await.map_err(failed)?;
+    let theirs = desk.cases().iter().find(|case| case.reporter != me);
+    if let Some(Case { key, reporter, .. }) = theirs {
+        let what = format!("{} holds the case {key} of {reporter}", dir.display());
+        return Err(Failure::new(Exit::Key, what)
+            .hint("give the key of that account, or another directory with --dir"));
+    }
     let mut seq = 0;
     let salt = slash::salt().map_err(|e| Failure::new(Exit::Failed, e))?;
-    let told = desk.bring(evidence, salt).await.map_err(|e| disk(&e))?;
+    let told = desk.bring(evidence, salt).await.map_err(failed)?;
     let opened = match &told {
         Told::Opened { key, .. } => Some(*key),
         _ => None,
@@ -88,7 +99,9 @@ async fn bring(
     while !desk.is_over(&key) {
         match desk.step().await {
             Ok(told) => told.into_iter().for_each(|t| tell(&Report::Told(t), &mut seq, json)),
-            Err(DeskError::File(e)) => return Err(disk(&e)),
+            Err(why @ (DeskError::File(_) | DeskError::Tx(TxError::Funds(_)))) => {
+                return Err(failed(why));
+            }
             Err(why) => tell(&Report::Trouble(why.to_string()), &mut seq, json),
         }
         tokio::time::sleep(LOOK).await;
