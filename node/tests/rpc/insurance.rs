@@ -158,6 +158,17 @@ async fn a_reverted_insured_receipt_becomes_a_claim() {
     let claim = Claim::of(&receipt).unwrap();
     let tip = (reversion.acks.g, reversion.acks.frame_hash);
     claim.verify(tip, frame.g, &leader.domain).unwrap();
+
+    // A header that anyone can make up: far above what it names as its parent, which the node took back.
+    for _ in 0..8 {
+        leader.frame();
+    }
+    leader.close(true);
+    leader.decide();
+    let made_up = FrameHeader { g: frame.g + 6, prev_hash: hash, ..frame.clone() };
+    let given = json!([made_up.hash(&leader.domain), { "frame": Bytes::from(&made_up) }]);
+    let refused = call(&rpc, "preconf_getReversion", given).await.unwrap_err();
+    assert!(refused["message"].as_str().unwrap().contains("does not keep"), "{refused}");
 }
 
 /// What a leader showed to a user alone: the user brings the header.
