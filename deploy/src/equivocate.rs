@@ -58,7 +58,7 @@ pub(crate) async fn equivocate(
     (who, promise): (&str, Option<PathBuf>),
     quiet: bool,
 ) -> Result<(), Failure> {
-    let scene = Scene { promise, ..Scene::of(layout, who).await? };
+    let scene = Scene::of(layout, who, promise).await?;
     let name = &scene.node.name;
     let mut teller = Teller { quiet, since: now() };
     let (first, second, from) = scene.send(&mut teller).await?;
@@ -117,7 +117,7 @@ fn seconds(ms: u64) -> f64 {
 }
 
 impl<'a> Scene<'a> {
-    async fn of(layout: &'a Layout, who: &str) -> Result<Self, Failure> {
+    async fn of(layout: &'a Layout, who: &str, promise: Option<PathBuf>) -> Result<Self, Failure> {
         let (l1, before) = OnL1::of(layout).await?;
         let is = |n: &&NodeState| {
             n.role == "sequencer" && (n.name == who || n.name.strip_prefix('n') == Some(who))
@@ -129,7 +129,7 @@ impl<'a> Scene<'a> {
         let passwords = Passwords::known(Password::read(&layout.password())?);
         let needs = Needs { sequencer: true, poster: false };
         let keys = Keys::load(&layout.node(&node.name), needs, &passwords)?;
-        Ok(Self { layout, l1, before, node, keys, promise: None })
+        Ok(Self { layout, l1, before, node, keys, promise })
     }
 
     /// Ends the operator's process, and signs and sends a second frame for the place of its newest one. Gives both, and the
@@ -167,15 +167,7 @@ impl<'a> Scene<'a> {
                 first.g, first.height
             ),
         );
-        if let Some(path) = &self.promise {
-            teller.say(
-                "promised",
-                format_args!(
-                    "1 ETH insured in it, with the acks of a coalition; paid by: rota preconf claim {} --wait --key-file KEY",
-                    path.display()
-                ),
-            );
-        }
+        self.say_promise(teller)?;
         let shown = tapes.show(&second.header).await?;
         teller.say("shown", format_args!("on the tapes of {shown} members, for everyone to read"));
         impostor.close().await;
@@ -192,14 +184,34 @@ impl<'a> Scene<'a> {
         let Some(path) = &self.promise else {
             return Ok(leader.contradict(first, FrameBody::default()));
         };
-        let running = self.others().find(|n| n.state == State::Running);
-        let node = running.ok_or_else(|| failed("no other sequencer runs"))?;
+        let node = self.witness()?;
         let set = leader.sets.get(&first.epoch).ok_or_else(|| failed("the set is unknown"))?;
         let passwords = Passwords::known(Password::read(&self.layout.password())?);
         let keys = promise::coalition(self.layout, self.before.nodes.iter(), &passwords)?;
         let frame = leader.contradict(first, promise::body(node, leader.domain).await?);
         promise::write(path, &frame, set, (&keys, leader.domain))?;
         Ok(frame)
+    }
+
+    /// How the promise is claimed; any account's key will do to pay for gas.
+    fn say_promise(&self, teller: &Teller) -> Result<(), Failure> {
+        let (Some(path), node) = (&self.promise, self.witness()?) else { return Ok(()) };
+        let (path, dir) = (path.display(), self.layout.node(&node.name));
+        teller.say(
+            "promised",
+            format_args!(
+                "1 ETH of the last test account, acked by a coalition; paid by: rota preconf claim {path} --wait --key-file KEY --datadir {} --rpc-url {}",
+                dir.display(),
+                http(node.rpc)
+            ),
+        );
+        Ok(())
+    }
+
+    /// A sequencer that has the log.
+    fn witness(&self) -> Result<&NodeState, Failure> {
+        let running = self.others().find(|n| n.state == State::Running);
+        running.ok_or_else(|| failed("no other sequencer runs"))
     }
 
     fn others(&self) -> impl Iterator<Item = &NodeState> {

@@ -44,8 +44,6 @@ pub struct Ruling {
     pub operator: U256,
     /// Names the offence.
     pub key: B256,
-    /// Class of the offence, which its penalty goes by.
-    pub class: u8,
     /// It was slashed for already.
     pub processed: bool,
 }
@@ -153,8 +151,7 @@ impl Court {
         let at = self.slasher;
         let ask = move |p: RootProvider<Ethereum>| async move {
             let v = Slasher::new(at, p).check(evidence.clone()).call().await?;
-            let Slasher::Verdict { operator, key, class, processed, .. } = v;
-            Ok(Ruling { operator, key, class, processed })
+            Ok(Ruling { operator: v.operator, key: v.key, processed: v.processed })
         };
         self.endpoints.ask(ask).await
     }

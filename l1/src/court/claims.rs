@@ -54,18 +54,6 @@ impl Court {
         self.request(Slasher::collectCall { claimId: claim }.abi_encode(), GAS_CAP)
     }
 
-    /// One offence; none if it is not known.
-    ///
-    /// # Errors
-    /// L1 does not answer.
-    pub async fn offence(&self, id: U256) -> Result<Option<CourtOffence>, L1Error> {
-        let at = self.slasher;
-        let ask = move |p: RootProvider<Ethereum>| async move {
-            Self::read(&p, at, id, BlockId::latest()).await
-        };
-        self.endpoints.ask(ask).await
-    }
-
     /// Where the transaction of `claim` stands with an offence; none if L1 does not know the offence, any more or yet.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::SolCall;
+use rota_types::OffenceClass;
 
 /// Gas of a commitment, of the bookkeeping that a reveal has and a report has not, of a settlement and of taking the reward out.
 const GAS_BESIDE: u64 = 46_000 + 10_000 + 150_000 + 45_000;
@@ -18,13 +19,12 @@ const GAS_BESIDE: u64 = 46_000 + 10_000 + 150_000 + 45_000;
 const BPS: u64 = 10_000;
 const REWARD_BPS: u64 = 500;
 
-/// How much of a stake an offence costs at least, by its class in the contract.
-const fn least_penalty_bps(class: u8) -> u64 {
+/// How much of a stake an offence costs at least.
+const fn least_penalty_bps(class: OffenceClass) -> u64 {
     match class {
-        1 | 4 => 1_000,
-        2 => 500,
-        3 => BPS,
-        _ => 0,
+        OffenceClass::Equivocation | OffenceClass::Execution => 1_000,
+        OffenceClass::Correlated => 500,
+        OffenceClass::Full => BPS,
     }
 }
 
@@ -46,7 +46,7 @@ pub struct Worth {
 impl Worth {
     fn new(
         (stake, seized): (U256, U256),
-        class: u8,
+        class: OffenceClass,
         most: U256,
         (gas, price): (u64, u128),
     ) -> Self {
@@ -68,20 +68,24 @@ impl Court {
     ///
     /// # Errors
     /// L1 does not answer, or somebody was faster.
-    pub async fn worth(&self, ruling: &Ruling, evidence: &Bytes) -> Result<Worth, L1Error> {
-        let (at, ruling) = (self.slasher, *ruling);
+    pub async fn worth(
+        &self,
+        ruling: &Ruling,
+        (evidence, class): (&Bytes, OffenceClass),
+    ) -> Result<Worth, L1Error> {
+        let (at, operator) = (self.slasher, ruling.operator);
         let report = Slasher::reportCall { evidence: evidence.clone() }.abi_encode();
         let call = TransactionRequest::default().to(at).input(report.into());
         let call = &call;
         let ask = move |p: RootProvider<Ethereum>| async move {
             let contract = Slasher::new(at, p.clone());
             let registry = Registry::new(contract.registry().call().await?, p.clone());
-            let stake = U256::from(registry.operatorOf(ruling.operator).call().await?.stake);
-            let seized = contract.accountOf(ruling.operator).call().await?.seized;
+            let stake = U256::from(registry.operatorOf(operator).call().await?.stake);
+            let seized = contract.accountOf(operator).call().await?.seized;
             let most = contract.MAX_REWARD().call().await?;
             let gas = p.estimate_gas(call.clone()).await?;
             let price = p.get_gas_price().await?;
-            Ok(Worth::new((stake, seized), ruling.class, most, (gas, price)))
+            Ok(Worth::new((stake, seized), class, most, (gas, price)))
         };
         self.endpoints.ask(ask).await
     }
@@ -93,7 +97,7 @@ mod tests {
 
     const ETH: u64 = 1_000_000_000_000_000_000;
 
-    fn worth(stake: u64, seized: u64, class: u8) -> Worth {
+    fn worth(stake: u64, seized: u64, class: OffenceClass) -> Worth {
         let wei = |n: u64| U256::from(n).saturating_mul(U256::from(ETH));
         Worth::new((wei(stake), wei(seized)), class, wei(25), (500_000, 2_000_000_000))
     }
@@ -101,21 +105,28 @@ mod tests {
     #[test]
     fn a_reward_is_a_twentieth_of_the_least_penalty_and_has_a_cap() {
         let eth = U256::from(ETH);
-        let two_frames = worth(32, 0, 1);
+        let two_frames = worth(32, 0, OffenceClass::Equivocation);
         assert_eq!(
             (two_frames.stake, two_frames.reward * U256::from(100)),
             (U256::from(32) * eth, U256::from(16) * eth)
         );
         assert_eq!(two_frames.gas, 751_000);
         assert_eq!(two_frames.cost, U256::from(751_000u64 * 2_000_000_000));
-        assert_eq!(worth(32, 0, 2).reward * U256::from(100), U256::from(8) * eth);
-        assert_eq!(worth(100_000, 0, 3).reward, U256::from(25) * eth, "at most 25 ETH");
-        assert_eq!(worth(32, 0, 9).reward, U256::ZERO, "a class that is not known");
+        assert_eq!(worth(32, 0, OffenceClass::Execution).reward, two_frames.reward);
+        assert_eq!(
+            worth(32, 0, OffenceClass::Correlated).reward * U256::from(100),
+            U256::from(8) * eth
+        );
+        assert_eq!(
+            worth(100_000, 0, OffenceClass::Full).reward,
+            U256::from(25) * eth,
+            "at most 25 ETH"
+        );
     }
 
     #[test]
     fn nothing_is_promised_for_an_operator_that_was_slashed_before() {
-        let again = worth(0, 32, 1);
+        let again = worth(0, 32, OffenceClass::Equivocation);
         assert_eq!((again.stake, again.reward), (U256::from(32) * U256::from(ETH), U256::ZERO));
     }
 }

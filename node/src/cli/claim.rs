@@ -21,6 +21,7 @@ use super::{
 use crate::exit::{Exit, Failure};
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, Bytes, U256};
+use rota_l1::bindings::Slasher;
 use rota_types::{
     Claim, ClaimError, CommitCertificate, Decode, DecodeError, Encode, Fork, FrameHeader, Header,
     MerkleProof, Receipt, Reversion, Tx,
@@ -28,13 +29,6 @@ use rota_types::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
-
-mod calls {
-    alloy::sol! {
-        function proveReverted(uint256 id, bytes proof);
-        function claim(uint256 id, bytes claim_) returns (bytes32 claimId);
-    }
-}
 
 /// `preconf_getReversion`.
 #[derive(Deserialize)]
@@ -44,8 +38,6 @@ struct Found {
     branch: MerkleProof,
     header: Bytes,
     certificate: Bytes,
-    /// Of a node that gives it.
-    #[serde(default)]
     log: Vec<Sealed>,
 }
 
@@ -85,8 +77,8 @@ pub(super) async fn claim(args: &ClaimArgs, json: bool) -> Done {
     let (proof, claimed) = (Bytes::from(reversion.encode()), Bytes::from(claim.encode()));
     let calls = args.offence.map(|key| {
         let id = U256::from_be_bytes(key.0);
-        let prove = calls::proveRevertedCall { id, proof: proof.clone() }.abi_encode();
-        let claim = calls::claimCall { id, claim_: claimed.clone() }.abi_encode();
+        let prove = Slasher::proveRevertedCall { id, proof: proof.clone() }.abi_encode();
+        let claim = Slasher::claimCall { id, claim_: claimed.clone() }.abi_encode();
         json!({ "proveReverted": Bytes::from(prove), "claim": Bytes::from(claim) })
     });
     let result = json!({
@@ -179,9 +171,9 @@ mod tests {
     fn the_calls_are_those_of_the_slasher() {
         let selector = |signature: &str| alloy_primitives::keccak256(signature)[..4].to_vec();
         assert_eq!(
-            calls::proveRevertedCall::SELECTOR[..],
+            Slasher::proveRevertedCall::SELECTOR[..],
             selector("proveReverted(uint256,bytes)")
         );
-        assert_eq!(calls::claimCall::SELECTOR[..], selector("claim(uint256,bytes)"));
+        assert_eq!(Slasher::claimCall::SELECTOR[..], selector("claim(uint256,bytes)"));
     }
 }

@@ -9,6 +9,7 @@ use rota_l1::{
     Court, CourtOffence, L1Error, Policy, RpcSender, Status, TxChain, TxError, TxManager,
     TxRequest, Worth,
 };
+use rota_types::{Decode, Evidence};
 use std::{collections::BTreeMap, path::Path};
 
 /// Why the desk cannot go on.
@@ -133,7 +134,10 @@ impl Desk {
         }
         let reporter = self.manager.chain().account();
         // Only told: the stake is to be taken whatever it brings.
-        let worth = self.court.worth(&ruling, &evidence).await.ok();
+        let worth = match Evidence::decode(&evidence).map(|e| e.kind().class()) {
+            Ok(class) => self.court.worth(&ruling, (&evidence, class)).await.ok(),
+            Err(_) => None,
+        };
         self.cases.open_case(Case { evidence, key: ruling.key, salt, reporter })?;
         Ok(Told::Opened { key: ruling.key, operator: ruling.operator, worth })
     }

@@ -6,6 +6,7 @@
 
 mod auditing;
 mod eyes;
+mod sight;
 
 use super::{
     Desk, DeskError, Found, Looked, ReviewError, Told, WatchInput, WatchOutput, Watcher,
@@ -20,6 +21,7 @@ use eyre::{WrapErr, eyre};
 use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender};
 use rota_p2p::{GossipId, Handle, Judgement, Network, Topic};
 use rota_types::{Decode, Domain, Encode, Evidence, Millis};
+use sight::Sight;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -28,8 +30,6 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// It is called blind when it heard nothing for this long.
-const BLIND_MS: Millis = 60_000;
 /// L1 blocks of batches read at the start.
 const BACK: u64 = 5_000;
 /// Files of an earlier run that are looked at in one look at L1.
@@ -154,9 +154,7 @@ struct Slasher {
     early: Vec<Found>,
     /// Files of an earlier run that are to be looked at again.
     again: Vec<PathBuf>,
-    looked: Looked,
-    heard_at: Millis,
-    blind: bool,
+    sight: Sight,
 }
 
 impl Slasher {
@@ -208,9 +206,7 @@ impl Slasher {
             audit,
             early: Vec::new(),
             again,
-            looked: Looked::default(),
-            heard_at: now_ms(),
-            blind: false,
+            sight: Sight::new(now_ms()),
         };
         for path in files {
             slasher.begin_with(path).await.wrap_err_with(|| format!("{}", path.display()))?;
@@ -248,17 +244,7 @@ impl Slasher {
     ) -> eyre::Result<()> {
         match output {
             WatchOutput::Looked(looked) => {
-                if looked.verified > self.looked.verified {
-                    self.heard_at = now_ms();
-                    if std::mem::take(&mut self.blind) {
-                        tell(Report::Sighted(looked));
-                    }
-                }
-                let missed = looked.missed.saturating_sub(self.looked.missed);
-                if missed > 0 {
-                    tell(Report::Missed(missed));
-                }
-                self.looked = looked;
+                self.sight.heard(now_ms(), looked).into_iter().flatten().for_each(tell);
             }
             WatchOutput::Found(found) => {
                 let published = self.p2p.publish(Topic::Evidence, found.evidence.encode());
@@ -336,12 +322,7 @@ impl Slasher {
             }
         }
         self.compare(tell).await?;
-        let silent = now_ms().saturating_sub(self.heard_at);
-        if silent >= BLIND_MS {
-            self.blind = true;
-            self.heard_at = now_ms();
-            tell(Report::Blind(silent));
-        }
+        self.sight.look(now_ms()).into_iter().for_each(&mut *tell);
         let Some(desk) = &mut self.desk else { return Ok(true) };
         while let Some(evidence) = self.waiting.last().cloned() {
             match desk.bring(evidence, salt()?).await {

@@ -17,8 +17,11 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// A signer that was convicted while its node ended.
+const ENDS: Duration = Duration::from_secs(30);
 
 /// A signer's machine, and what its nodes need to know.
 struct Machine {
@@ -190,7 +193,15 @@ fn a_node_whose_key_is_in_evidence_stops_its_signer_for_good() {
     let ended = run(&node);
     assert_eq!(ended.code, 8, "{}", ended.err);
     assert!(ended.err.contains("VoteTwice at height 7"), "{}", ended.err);
-    assert_eq!(running.0.wait().unwrap().code(), Some(8), "the signer ends too: {}", ended.err);
+    let begun = Instant::now();
+    let code = loop {
+        match running.0.try_wait().unwrap() {
+            Some(status) => break status.code(),
+            None => assert!(begun.elapsed() < ENDS, "the signer goes on: {}", ended.err),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(code, Some(8), "the signer ends too: {}", ended.err);
     let dir = machine.dir.path().to_str().unwrap();
     let key = "00".repeat(32);
     let again =

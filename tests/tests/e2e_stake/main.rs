@@ -1,5 +1,6 @@
-//! Stake that can be lost, with real processes: a transaction is forced in through L1; an operator signs twice and a stranger's slasher takes its stake; another
-//! joins and leads; a third leaves and takes its stake along. Transactions flow all the time.
+//! Stake that can be lost, with real processes: a transaction is forced in through L1; an operator signs twice, a stranger's slasher takes its stake and is
+//! rewarded, and a user whose insured promise that broke is paid; another joins and leads; a third leaves and takes its stake along; evidence is brought by
+//! hand. Transactions flow all the time but the last.
 //!
 //! Judged by the contracts and by what the nodes serve. What each step waits for is an event; times are printed, not judged.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]

@@ -191,10 +191,11 @@ impl Broken<'_> {
     }
 
     async fn look(&mut self, l1: &OnL1<'_>) -> Result<Look, Failure> {
-        if l1.head().await? < self.mined {
+        let head = l1.head().await?;
+        if head < self.mined {
             return Ok(Look::Nothing(Next::Behind));
         }
-        self.read_offences(l1).await?;
+        self.read_offences(head).await?;
         let domain = self.receipt.domain.domain();
         let (mut views, mut covered) = (Vec::new(), false);
         for id in self.offences.clone() {
@@ -247,9 +248,8 @@ impl Broken<'_> {
     }
 
     /// Offences that came since, unless one was named.
-    async fn read_offences(&mut self, l1: &OnL1<'_>) -> Result<(), Failure> {
+    async fn read_offences(&mut self, head: u64) -> Result<(), Failure> {
         if self.args.offence.is_none() {
-            let head = l1.head().await?;
             let found = self.court.offences(self.unread).await?;
             self.offences.extend(found.into_iter().map(|o| o.id));
             self.unread = self.unread.max(head.saturating_sub(AGAIN));
@@ -263,7 +263,7 @@ impl Broken<'_> {
         let (name, amount) = (B256::from(id), out::eth(U256::from(self.claim.insured)));
         let words = format!("claim {amount} for {} from offence {name}", self.sender);
         match self.gas(self.court.claim(id, &self.claim)).await {
-            Ok(request) => return Ok(Some(self.call(request, words))),
+            Ok(request) => return Ok(Some(call(request, words))),
             Err(L1Error::Refused(Refusal::Slasher("Slasher_NotReverted"))) if !covered => {}
             Err(L1Error::Refused(why @ Refusal::Slasher(_))) => return Ok(self.not_it(&why)),
             Err(e) => return Err(e.into()),
@@ -272,7 +272,7 @@ impl Broken<'_> {
         let Some(reversion) = &self.reversion else { return Ok(None) };
         let words = format!("show that the frame was taken back because of offence {name}");
         match self.gas(self.court.prove_reverted(id, reversion)).await {
-            Ok(request) => Ok(Some(self.call(request, words))),
+            Ok(request) => Ok(Some(call(request, words))),
             // Of another generation, another term, or another class: each refuses in its own words.
             Err(L1Error::Refused(why @ Refusal::Slasher(_))) => Ok(self.not_it(&why)),
             Err(e) => Err(e.into()),
@@ -323,11 +323,7 @@ impl Broken<'_> {
     }
 
     async fn tried(&self, request: TxRequest, words: String) -> Result<Call, Failure> {
-        Ok(self.call(self.gas(request).await?, words))
-    }
-
-    const fn call(&self, request: TxRequest, words: String) -> Call {
-        Call { from: Address::ZERO, request, words }
+        Ok(call(self.gas(request).await?, words))
     }
 
     fn tell(&self, (state, wei, settles): (&str, U256, Option<u64>), json: bool) -> Done {
@@ -353,6 +349,11 @@ impl Broken<'_> {
             _ => out::line(format_args!("{} taken out for {sender}", out::eth(wei))),
         }
     }
+}
+
+/// A call that any account may make.
+const fn call(request: TxRequest, words: String) -> Call {
+    Call { from: Address::ZERO, request, words }
 }
 
 /// Once each.

@@ -36,7 +36,8 @@ pub(super) async fn run(args: &SubmitArgs, json: bool) -> Done {
     let worth = if ruling.processed {
         None
     } else {
-        Some(bench.court.worth(&ruling, &evidence).await.map_err(|e| refused(&e))?)
+        let shown = (&evidence, verdict.kind.class());
+        Some(bench.court.worth(&ruling, shown).await.map_err(|e| refused(&e))?)
     };
     let (kind, operator, key) = (verdict.kind.name(), ruling.operator, ruling.key);
     let said = worth.as_ref().map_or_else(|| "slashed already".to_owned(), worth_words);
@@ -70,7 +71,7 @@ async fn bring(
 ) -> Done {
     let disk = |e: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, format!("{}: {e}", dir.display()))
-            .hint("give another directory with --dir")
+            .hint("make room there or correct its rights, and repeat the command: the salt of a commitment is only there")
     };
     std::fs::create_dir_all(dir).map_err(|e| disk(&e))?;
     let (me, chain_id) = (signer.address(), bench.deployment.l1_chain_id);
