@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help devnet test lint unit simulation mutations sim sets deaths evidence model contracts analyze e2e bench kills fmt tools clients geth ethereumjs wasm
+.PHONY: help devnet test lint unit simulation mutations sim sets deaths evidence reorgs model contracts analyze e2e bench kills fmt tools clients geth ethereumjs wasm
 
 # Cargo's own choice of jobs; seeds of `make sim`.
 SEEDS ?= 1-50
@@ -50,6 +50,10 @@ evidence: ## sets with liars; every accusation goes before the contracts: make e
 sets: ## the set changes, and something goes wrong just then: make sets SEEDS=1-300
 	cargo build --locked -p rota-tests --example sim
 	./target/debug/examples/sim $(if $(SEED),sets-seed=$(SEED),sets=$(SEEDS))
+
+reorgs: ## liars, and an L1 that takes final blocks back: make reorgs SEEDS=1-300
+	cargo build --locked -p rota-tests --example sim
+	./target/debug/examples/sim $(if $(SEED),reorgs-seed=$(SEED),reorgs=$(SEEDS))
 
 model: ## the rules of round changes, at random: make model WALKS=1000000, SEED=17, RULES=no-a4
 	cargo build --locked -p rota-tests --example model

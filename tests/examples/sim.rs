@@ -1,6 +1,7 @@
 //! Random plans of whole sets: `make sim SEEDS=1-300`, `make sim SEEDS=100000` (1 to 100000), or one of them again
 //! with `make sim SEED=123`, with every message on standard error if `VERBOSE=1`. `make deaths SEEDS=1-900` does
-//! nothing but kill leaders, `make evidence SEEDS=1-300` has liars in every run, `make sets SEEDS=1-300` changes the set.
+//! nothing but kill leaders, `make evidence SEEDS=1-300` has liars in every run, `make sets SEEDS=1-300` changes the set,
+//! `make reorgs SEEDS=1-300` has liars and an L1 that takes final blocks back.
 
 use rota_tests::sim::{Plan, attempt, campaign};
 use std::{
@@ -24,9 +25,16 @@ fn main() -> ExitCode {
     if let Some(seed) = argument.strip_prefix("sets-seed=").and_then(number) {
         return one(Plan::set_change(seed));
     }
+    if let Some(seed) = argument.strip_prefix("reorgs-seed=").and_then(number) {
+        return one(reorganised(seed));
+    }
     type Kind = (&'static str, fn(u64) -> Plan);
-    let kinds: [Kind; 3] =
-        [("deaths=", Plan::deaths), ("evidence=", Plan::adversarial), ("sets=", Plan::set_change)];
+    let kinds: [Kind; 4] = [
+        ("deaths=", Plan::deaths),
+        ("evidence=", Plan::adversarial),
+        ("sets=", Plan::set_change),
+        ("reorgs=", reorganised),
+    ];
     let kind =
         kinds.into_iter().find_map(|(name, plan)| Some((argument.strip_prefix(name)?, plan)));
     let (argument, plan) = kind.unwrap_or((&argument, Plan::random));
@@ -54,6 +62,11 @@ fn main() -> ExitCode {
     eprintln!();
     println!("{}", summary.text());
     if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Liars in every run, on an L1 that takes final blocks back.
+fn reorganised(seed: u64) -> Plan {
+    Plan::adversarial(seed).with_branches()
 }
 
 fn one(mut plan: Plan) -> ExitCode {

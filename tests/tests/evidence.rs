@@ -153,6 +153,16 @@ fn fixed_liars_are_convicted_and_nobody_else() {
     }
 }
 
+/// L1 takes back what was final, for one member, for some or for all, while others lie and crash.
+#[test]
+fn a_reorganised_l1_convicts_nobody_correct() {
+    let branching = |seed| Plan::adversarial(seed).with_branches();
+    let summary = campaign(20_001..=20_080, branching, 0, |_| ());
+    assert!(summary.failures.is_empty(), "{}", summary.text());
+    println!("{}", summary.text());
+    assert!(summary.off_l1 >= 20 && summary.convicting >= 15, "{}", summary.text());
+}
+
 /// A member that loses guard, logs and database at once while the first height is undecided is told by the others.
 #[test]
 fn a_lost_disk_convicts_nobody() {

@@ -157,6 +157,15 @@ fn fixed_random_plans_hold_every_invariant() {
     random(1, FIXED);
 }
 
+/// L1 takes back what was final, for one node, for some or for all: nothing splits, nobody is to blame, and the set goes
+/// on once all see one L1.
+#[test]
+fn a_reorganised_l1_delays_and_never_splits() {
+    let summary = campaign(1..=40, |seed| Plan::random(seed).with_branches(), 10, |_| ());
+    assert!(summary.failures.is_empty(), "{}", summary.text());
+    assert!(summary.off_l1 > 40, "{}", summary.text());
+}
+
 /// Each of these showed a fault once: of the replica, or of what judges it.
 #[test]
 fn seeds_that_failed_once_pass() {

@@ -55,6 +55,8 @@ pub struct Summary {
     pub judged: u64,
     /// Claims for lost frames: refunded, refused off the log, refused on the log; alike here and on L1.
     pub claimed: [u64; 3],
+    /// Heights decided on an L1 block that L1 gave up later.
+    pub off_l1: u64,
     /// Virtual milliseconds.
     pub virtual_ms: u64,
     /// Real seconds.
@@ -136,6 +138,7 @@ impl Summary {
                 let e = report.evidence;
                 self.convicting += u64::from(!e.convicted.is_empty());
                 self.judged += e.judged;
+                self.off_l1 += report.off_l1 as u64;
                 let c = e.claimed;
                 for (sum, more) in
                     self.claimed.iter_mut().zip([c.refunded, c.not_lost, c.canonical])
@@ -221,6 +224,9 @@ impl Summary {
             "claims judged alike here and on L1: {refunded} lost frames refunded; refused {not_lost} off the log, {canonical} on it"
         );
         let _ = writeln!(out, "offences proven: {:?}", self.proven);
+        if self.off_l1 > 0 {
+            let _ = writeln!(out, "{} heights on L1 blocks that were given up later", self.off_l1);
+        }
         let _ = write!(
             out,
             "{:.0} s: {:.1} runs/s, {:.0} heights/s, virtual/real time {:.0}",

@@ -3,6 +3,7 @@
 //!
 //! Invariant: the run is a pure function of its plan; `Report::trace` is equal for equal plans.
 
+mod branches;
 mod byzantine;
 mod campaign;
 mod changes;
@@ -18,6 +19,7 @@ mod plan;
 mod sets;
 mod world;
 
+pub use branches::Branch;
 pub use byzantine::Behaviour;
 pub use campaign::{Summary, attempt, campaign};
 pub use check::{Offence, Stats, Violation};
@@ -82,6 +84,8 @@ pub struct Plan {
     pub l1_ms: u64,
     /// Milliseconds by which nodes see L1 late, by node.
     pub l1_late_ms: Vec<u64>,
+    /// Branches of L1 that are given up again, and who takes them for final until then.
+    pub branches: Vec<Branch>,
     /// Milliseconds by which the execution of nodes is slower than that of others, by node.
     pub exec_late_ms: Vec<u64>,
     /// Nodes that are not started at the beginning.
@@ -137,6 +141,7 @@ impl Plan {
             sets: Vec::new(),
             l1_ms: 2_000,
             l1_late_ms: Vec::new(),
+            branches: Vec::new(),
             exec_late_ms: Vec::new(),
             later: Vec::new(),
             link: LinkPlan { latency_us: 5_000, jitter_us: 2_000, ..LinkPlan::default() },

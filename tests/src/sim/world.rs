@@ -5,6 +5,7 @@ mod finish;
 mod lags;
 mod life;
 mod masks;
+mod origins;
 mod steps;
 mod traffic;
 
@@ -63,6 +64,8 @@ pub struct Report {
     pub deposits: usize,
     /// Newest L1 block, and the origin of the newest decided height.
     pub origin: (u64, u64),
+    /// Heights decided on an L1 block that L1 gave up later.
+    pub off_l1: usize,
     /// Crashes, gaps, retreats.
     pub stats: Stats,
     /// What Byzantine members did, by name.
@@ -91,6 +94,8 @@ enum Due {
     Submit,
     /// L1 has a block more.
     Origin,
+    /// L1 gives a branch of the plan up.
+    GivenUp(usize),
     /// A node's execution comes past a checkpoint.
     Executed(u16, u64, B256),
     /// A node sees L1 up to this block.
@@ -206,7 +211,7 @@ impl World {
         let detect = Detect::new(&sets, &rules.domain, &plan.faulty());
         let dice = Dice::new(plan.seed);
         let cast = Cast::new(plan.seed, &plan.byzantine);
-        let origin = l1_block(0, &rules.params);
+        let origin = origins::l1_block(0, 0, &rules.params);
         let report = Report {
             epoch: 0,
             trace: B256::ZERO,
@@ -221,6 +226,7 @@ impl World {
             forced: 0,
             deposits: 0,
             origin: (0, 0),
+            off_l1: 0,
             stats: Stats::default(),
             deeds: BTreeMap::new(),
             accused: BTreeSet::new(),
@@ -260,6 +266,9 @@ impl World {
         }
         if let Some(at) = self.plan.calm_ms {
             self.push(at * 1000, Due::Calm);
+        }
+        for branch in 0..self.plan.branches.len() {
+            self.push(self.plan.branches[branch].until_ms * 1000, Due::GivenUp(branch));
         }
         self.push(0, Due::Origin);
         if self.plan.tx_rate > 0 {
@@ -311,6 +320,7 @@ impl World {
             Due::Shown(node, evidence) => self.shown(node, &evidence),
             Due::Submit => self.submit(),
             Due::Origin => self.new_origin(),
+            Due::GivenUp(branch) => self.give_up(branch),
             Due::Sees(node, number) => self.see_l1(node, number),
             Due::Executed(node, height, root) => self.executed(node, height, root),
             Due::Asked { to, from, request } => {
@@ -371,19 +381,6 @@ impl World {
 /// Short windows, so that leaders change often.
 pub(super) fn params() -> ChainParams {
     ChainParams { window_heights: 6, ..ChainParams::default() }
-}
-
-/// A block of the simulated L1.
-fn l1_block(number: u64, params: &ChainParams) -> Env {
-    let l1_hash = alloy_primitives::keccak256(number.to_be_bytes());
-    Env {
-        timestamp_s: 0,
-        l1_number: number,
-        l1_hash,
-        gas_limit: params.gas_limit,
-        prev_randao: alloy_primitives::keccak256(l1_hash),
-        fee_vault: params.fee_vault,
-    }
 }
 
 fn rules(sets: &Sets, plan: &Plan) -> Rules {

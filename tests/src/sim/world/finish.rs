@@ -13,6 +13,7 @@ impl World {
         let trip = l1::round_trip(&self.nodes, &self.sets, &self.rules, self.plan.seed)?;
         (self.report.derived, self.report.forced) = (trip.heights, trip.forced);
         self.report.deposits = trip.deposits;
+        self.report.off_l1 = self.off_l1()?;
         self.report.origin = (self.origin.l1_number, trip.origin);
         let heights = self
             .nodes

@@ -1,16 +1,15 @@
 //! One input into one replica, and what follows from its outputs.
 
-use super::{Due, EPOCH_MS, World, l1_block};
+use super::{Due, EPOCH_MS, World};
 use crate::{
     make,
     sim::{
-        Behaviour,
         faults::{Fate, Letter},
         node::{Leave, SimNode},
     },
 };
 use alloy_primitives::B256;
-use rota_consensus::{Input, Output, PeerNo, To};
+use rota_consensus::{Input, Output, To};
 use rota_types::wire::{Head, Message, Request};
 use std::sync::Arc;
 
@@ -43,61 +42,6 @@ impl World {
     pub(super) fn feed_txs(&mut self, node: u16) {
         if let Some(txs) = self.nodes[usize::from(node)].hand_over() {
             self.input(node, Input::Txs(txs));
-        }
-    }
-
-    pub(super) fn new_origin(&mut self) {
-        let number = self.origin.l1_number + 1;
-        self.origin = l1_block(number, &self.rules.params);
-        for i in 0..self.nodes.len() {
-            let node = self.nodes[i].index;
-            match self.plan.l1_late_ms.get(i).copied().unwrap_or(0) {
-                0 => self.see_l1(node, number),
-                late => self.push(self.now_us + late * 1000, Due::Sees(node, number)),
-            }
-        }
-        self.push(self.now_us + self.plan.l1_ms * 1000, Due::Origin);
-    }
-
-    /// Whether a member takes no newer origin.
-    fn stalls(&self, node: u16) -> bool {
-        self.plan.byzantine.contains(&(node, Behaviour::StallOrigin))
-    }
-
-    /// A node sees L1 up to a block: first the sets, which it writes down, then the block.
-    pub(super) fn see_l1(&mut self, node: u16, number: u64) {
-        if self.stalls(node) {
-            return;
-        }
-        self.seen.insert(node, number);
-        if self.nodes[usize::from(node)].replica.is_some() {
-            self.show_sets(node, number);
-            let block = l1_block(number, &self.rules.params);
-            self.input(node, Input::Origin(block));
-        }
-    }
-
-    fn show_sets(&mut self, node: u16, number: u64) {
-        let sets = Arc::clone(&self.sets);
-        for epoch in sets.frozen(number) {
-            let book = &mut self.nodes[usize::from(node)].disk.epochs;
-            if book.get(epoch.number()).is_none() && book.insert(Arc::clone(epoch)) {
-                let peers = sets.peers(epoch.number()).into_iter().map(PeerNo).collect();
-                self.input(node, Input::Set { epoch: Arc::clone(epoch), peers });
-            }
-        }
-        self.nodes[usize::from(node)].disk.epochs.reach(number);
-    }
-
-    /// What a node that starts reads of L1.
-    pub(super) fn read_l1(&mut self, node: u16) {
-        const BACKLOG: u64 = 64;
-        let newest = self.seen.get(&node).copied().unwrap_or(0);
-        self.show_sets(node, newest);
-        // As the origin feed does: from where the chain may be, in order.
-        for number in newest.saturating_sub(BACKLOG)..=newest {
-            let block = l1_block(number, &self.rules.params);
-            self.input(node, Input::Origin(block));
         }
     }
 
