@@ -205,6 +205,22 @@ impl Keys {
         Ok(SequencerKeys { seq, vote })
     }
 
+    /// Reads the pair that signs for an operator and, if its operator changes keys, the one that will.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] names the file.
+    pub fn load_pairs(
+        datadir: &Path,
+        passwords: &Passwords,
+    ) -> Result<Vec<SequencerKeys>, KeyFileError> {
+        let mut pairs = vec![Self::load_sequencer(datadir, passwords)?];
+        let next = Self::next_dir(datadir);
+        if Self::dir(&next).exists() {
+            pairs.push(Self::load_sequencer(&next, passwords)?);
+        }
+        Ok(pairs)
+    }
+
     fn load_poster(
         datadir: &Path,
         passwords: &Passwords,

@@ -102,8 +102,7 @@ async fn run_member(args: RunArgs, signers: &mut Vec<Arc<dyn Signer>>) -> eyre::
     let Some(place) = Box::pin(enter(&of, dir)).await? else { return Ok(()) };
     let generation = place.dir.generation();
     let domain = network.domain_of(generation)?;
-    let (first, marks) = hot(&config, keys.sequencer, domain.ctx()).await?;
-    let pairs: Vec<Arc<dyn Signer>> = first.into_iter().chain(keys.next.map(signer)).collect();
+    let (pairs, marks) = hot(&config, (keys.sequencer, keys.next), domain.ctx()).await?;
     let voters = pairs.iter().map(|pair| pair.vote_key()).collect();
     let rules = Rules::new(sets.book(), network.params.clone(), domain);
     let setup = Setup {
@@ -202,24 +201,29 @@ fn facts(
     })
 }
 
-/// The keys of this process, or the place at a signer elsewhere with what it has signed.
+/// The pairs of keys of this process, or the places at a signer elsewhere with what each pair has signed.
 async fn hot(
     config: &Config,
-    keys: Option<SequencerKeys>,
+    (keys, next): (Option<SequencerKeys>, Option<SequencerKeys>),
     ctx: B256,
-) -> eyre::Result<(Option<Arc<dyn Signer>>, Option<Watermarks>)> {
+) -> eyre::Result<(Vec<Arc<dyn Signer>>, Vec<Watermarks>)> {
     if config.role != Role::Sequencer {
-        return Ok((None, None));
+        return Ok((Vec::new(), Vec::new()));
     }
     let Some((remote, identity)) = remote(config)? else {
         let keys = keys.ok_or_else(|| eyre!("a sequencer needs its keys"))?;
-        return Ok((Some(signer(keys)), None));
+        let pairs = std::iter::once(keys).chain(next);
+        return Ok((pairs.map(signer).collect(), Vec::new()));
     };
     let addr = remote.addr.clone();
-    let connecting = move || RemoteSigner::connect(remote, identity, ctx);
-    let (signer, welcome) = tokio::task::spawn_blocking(connecting).await??;
-    tracing::info!(addr, vote_key = %welcome.vote, "signing at a remote signer");
-    Ok((Some(signer), Some(Watermarks::of(&welcome.marks)?)))
+    let connecting = move || RemoteSigner::connect(&remote, identity, ctx);
+    let (mut pairs, mut marks) = (Vec::<Arc<dyn Signer>>::new(), Vec::new());
+    for (signer, welcome) in tokio::task::spawn_blocking(connecting).await?? {
+        tracing::info!(addr, vote_key = %welcome.vote, "signing at a remote signer");
+        marks.push(Watermarks::of(&welcome.marks)?);
+        pairs.push(signer);
+    }
+    Ok((pairs, marks))
 }
 
 /// The signer elsewhere and this machine's own key for it, if the settings name one.

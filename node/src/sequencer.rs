@@ -41,8 +41,8 @@ pub struct Setup {
     pub store: Blocks,
     /// Its number and its keys.
     pub identity: Identity,
-    /// What a signer elsewhere has signed with the first of them.
-    pub marks: Option<rota_store::Watermarks>,
+    /// What a signer elsewhere has signed with each of them; nothing for keys of this process.
+    pub marks: Vec<rota_store::Watermarks>,
     /// The sets that are known.
     pub sets: Arc<Sets>,
     /// The rules, with these sets.

@@ -124,7 +124,10 @@ fn signer(config: &Config) -> Option<Finding> {
         }
     };
     Some(match RemoteSigner::keys(&remote, &identity) {
-        Ok((_, vote)) => ok(ID, format!("at {} answers, and signs for {vote}", remote.addr)),
+        Ok(pairs) => {
+            let votes: Vec<String> = pairs.iter().map(|pair| pair.vote.to_string()).collect();
+            ok(ID, format!("at {} answers, and signs for {}", remote.addr, votes.join(" and ")))
+        }
         Err(e) => fail(
             ID,
             format!("at {}: {e}", remote.addr),

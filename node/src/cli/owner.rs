@@ -336,7 +336,8 @@ pub(super) fn signing_pairs(config: &Config) -> Result<Vec<([u8; 32], Address)>,
             Failure::new(Exit::Key, format!("the signer at {}: {e}", remote.addr))
                 .hint("start it, or say which operator with --operator N")
         };
-        return Ok(vec![RemoteSigner::keys(&remote, &identity).map_err(unknown)?]);
+        let pairs = RemoteSigner::keys(&remote, &identity).map_err(unknown)?;
+        return Ok(pairs.into_iter().map(|pair| (pair.seq, pair.vote)).collect());
     }
     let root = config.data_root();
     let here = PublicKeys::signing(&root)?;

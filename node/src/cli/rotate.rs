@@ -1,7 +1,8 @@
 //! `rota key rotate`: new hot keys for an operator, in three steps that each can be repeated.
 //!
 //! 1. New keys are made in `next/keys` and registered; the old ones sign until the set with the new ones is in force.
-//! 2. A node that is started meanwhile has both pairs and signs with the one that the set in force names.
+//! 2. A node (or a remote signer and then its node) that is started meanwhile has both pairs and signs with the one that the
+//!    set in force names.
 //! 3. `--switch`, after that: the new keys move to `keys`, the old ones to `retired`.
 //!
 //! Invariant: no key is deleted, and the old ones are not moved while a set in force can name them.
@@ -15,7 +16,7 @@ use super::{
     owner::{OperatorArgs, find},
 };
 use crate::{
-    config::Config,
+    config::{Config, SignerKind},
     exit::{Exit, Failure},
     keys::{KeyKind, Keys, PublicKeys, Work},
     setup::OnL1,
@@ -47,6 +48,11 @@ pub struct RotateArgs {
 pub(super) async fn rotate(args: &RotateArgs, json: bool) -> Done {
     let (config, network) = settings_on_l1(&args.of.call.at)?;
     let l1 = OnL1::connect(&network, &config.l1.rpc).await?;
+    if config.signer.kind == SignerKind::Remote {
+        let message = format!("the keys of this node are at the signer {}", config.signer.addr);
+        return Err(Failure::new(Exit::Config, message)
+            .hint("run rota key rotate on its machine, and restart the signer, then the node"));
+    }
     if args.switch {
         return switch(&config, &l1, json).await;
     }
@@ -76,7 +82,7 @@ pub(super) async fn rotate(args: &RotateArgs, json: bool) -> Done {
     let request = rota_l1::rotate_request(network.registry, operator.id, r);
     finish(&args.of.call, &l1, Call { from: owner, request, words }, json).await?;
     eprintln!(
-        "next: back up {}, restart the node before that epoch so that it has both pairs, and after it began: rota key rotate --switch",
+        "next: back up {}, restart the node (with a remote signer: the signer, then the node) before that epoch so that it has both pairs, and after it began: rota key rotate --switch",
         Keys::dir(&next).display()
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! `rota signer`: the two hot keys and their guard on a machine of their own.
+//! `rota signer`: the hot keys and their guards on a machine of their own.
 //!
 //! Invariant: the data directory is locked while it runs, so no node signs with the same keys beside it.
 
@@ -11,11 +11,11 @@ use super::{
 use crate::{
     exit::{Exit, Failure},
     generation,
-    keys::Keys,
+    keys::{Keys, SequencerKeys},
     network::Network,
     signer::{Core, CoreError, Identity, Server, serve},
 };
-use alloy_primitives::hex;
+use alloy_primitives::{Address, hex};
 use clap::{Args, Subcommand};
 use rota_store::DataDir;
 use rota_types::LocalSigner;
@@ -71,27 +71,43 @@ fn sign(args: &RunArgs, json: bool) -> Done {
     let config = settings(&args.at, Vec::new())?;
     let root = config.data_root();
     start_log(&config.log.filter, config.log.format);
-    let keys = Keys::load_sequencer(&root, &config.passwords())?;
+    let pairs = Keys::load_pairs(&root, &config.passwords())?;
     let identity = Identity::open(&root)?;
     let dir = DataDir::open(&root).map_err(|e| Failure::from_report(&e.into()))?;
-    let (vote, public) = (keys.vote.address(), hex::encode(identity.public()));
-    let known = generation::of_keys(&root, vote).map_err(|e| Failure::from_report(&e.into()))?;
-    let domain = Network::load(&config.network_path())?.domain_of(known.max(args.generation))?;
-    let keys = LocalSigner { seq: keys.seq, vote: keys.vote };
-    let core = Core::open(&dir.sign_state(), keys, domain).map_err(stopped)?;
+    let (votes, public) = (voters(&pairs), hex::encode(identity.public()));
+    let mut known = args.generation;
+    for vote in &votes {
+        let of = generation::of_keys(&root, *vote);
+        known = known.max(of.map_err(|e| Failure::from_report(&e.into()))?);
+    }
+    let domain = Network::load(&config.network_path())?.domain_of(known)?;
+    let mut cores = Vec::new();
+    for SequencerKeys { seq, vote } in pairs {
+        let keys = LocalSigner { seq, vote };
+        cores.push(Core::open(&dir.sign_state(), keys, domain.clone()).map_err(stopped)?);
+    }
     let listener = TcpListener::bind(args.listen).map_err(|e| {
         Failure::new(Exit::Config, format!("cannot listen on {}: {e}", args.listen))
             .hint("stop what has the port, or choose another with --listen")
     })?;
     let addr = listener.local_addr().map_err(|e| Failure::new(Exit::Failed, e))?;
     let allowed = args.allow.iter().map(|a| a.0).collect();
-    let (server, ended) = Server::new(core, identity, allowed);
+    let (server, ended) = Server::new(cores, identity, allowed);
     if json {
-        out::json(&json!({ "v": 1, "listen": addr, "publicKey": public, "voteKey": vote }))?;
+        let (vote, next) = (votes.first(), votes.get(1));
+        out::json(&json!({
+            "v": 1, "listen": addr, "publicKey": public, "voteKey": vote, "nextVoteKey": next
+        }))?;
     } else {
-        out::line(format_args!("signing for {vote} on {addr}, public key {public}"))?;
+        let all: Vec<String> = votes.iter().map(ToString::to_string).collect();
+        let all = all.join(" and, when it is in force, ");
+        out::line(format_args!("signing for {all} on {addr}, public key {public}"))?;
     }
     Err(stopped(serve(listener, server, &ended).map_err(|e| Failure::new(Exit::Failed, e))?))
+}
+
+fn voters(pairs: &[SequencerKeys]) -> Vec<Address> {
+    pairs.iter().map(|pair| pair.vote.address()).collect()
 }
 
 fn stopped(why: CoreError) -> Failure {

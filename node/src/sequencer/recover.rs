@@ -54,7 +54,7 @@ impl Recovered {
         for voter in &voters {
             guards.push(doubt::open_guard(&dir.sign_state(), *voter, &rules.domain)?);
         }
-        if let (Some(marks), Some(guard)) = (&setup.marks, guards.first_mut()) {
+        for (guard, marks) in guards.iter_mut().zip(&setup.marks) {
             guard.learn(marks)?;
         }
         let wal = AppendLog::open(dir.wal().join("consensus.log"))?;

@@ -6,7 +6,7 @@
 
 use super::{
     link::{Identity, Link, LinkError},
-    wire::{Answer, Ask, Hello, MAX_ANSWER, VERSION, Welcome},
+    wire::{Answer, Ask, Hello, MAX_ANSWER, Pair, VERSION, Welcome},
 };
 use crate::clock::{now_ms, spawn};
 use alloy_primitives::{Address, B256};
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PING: Duration = Duration::from_secs(4);
 
 /// Where the signer is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Remote {
     /// Host and port.
     pub addr: String,
@@ -42,11 +42,10 @@ pub struct Remote {
 /// A signer on another machine.
 pub struct RemoteSigner {
     remote: Remote,
-    identity: Identity,
+    identity: Arc<Identity>,
     ctx: B256,
     incarnation: [u8; 16],
-    seq: [u8; 32],
-    vote: Address,
+    keys: Pair,
     state: Mutex<State>,
 }
 
@@ -63,48 +62,64 @@ impl fmt::Debug for RemoteSigner {
 }
 
 impl RemoteSigner {
-    /// Takes the place at the signer for this process; gives what the keys have signed.
+    /// Takes the place at the signer for this process, for each pair of keys that it has, the one in use first; gives what
+    /// they have signed.
     ///
     /// # Errors
     /// It does not answer in time, is another one, or refuses.
     pub fn connect(
-        remote: Remote,
+        remote: &Remote,
         identity: Identity,
         ctx: B256,
+    ) -> Result<Vec<(Arc<Self>, Welcome)>, SignError> {
+        let until = remote.until();
+        let pairs = loop {
+            match Self::keys(remote, &identity) {
+                Ok(pairs) => break pairs,
+                Err(LinkError::Refused(words)) => return Err(SignError::Refused(words)),
+                Err(e) => remote.wait(&e, until)?,
+            }
+        };
+        let identity = Arc::new(identity);
+        let take = |keys| Self::take(remote.clone(), Arc::clone(&identity), ctx, keys);
+        pairs.into_iter().map(take).collect()
+    }
+
+    fn take(
+        remote: Remote,
+        identity: Arc<Identity>,
+        ctx: B256,
+        keys: Pair,
     ) -> Result<(Arc<Self>, Welcome), SignError> {
         let mut incarnation = [0u8; 16];
         OsRng
             .try_fill_bytes(&mut incarnation)
             .map_err(|e| SignError::Unavailable(format!("no randomness: {e}")))?;
-        let (seq, vote) = ([0; 32], Address::ZERO);
         let state = Mutex::default();
-        let mut signer = Self { remote, identity, ctx, incarnation, seq, vote, state };
+        let signer = Arc::new(Self { remote, identity, ctx, incarnation, keys, state });
         let welcome = signer.first()?;
-        (signer.seq, signer.vote) = (welcome.seq, welcome.vote);
-        let signer = Arc::new(signer);
         let weak = Arc::downgrade(&signer);
         spawn("signer-ping", move || ping(&weak))
             .map_err(|e| SignError::Unavailable(e.to_string()))?;
         Ok((signer, welcome))
     }
 
-    /// The public sequencer key and the vote key's address, of a signer that answers and proves its own key. Takes no place
-    /// there.
+    /// The pairs of keys of a signer that answers and proves its own key, the one in use first. Takes no place there.
     ///
     /// # Errors
     /// It does not.
-    pub fn keys(remote: &Remote, identity: &Identity) -> Result<([u8; 32], Address), LinkError> {
+    pub fn keys(remote: &Remote, identity: &Identity) -> Result<Vec<Pair>, LinkError> {
         let stream = dial(&remote.addr, remote.patience)?;
         let mut link = Link::connect(stream, identity, &remote.public)?;
         match exchange(&mut link, &Ask::Keys, remote.patience)? {
-            Answer::Keys(seq, vote) => Ok((seq, vote)),
+            Answer::Keys(pairs) => Ok(pairs),
             Answer::Refused(words) => Err(LinkError::Refused(words)),
             _ => Err(LinkError::Length),
         }
     }
 
     fn first(&self) -> Result<Welcome, SignError> {
-        let until = self.until();
+        let until = self.remote.until();
         loop {
             match self.open(false, until) {
                 Ok((link, welcome)) => {
@@ -113,14 +128,9 @@ impl RemoteSigner {
                 }
                 Err(Lost::Refused(words)) => return Err(SignError::Refused(words)),
                 // The place may have been given although the answer got lost: then this run holds it.
-                Err(Lost::Link(e)) => self.wait(&e, until)?,
+                Err(Lost::Link(e)) => self.remote.wait(&e, until)?,
             }
         }
-    }
-
-    fn until(&self) -> Millis {
-        let patience = u64::try_from(self.remote.patience.as_millis()).unwrap_or(u64::MAX);
-        now_ms().saturating_add(patience)
     }
 
     /// Connects and says who this is.
@@ -128,8 +138,13 @@ impl RemoteSigner {
         let left = Duration::from_millis(until.saturating_sub(now_ms()).max(1));
         let stream = dial(&self.remote.addr, left)?;
         let mut link = Link::connect(stream, &self.identity, &self.remote.public)?;
-        let hello =
-            Hello { version: VERSION, ctx: self.ctx, incarnation: self.incarnation, resumes };
+        let hello = Hello {
+            version: VERSION,
+            ctx: self.ctx,
+            vote: self.keys.vote,
+            incarnation: self.incarnation,
+            resumes,
+        };
         match exchange(&mut link, &Ask::Hello(hello), left)? {
             Answer::Welcome(welcome) => Ok((link, welcome)),
             Answer::Refused(words) => Err(Lost::Refused(words)),
@@ -143,7 +158,7 @@ impl RemoteSigner {
         if let Some(failed) = &state.failed {
             return Err(failed.clone());
         }
-        let until = self.until();
+        let until = self.remote.until();
         loop {
             let got = match state.link.take() {
                 Some(link) => Ok(link),
@@ -163,7 +178,7 @@ impl RemoteSigner {
                     };
                 }
                 Err(Lost::Refused(words)) => SignError::Refused(words),
-                Err(Lost::Link(e)) => match self.wait(&e, until) {
+                Err(Lost::Link(e)) => match self.remote.wait(&e, until) {
                     Ok(()) => continue,
                     Err(late) => late,
                 },
@@ -172,10 +187,17 @@ impl RemoteSigner {
             return Err(failed);
         }
     }
+}
+
+impl Remote {
+    fn until(&self) -> Millis {
+        let patience = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX);
+        now_ms().saturating_add(patience)
+    }
 
     fn wait(&self, error: &LinkError, until: Millis) -> Result<(), SignError> {
         if now_ms() >= until {
-            let addr = &self.remote.addr;
+            let addr = &self.addr;
             return Err(SignError::Unavailable(format!("the signer at {addr}: {error}")));
         }
         tracing::debug!(%error, "the signer is asked again");
@@ -235,10 +257,10 @@ fn ping(signer: &Weak<RemoteSigner>) {
 
 impl Signer for RemoteSigner {
     fn seq_key(&self) -> [u8; 32] {
-        self.seq
+        self.keys.seq
     }
     fn vote_key(&self) -> Address {
-        self.vote
+        self.keys.vote
     }
     fn sign_seq(&self, what: &SeqMessage, _: &Domain) -> Result<SeqSignature, SignError> {
         match self.ask(&Ask::Seq(what.clone()))? {

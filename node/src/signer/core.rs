@@ -4,8 +4,8 @@
 //! place, which node and run is on disk before it is served; a run that lost the place never gets it back; frames of a
 //! term are signed only as one chain from its first frame, all for one run.
 
-use super::wire::{Hello, VERSION, Welcome};
-use alloy_primitives::{Address, B256, hex};
+use super::wire::{Hello, Pair, VERSION, Welcome};
+use alloy_primitives::{B256, hex};
 use rota_store::{GuardError, Intent, Position, SignGuard, StoreError};
 use rota_types::{
     Ack, Domain, EvidenceFile, Flags, FrameHeader, LocalSigner, SeqMessage, SeqSignature, Status,
@@ -147,7 +147,7 @@ impl Core {
             self.take_over(who, other)?;
         }
         let marks = self.guard.watermarks().snapshot();
-        let (seq, vote) = self.public();
+        let Pair { seq, vote } = self.public();
         Ok(Welcome { seq, vote, marks })
     }
 
@@ -169,10 +169,10 @@ impl Core {
         Ok(())
     }
 
-    /// The public sequencer key, and the address of the vote key.
+    /// The public part of its keys.
     #[must_use]
-    pub fn public(&self) -> ([u8; 32], Address) {
-        (self.keys.seq.public(), self.keys.vote.address())
+    pub fn public(&self) -> Pair {
+        Pair { seq: self.keys.seq.public(), vote: self.keys.vote.address() }
     }
 
     /// Whether this run holds the place.
@@ -244,7 +244,7 @@ impl Core {
             return Err(refuse("it is of another network".into()));
         }
         let set = file.set.set();
-        let (seq, vote) = self.public();
+        let Pair { seq, vote } = self.public();
         let mut accused = verdict.accused.iter().filter_map(|i| set.get(*i));
         if !accused.any(|v| v.seq_key == seq && v.vote_key == vote) {
             return Err(refuse("it is about others".into()));

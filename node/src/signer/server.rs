@@ -1,4 +1,4 @@
-//! The signer's side of connections: a bounded number of them, each with a thread, all before one core.
+//! The signer's side of connections: a bounded number of them, each with a thread and for one pair of keys.
 //!
 //! Invariant: one question is answered at a time, whatever the connections; after a disk error or a conviction nothing is
 //! signed any more, and the program ends once that is answered.
@@ -6,7 +6,7 @@
 use super::{
     core::{Core, CoreError, Holder},
     link::{Identity, Link, LinkError},
-    wire::{Answer, Ask, MAX_ASK},
+    wire::{Answer, Ask, Hello, MAX_ASK},
 };
 use crate::clock::spawn;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -32,7 +32,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// What all connections share.
 #[derive(Debug)]
 pub struct Server {
-    core: Mutex<Shared>,
+    shared: Mutex<Shared>,
     identity: Identity,
     allowed: Vec<[u8; 32]>,
     open: AtomicUsize,
@@ -42,30 +42,37 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Shared {
-    core: Core,
-    /// Connections of the run that holds the place.
-    connected: usize,
+    places: Vec<Place>,
     /// Why nothing is signed any more.
     broken: Option<String>,
 }
 
+/// A pair of keys, and who is served.
+#[derive(Debug)]
+struct Place {
+    core: Core,
+    /// Connections of the run that holds it.
+    connected: usize,
+}
+
 impl Server {
-    /// Serves the nodes with the `allowed` keys. The receiver is for `serve`.
+    /// Serves the nodes with the `allowed` keys: with one pair of keys, or also with the one that its operator changes to. The receiver is for `serve`.
     #[must_use]
     pub fn new(
-        core: Core,
+        cores: Vec<Core>,
         identity: Identity,
         allowed: Vec<[u8; 32]>,
     ) -> (Self, Receiver<CoreError>) {
-        let core = Mutex::new(Shared { core, connected: 0, broken: None });
+        let places = cores.into_iter().map(|core| Place { core, connected: 0 }).collect();
+        let shared = Mutex::new(Shared { places, broken: None });
         let (over, ended) = bounded(1);
-        (Self { core, identity, allowed, open: AtomicUsize::new(0), over }, ended)
+        (Self { shared, identity, allowed, open: AtomicUsize::new(0), over }, ended)
     }
 
     fn converse(&self, stream: TcpStream) -> Result<(), LinkError> {
         let mut link = Link::accept(stream, &self.identity, &self.allowed)?;
         link.patience(SILENCE)?;
-        let mut at = Seat { server: self, who: None };
+        let mut at = Seat { server: self, held: None };
         loop {
             let asked = link.receive(MAX_ASK)?;
             let (answer, over) = match Ask::decode(&asked) {
@@ -85,42 +92,18 @@ impl Server {
 /// One connection's place.
 struct Seat<'a> {
     server: &'a Server,
-    who: Option<Holder>,
+    /// Which place, and as whom.
+    held: Option<(usize, Holder)>,
 }
 
 impl Seat<'_> {
     /// The answer, and why nothing is signed after it, if that is so.
     fn answer(&mut self, node: [u8; 32], ask: &Ask) -> (Answer, Option<CoreError>) {
-        let mut shared = self.server.core.lock();
+        let mut shared = self.server.shared.lock();
         if let Some(why) = &shared.broken {
             return (Answer::Refused(why.clone()), None);
         }
-        let said = match (ask, self.who) {
-            (Ask::Ping, _) => Ok(Answer::Pong),
-            (Ask::Keys, _) => {
-                let (seq, vote) = shared.core.public();
-                Ok(Answer::Keys(seq, vote))
-            }
-            (Ask::Hello(hello), None) => {
-                let who = Holder { node, incarnation: hello.incarnation };
-                let busy = shared.connected > 0;
-                let before = shared.core.is_held_by(&who);
-                shared.core.welcome(who, hello, busy).map(|welcome| {
-                    shared.connected = if before { shared.connected.saturating_add(1) } else { 1 };
-                    self.who = Some(who);
-                    Answer::Welcome(welcome)
-                })
-            }
-            (Ask::Seq(message), Some(who)) => shared.core.sign_seq(&who, message).map(Answer::Seq),
-            (Ask::Vote(message), Some(who)) => {
-                shared.core.sign_vote(&who, message).map(Answer::Vote)
-            }
-            (Ask::Convict(file), Some(who)) => {
-                shared.core.convict(&who, file).map(|()| Answer::Convicted)
-            }
-            _ => Err(CoreError::Refused("a connection begins with one hello".into())),
-        };
-        let error = match said {
+        let error = match self.said(&mut shared, node, ask) {
             Ok(answer) => return (answer, None),
             Err(CoreError::Refused(words)) => return (Answer::Refused(words), None),
             Err(error) => error,
@@ -133,13 +116,60 @@ impl Seat<'_> {
             error => (Answer::Refused(words), Some(error)),
         }
     }
+
+    fn said(
+        &mut self,
+        shared: &mut Shared,
+        node: [u8; 32],
+        ask: &Ask,
+    ) -> Result<Answer, CoreError> {
+        let first = || Err(CoreError::Refused("a connection begins with one hello".into()));
+        match ask {
+            Ask::Ping => return Ok(Answer::Pong),
+            Ask::Keys => {
+                let pairs = shared.places.iter().map(|place| place.core.public());
+                return Ok(Answer::Keys(pairs.collect()));
+            }
+            Ask::Hello(hello) if self.held.is_none() => return self.sit(shared, node, hello),
+            Ask::Hello(_) | Ask::Seq(_) | Ask::Vote(_) | Ask::Convict(_) => {}
+        }
+        let Some((at, who)) = self.held else { return first() };
+        let Some(Place { core, .. }) = shared.places.get_mut(at) else { return first() };
+        match ask {
+            Ask::Seq(message) => core.sign_seq(&who, message).map(Answer::Seq),
+            Ask::Vote(message) => core.sign_vote(&who, message).map(Answer::Vote),
+            Ask::Convict(file) => core.convict(&who, file).map(|()| Answer::Convicted),
+            Ask::Hello(_) | Ask::Ping | Ask::Keys => first(),
+        }
+    }
+
+    fn sit(
+        &mut self,
+        shared: &mut Shared,
+        node: [u8; 32],
+        hello: &Hello,
+    ) -> Result<Answer, CoreError> {
+        let who = Holder { node, incarnation: hello.incarnation };
+        let mut places = shared.places.iter_mut().enumerate();
+        let place = places.find(|(_, place)| place.core.public().vote == hello.vote);
+        let Some((at, place)) = place else {
+            let words = format!("this signer has no keys with vote key {}", hello.vote);
+            return Err(CoreError::Refused(words));
+        };
+        let before = place.core.is_held_by(&who);
+        let welcome = place.core.welcome(who, hello, place.connected > 0)?;
+        place.connected = if before { place.connected.saturating_add(1) } else { 1 };
+        self.held = Some((at, who));
+        Ok(Answer::Welcome(welcome))
+    }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        let mut shared = self.server.core.lock();
-        if self.who.is_some_and(|who| shared.core.is_held_by(&who)) {
-            shared.connected = shared.connected.saturating_sub(1);
+        let Some((at, who)) = self.held else { return };
+        let mut shared = self.server.shared.lock();
+        if let Some(place) = shared.places.get_mut(at).filter(|p| p.core.is_held_by(&who)) {
+            place.connected = place.connected.saturating_sub(1);
         }
     }
 }

@@ -23,6 +23,11 @@ fn keys() -> LocalSigner {
     LocalSigner::from_secrets(&[1; 32], &[2; 32]).unwrap()
 }
 
+/// Those that the operator changes to.
+fn next_keys() -> LocalSigner {
+    LocalSigner::from_secrets(&[3; 32], &[4; 32]).unwrap()
+}
+
 fn core(dir: &Path) -> Core {
     Core::open(dir, keys(), domain()).unwrap()
 }
@@ -33,7 +38,8 @@ fn holder(node: u8, run: u8) -> Holder {
 
 fn hello(who: &Holder, resumes: bool) -> Hello {
     let incarnation = who.incarnation;
-    Hello { version: VERSION, ctx: domain().ctx(), incarnation, resumes }
+    let vote = keys().vote.address();
+    Hello { version: VERSION, ctx: domain().ctx(), vote, incarnation, resumes }
 }
 
 fn begin(core: &mut Core, who: Holder) -> Welcome {
@@ -125,7 +131,7 @@ fn what_the_two_say_survives_encoding_and_nothing_is_longer_than_allowed() {
         Answer::Seq([3; 64]),
         Answer::Pong,
         Answer::Convicted,
-        Answer::Keys([4; 32], Address::repeat_byte(5)),
+        Answer::Keys(vec![Pair { seq: [4; 32], vote: Address::repeat_byte(5) }; 2]),
     ] {
         assert_eq!(Answer::decode(&answer.encode()).unwrap(), answer);
     }
@@ -226,7 +232,6 @@ fn another_network_is_refused_in_words() {
     refused(signer.welcome(who, &other, false), "another network");
 }
 
-/// A signer in this process and the settings of a node for it.
 /// Two votes with this key in one place, as a file that names the set.
 fn contradiction(secret: u8, seed: u8, named: &Domain) -> Vec<u8> {
     let key = VoteKey::from_secret(&[secret; 32]).unwrap();
@@ -280,6 +285,7 @@ fn a_signer_whose_key_contradicted_itself_never_signs_again() {
     assert!(matches!(later, Err(CoreError::Convicted(_))), "in no generation");
 }
 
+/// A signer in this process and the settings of a node for it.
 struct Rig {
     dir: tempfile::TempDir,
     addr: String,
@@ -292,6 +298,10 @@ impl Rig {
     }
 
     fn new(allowed: &[&str]) -> Self {
+        Self::with(allowed, vec![keys()])
+    }
+
+    fn with(allowed: &[&str], pairs: Vec<LocalSigner>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap().to_string();
@@ -299,8 +309,9 @@ impl Rig {
         let rig = Self { public: identity.public(), addr, dir };
         let allowed = allowed.iter().map(|name| rig.node(name).public()).collect();
         std::fs::create_dir(rig.dir.path().join("sign-state")).unwrap();
-        let core = core(&rig.dir.path().join("sign-state"));
-        let (server, ended) = Server::new(core, identity, allowed);
+        let guards = rig.dir.path().join("sign-state");
+        let open = |keys| Core::open(&guards, keys, domain()).unwrap();
+        let (server, ended) = Server::new(pairs.into_iter().map(open).collect(), identity, allowed);
         crate::clock::spawn("test-signer", move || serve(listener, server, &ended)).unwrap();
         rig
     }
@@ -311,7 +322,11 @@ impl Rig {
     }
 
     fn connect(&self, name: &str) -> Result<(Arc<RemoteSigner>, Welcome), SignError> {
-        RemoteSigner::connect(self.remote(2_000), self.node(name), domain().ctx())
+        self.connect_all(name).map(|mut pairs| pairs.remove(0))
+    }
+
+    fn connect_all(&self, name: &str) -> Result<Vec<(Arc<RemoteSigner>, Welcome)>, SignError> {
+        RemoteSigner::connect(&self.remote(2_000), self.node(name), domain().ctx())
     }
 }
 
@@ -319,12 +334,12 @@ impl Rig {
 fn strangers_on_either_side_are_noticed_before_anything_is_said() {
     let rig = Rig::new(&["friend"]);
     let own = RemoteSigner::keys(&rig.remote(2_000), &rig.node("friend")).unwrap();
-    assert_eq!(own, (keys().seq.public(), keys().vote.address()));
+    assert_eq!(own, [Pair { seq: keys().seq.public(), vote: keys().vote.address() }]);
     assert!(RemoteSigner::keys(&rig.remote(200), &rig.node("stranger")).is_err());
-    let said = RemoteSigner::connect(rig.remote(200), rig.node("stranger"), domain().ctx());
+    let said = RemoteSigner::connect(&rig.remote(200), rig.node("stranger"), domain().ctx());
     assert!(matches!(said, Err(SignError::Unavailable(_))), "{said:?}");
     let wrong = Remote { public: rig.node("stranger").public(), ..rig.remote(200) };
-    let said = RemoteSigner::connect(wrong, rig.node("friend"), domain().ctx());
+    let said = RemoteSigner::connect(&wrong, rig.node("friend"), domain().ctx());
     assert!(matches!(said, Err(SignError::Unavailable(_))), "{said:?}");
     rig.connect("friend").unwrap();
 }
@@ -343,6 +358,35 @@ fn a_signature_from_afar_is_the_one_that_the_keys_give_and_a_refusal_keeps_the_c
     assert_eq!(signer.sign_seq(&what, &d), keys().sign_seq(&what, &d));
     assert!(rig.connect("n1").is_ok(), "a new run of the same node takes over");
     assert!(matches!(signer.sign_vote(&vote(2, 1), &d), Err(SignError::Refused(_))));
+}
+
+/// An operator that changes keys: each pair has its own guard and its own place, and one node holds both.
+#[test]
+fn both_pairs_of_an_operator_that_changes_keys_sign_each_under_its_own_guard() {
+    let rig = Rig::with(&["n1", "n2"], vec![keys(), next_keys()]);
+    let all = rig.connect_all("n1").unwrap();
+    let [(old, _), (new, _)] = all.as_slice() else { panic!("{} pairs", all.len()) };
+    assert_eq!((old.vote_key(), new.vote_key()), (keys().vote_key(), next_keys().vote_key()));
+    let d = domain();
+    let (one, other) = (vote(5, 1), vote(5, 2));
+    assert_eq!(old.sign_vote(&one, &d), keys().sign_vote(&one, &d));
+    // What the old keys said binds the new ones in nothing, and the other way round.
+    assert_eq!(new.sign_vote(&other, &d), next_keys().sign_vote(&other, &d));
+    for (pair, what) in [(old, &other), (new, &one)] {
+        assert!(matches!(pair.sign_vote(what, &d), Err(SignError::Refused(_))));
+    }
+    let said = rig.connect_all("n2");
+    assert!(matches!(&said, Err(SignError::Refused(why)) if why.contains("stop it first")));
+    // The next run of the node is told of each pair what that has signed, and holds both.
+    let again = rig.connect_all("n1").unwrap();
+    let newest = |at: usize| {
+        let marks = rota_store::Watermarks::of(&again[at].1.marks).unwrap();
+        marks.snapshot().len()
+    };
+    assert_eq!((newest(0), newest(1)), (1, 1));
+    for (pair, what) in [(old, &one), (new, &other)] {
+        assert!(matches!(pair.sign_vote(what, &d), Err(SignError::Refused(_))), "the run before");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rota_types::{
 };
 
 /// Of this conversation.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 /// Longest question, bytes: evidence with two chains of frames and its set, as text.
 pub(super) const MAX_ASK: usize = 256 * 1024;
 /// Longest answer, bytes: everything that a guard remembers of a height.
@@ -19,6 +19,8 @@ pub(super) const MAX_ANSWER: usize = 128 * 1024;
 const MAX_MARKS: usize = 2_048;
 /// Longest refusal.
 const MAX_WORDS: usize = 1_024;
+/// Pairs of keys: the one in use, and the one that an operator changes to.
+pub(super) const MAX_PAIRS: usize = 2;
 
 /// How a node begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Hello {
     pub version: u8,
     /// Context of the network (`Domain::ctx`).
     pub ctx: B256,
+    /// The vote key of the pair that is asked for.
+    pub vote: Address,
     /// Random name of this run of the node.
     pub incarnation: [u8; 16],
     /// Whether this run was served before, on a connection that is lost.
@@ -46,7 +50,7 @@ pub enum Ask {
     Ping,
     /// A key of the signer contradicted itself: a file of evidence, as JSON.
     Convict(Bytes),
-    /// Whose keys are these? Takes no place.
+    /// Which pairs of keys are there? Takes no place.
     Keys,
 }
 
@@ -59,6 +63,15 @@ pub struct Welcome {
     pub vote: Address,
     /// What the keys have signed.
     pub marks: Vec<Intent>,
+}
+
+/// The public part of a pair of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The public sequencer key.
+    pub seq: [u8; 32],
+    /// The address of the vote key.
+    pub vote: Address,
 }
 
 /// Answers of a signer.
@@ -76,15 +89,28 @@ pub enum Answer {
     Pong,
     /// To evidence that holds: nothing is signed any more.
     Convicted,
-    /// The public sequencer key, and the address of the vote key.
-    Keys([u8; 32], Address),
+    /// The pairs, the one in use first.
+    Keys(Vec<Pair>),
+}
+
+impl Encode for Pair {
+    fn encode_to(&self, w: &mut Writer) {
+        w.raw(&self.seq).raw(self.vote.as_slice());
+    }
+}
+
+impl Decode for Pair {
+    fn decode_from(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { seq: r.array("seq key")?, vote: r.address("vote key")? })
+    }
 }
 
 impl Encode for Ask {
     fn encode_to(&self, w: &mut Writer) {
         match self {
             Self::Hello(h) => {
-                w.u8(1).u8(h.version).hash(&h.ctx).raw(&h.incarnation).u8(h.resumes.into());
+                w.u8(1).u8(h.version).hash(&h.ctx).raw(h.vote.as_slice());
+                w.raw(&h.incarnation).u8(h.resumes.into());
             }
             Self::Seq(message) => message.encode_to(w.u8(2)),
             Self::Vote(message) => message.encode_to(w.u8(3)),
@@ -101,6 +127,7 @@ impl Decode for Ask {
             1 => Self::Hello(Hello {
                 version: r.u8("version")?,
                 ctx: r.hash("ctx")?,
+                vote: r.address("vote key")?,
                 incarnation: r.array("incarnation")?,
                 resumes: match r.u8("resumes")? {
                     0 => false,
@@ -132,7 +159,7 @@ impl Encode for Answer {
             }
             Self::Pong => drop(w.u8(5)),
             Self::Convicted => drop(w.u8(6)),
-            Self::Keys(seq, vote) => drop(w.u8(7).raw(seq).raw(vote.as_slice())),
+            Self::Keys(pairs) => drop(w.u8(7).list(pairs)),
         }
     }
 }
@@ -153,7 +180,7 @@ impl Decode for Answer {
             }
             5 => Self::Pong,
             6 => Self::Convicted,
-            7 => Self::Keys(r.array("seq key")?, r.address("vote key")?),
+            7 => Self::Keys(r.list("pairs", MAX_PAIRS)?),
             _ => return Err(DecodeError::Invalid("unknown answer")),
         })
     }

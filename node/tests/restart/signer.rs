@@ -78,7 +78,12 @@ impl Machine {
     }
 
     fn connect(&self, name: &str) -> Result<Arc<RemoteSigner>, SignError> {
-        RemoteSigner::connect(self.remote(), self.node(name), domain().ctx()).map(|(s, _)| s)
+        self.connect_all(name).map(|mut pairs| pairs.remove(0))
+    }
+
+    fn connect_all(&self, name: &str) -> Result<Vec<Arc<RemoteSigner>>, SignError> {
+        let all = RemoteSigner::connect(&self.remote(), self.node(name), domain().ctx());
+        all.map(|all| all.into_iter().map(|(signer, _)| signer).collect())
     }
 }
 
@@ -158,7 +163,8 @@ fn without_a_signer_the_time_is_over_and_nothing_is_signed() {
     let machine = Machine::new();
     let running = machine.start();
     let remote = Remote { patience: Duration::from_millis(300), ..machine.remote() };
-    let (node, _) = RemoteSigner::connect(remote, machine.node("n1"), domain().ctx()).unwrap();
+    let all = RemoteSigner::connect(&remote, machine.node("n1"), domain().ctx()).unwrap();
+    let (node, _) = &all[0];
     node.sign_vote(&vote(1, 1), &domain()).unwrap();
     drop(running);
     let failed = node.sign_vote(&vote(2, 1), &domain());
@@ -166,6 +172,35 @@ fn without_a_signer_the_time_is_over_and_nothing_is_signed() {
     // It stays so, even if the signer comes back: something may have been decided without it.
     let _running = machine.start();
     assert_eq!(node.sign_vote(&vote(3, 1), &domain()), failed.map(|_| [0; 65]));
+}
+
+/// An operator changes its keys: a run of the node that has both pairs goes on with the new one when the old one is put away.
+#[test]
+fn new_keys_sign_on_for_the_same_run_when_the_old_ones_are_put_away() {
+    let machine = Machine::new();
+    let (here, next) = (machine.dir.path(), Keys::next_dir(machine.dir.path()));
+    Keys::create_pair(&next, Keep::Plain).unwrap();
+    let running = machine.start();
+    let both = machine.connect_all("n1").unwrap();
+    let [old, new] = both.as_slice() else { panic!("{} pairs", both.len()) };
+    assert_eq!(new.vote_key(), PublicKeys::signing(&next).unwrap().1);
+    old.sign_vote(&vote(7, 1), &domain()).unwrap();
+    new.sign_vote(&vote(8, 1), &domain()).unwrap();
+    drop(running);
+    // As `rota key rotate --switch` does.
+    std::fs::rename(Keys::dir(here), here.join("retired")).unwrap();
+    std::fs::rename(Keys::dir(&next), Keys::dir(here)).unwrap();
+    std::fs::remove_dir(&next).unwrap();
+    std::fs::copy(here.join("retired/link.key"), Keys::dir(here).join("link.key")).unwrap();
+    let _running = machine.start();
+    let digest = vote(9, 1).digest(&domain());
+    let signature = new.sign_vote(&vote(9, 1), &domain()).unwrap();
+    assert_eq!(recover_vote(&digest, &signature), Ok(new.vote_key()));
+    assert!(matches!(new.sign_vote(&vote(8, 2), &domain()), Err(SignError::Refused(_))));
+    match old.sign_vote(&vote(9, 1), &domain()) {
+        Err(SignError::Refused(why)) => assert!(why.contains("no keys with vote key"), "{why}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The node ends, and no other node gets a signature of the key either.

@@ -77,7 +77,7 @@ impl Town {
             identity: Signing::local(sets.me(), SeqKey::from_seed(&secret("seq", i)), vote),
             rules: Rules::new(sets.book(), params, domain()),
             sets: Arc::new(sets),
-            marks: None,
+            marks: Vec::new(),
             genesis: network().genesis_head().unwrap(),
             p2p: Config {
                 identity: identity(i),
