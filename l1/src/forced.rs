@@ -88,6 +88,8 @@ pub enum TurnKind {
     },
     /// Heights without a certificate, which anyone may post in a fallback. The certificate in it is empty.
     Uncertified(Box<PostedBatch>),
+    /// A second certified value of the newest height. It counts for nothing, and its certificate is half of a proof.
+    Forked(Box<PostedBatch>),
 }
 
 /// Puts a signed transaction into the queue; `fee` is at least `forced_fee + gas * forced_gas_price` of the rules, wei.

@@ -34,7 +34,7 @@ use parking_lot::{Mutex, RwLock};
 use rota_derive::DeriveError;
 use rota_l1::{L1, L1Error, Outputs};
 use rota_store::Blocks;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// A step may wait for several endpoints, one after the other, and then for the longest backoff.
 const STEP_MS: u64 = 120_000;
@@ -62,6 +62,8 @@ pub struct FollowerArgs {
     pub external: Option<External>,
     /// Reads what is proven on L1, if the network has an oracle.
     pub oracle: Option<Outputs>,
+    /// Where contradictions that L1 shows are kept.
+    pub evidence: PathBuf,
     /// What a prover does besides; none for a follower.
     pub proving: Option<Proving>,
 }
@@ -99,7 +101,8 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         Leading::new(external, chain.domain.l2_chain_id, ledger, changed)
     });
     let view = Arc::new(empty(&chain));
-    let derivation = Derivation::new(chain, view.clone(), store).with_ledger(ledger);
+    let derivation = Derivation::new(chain, view.clone(), store);
+    let derivation = derivation.with_ledger(ledger).with_evidence(args.evidence);
     let confirmed = leading.as_ref().map(Leading::confirmed);
     let computed = Computed::new(derivation.completed().clone(), confirmed);
     let info = Arc::new(FollowerInfo {
@@ -123,10 +126,7 @@ pub async fn run_follower(args: FollowerArgs, l1: Arc<dyn L1>) -> eyre::Result<(
         .with_check(sync_check(&info))
         .with_checks(standby.map(signing_check))
         .with_pull(pull(&metrics, &health, server.counts()));
-    let status = match &proving {
-        Some(_) => proving::show(&seen, status, &metrics),
-        None => status,
-    };
+    let status = if proving.is_some() { proving::show(&seen, status, &metrics) } else { status };
     let status = match &leading {
         Some(leading) => leading.show(status, &metrics, &pace),
         None => status,

@@ -149,7 +149,7 @@ pub fn sink(doors: Doors) -> Sink {
             }
             Incoming::RoleChanged { role } => tracing::info!(?role, "role changed"),
             Incoming::Gossip { topic: Topic::Evidence, data, id, .. } => {
-                if doors.evidence.try_send((data, id)).is_err() {
+                if doors.evidence.try_send(Shown::Gossip(data, id)).is_err() {
                     tracing::warn!("more evidence than can be looked at");
                 }
             }

@@ -17,7 +17,7 @@ use crate::{
     sequencer::Sequencer,
     settle::{
         Inbox, InboxState, L1Health, L1News, OriginSettings, Origins, Pace, Poster, PosterStats,
-        PosterTask, StoreJournal, Turn, follow_inbox, follow_origins, follow_proven,
+        PosterTask, StoreJournal, Turn, Witness, follow_inbox, follow_origins, follow_proven,
         follow_warranties, posting_policy, run_poster,
     },
     web::{Check, Severity, Web, bind, serve_on},
@@ -139,7 +139,12 @@ impl SequencerTasks<'_> {
         health: &Arc<L1Health>,
         pace: &Pace,
     ) -> eyre::Result<watch::Receiver<InboxState>> {
+        let sets = Arc::clone(&running.sets);
+        let set = move |epoch| sets.get(epoch).map(|epoch| Arc::clone(epoch.set()));
+        let domain = self.network.domain_of(self.generation)?;
+        let witness = Witness::new(domain, set, running.queues.evidence());
         let inbox = Inbox::open(running.store.clone(), self.network.l1_deploy_block)?;
+        let inbox = inbox.with_witness(witness);
         let (state, seen) = watch::channel(inbox.state());
         let view = Arc::clone(&running.view);
         let task =

@@ -5,6 +5,7 @@
 
 mod audit;
 mod case;
+mod certificates;
 mod desk;
 mod files;
 mod known;
@@ -19,6 +20,7 @@ mod tape;
 mod watcher;
 
 pub use case::{Case, Next, Offence, Seen, Windows, salt};
+pub use certificates::Certificates;
 pub use desk::{Desk, DeskError, Told};
 pub use files::{CaseFileError, Cases, FileJournal};
 pub use link::{link, stranger};

@@ -13,7 +13,7 @@ use crate::bindings::Inbox as Abi;
 use crate::chain::PostedBatch;
 use crate::post::Submitted;
 use crate::sets::FrozenSets;
-use crate::{L1Error, Refusal};
+use crate::{L1Error, Refusal, TurnKind};
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolInterface;
 use rota_types::{CommitCertificate, Decode, Domain, HEADER_LEN, Header};
@@ -125,7 +125,8 @@ impl Inbox {
         let certificate = check_certificate(around.registry, &domain, s, value_id)?;
         if conflict {
             self.forked = true;
-            return Ok(Effect::Other);
+            let batch = posted(around, b, header, certificate);
+            return Ok(Effect::Turn(TurnKind::Forked(Box::new(batch))));
         }
         if moves {
             self.tip = Tip { height: b.toHeight, l1_number: header.env.l1_number, value_id };

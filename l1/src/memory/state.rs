@@ -43,12 +43,10 @@ impl Events {
             Effect::Batch(batch) => self.batches.push(PostedBatch { log_index, tx_hash, ..*batch }),
             Effect::Forced(e) => self.forced.push(Enqueued { log_index, tx_hash, ..*e }),
             Effect::Deposit(d) => self.deposits.push(Deposited { log_index, tx_hash, ..d }),
-            Effect::Turn(TurnKind::Uncertified(batch)) => {
-                let batch = PostedBatch { log_index, tx_hash, ..*batch };
-                let what = TurnKind::Uncertified(Box::new(batch));
-                self.turns.push(Turn { block: NOWHERE, log_index, tx_hash, what });
-            }
-            Effect::Turn(what) => {
+            Effect::Turn(mut what) => {
+                if let TurnKind::Uncertified(batch) | TurnKind::Forked(batch) = &mut what {
+                    (batch.log_index, batch.tx_hash) = (log_index, tx_hash);
+                }
                 self.turns.push(Turn { block: NOWHERE, log_index, tx_hash, what });
             }
         }
@@ -60,7 +58,7 @@ impl Events {
         self.deposits.iter_mut().for_each(|d| d.block = at);
         for turn in &mut self.turns {
             turn.block = at;
-            if let TurnKind::Uncertified(batch) = &mut turn.what {
+            if let TurnKind::Uncertified(batch) | TurnKind::Forked(batch) = &mut turn.what {
                 batch.block = at;
             }
         }

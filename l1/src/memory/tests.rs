@@ -4,7 +4,8 @@ use super::testing::{INBOX, World as Keys, header};
 use super::*;
 use crate::tx::{TxChain, UnsignedTx};
 use crate::{
-    BatchPost, OperatorKeys, Refusal, TxRequest, freeze_request, register_request, registration,
+    BatchPost, OperatorKeys, Refusal, TurnKind, TxRequest, freeze_request, register_request,
+    registration,
 };
 
 const POSTER: Address = Address::repeat_byte(0xb0);
@@ -129,10 +130,15 @@ async fn two_certified_values_of_one_height_fork_and_the_first_stands() {
     assert!(post(&l1, &keys.post(1, 2, 0)).await);
     let mut other = header(2);
     other.txs_root = B256::repeat_byte(0xee);
-    assert!(post(&l1, &keys.post_of(1, other, 0, 4)).await);
+    assert!(post(&l1, &keys.post_of(1, other.clone(), 0, 4)).await);
     assert!(l1.forked());
     let head = l1.block(At::Latest).await.unwrap().unwrap();
     assert_eq!(l1.batches(0, head).await.unwrap().len(), 1);
+    let turns = l1.turns(0, head).await.unwrap();
+    let [Turn { what: TurnKind::Forked(second), .. }] = turns.as_slice() else {
+        panic!("{turns:?}")
+    };
+    assert_eq!((second.block, second.certificate.value_id), (head, other.value_id(&keys.domain)));
     assert!(post(&l1, &keys.post(3, 3, 0)).await);
 }
 

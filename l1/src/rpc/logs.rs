@@ -97,6 +97,7 @@ pub(super) async fn turns(
         Inbox::FallbackActivated::SIGNATURE_HASH,
         Inbox::UncertifiedBatch::SIGNATURE_HASH,
         Inbox::EmergencySet::SIGNATURE_HASH,
+        Inbox::Forked::SIGNATURE_HASH,
     ];
     let mut out = Vec::new();
     for placed in logs(&p, inbox, &events, (from, to)).await? {
@@ -110,8 +111,10 @@ pub(super) async fn turns(
             TurnKind::EmergencySet { generation, epoch, start }
         } else {
             let Some(input) = input(&p, inbox, placed.tx_hash).await? else { continue };
-            let Some(batch) = uncertified(&placed, &input)? else { continue };
-            TurnKind::Uncertified(Box::new(batch))
+            let second = topic == Inbox::Forked::SIGNATURE_HASH;
+            let found = if second { forked(&placed, &input) } else { uncertified(&placed, &input) };
+            let Some(batch) = found?.map(Box::new) else { continue };
+            if second { TurnKind::Forked(batch) } else { TurnKind::Uncertified(batch) }
         };
         let (block, log_index, tx_hash) = (placed.block, placed.index, placed.tx_hash);
         out.push(Turn { block, log_index, tx_hash, what });
@@ -206,6 +209,26 @@ fn assemble(
         certificate: submitted.certificate(event.valueId)?,
         blob_hashes: event.blobHashes.clone(),
     })
+}
+
+/// The batch whose certificate contradicts that of the tip.
+fn forked(placed: &Placed, input: &[u8]) -> Result<Option<PostedBatch>, Fault> {
+    let event: Inbox::Forked = decoded(placed)?;
+    let Some(s) = Submitted::decode(input).filter(|s| s.call.b.toHeight == event.height) else {
+        return Ok(None);
+    };
+    let b = &s.call.b;
+    Ok(s.certificate(event.second).map(|certificate| PostedBatch {
+        block: placed.block,
+        log_index: placed.index,
+        tx_hash: placed.tx_hash,
+        from_height: b.fromHeight,
+        to_height: b.toHeight,
+        repost: b.repost,
+        header: s.header.clone(),
+        certificate,
+        blob_hashes: Vec::new(),
+    }))
 }
 
 fn uncertified(placed: &Placed, input: &[u8]) -> Result<Option<PostedBatch>, Fault> {

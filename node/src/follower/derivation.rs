@@ -5,6 +5,7 @@
 
 mod blocks;
 mod outside;
+mod witness;
 
 pub use blocks::{Landed, Sink};
 
@@ -12,7 +13,9 @@ use super::{
     events::{Event, accepted, place, uncertified},
     execute::start,
 };
-use crate::{external::Ledger, outputs::Completed, settle::Walker, view::View};
+use crate::{
+    external::Ledger, outputs::Completed, settle::Walker, slash::Certificates, view::View,
+};
 use alloy_primitives::{B256, Bytes};
 use rota_derive::{AcceptedBatch, BlockParams, DeriveError, Mode, Outcome, Pipeline};
 use rota_execution::Head;
@@ -22,6 +25,7 @@ use rota_store::{BlockBatch, Blocks, Tree};
 use rota_types::{Domain, Millis, RewardsBook};
 use std::{
     collections::{BTreeMap, VecDeque},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -82,6 +86,9 @@ pub struct Derivation {
     ledger: Option<Arc<Ledger>>,
     /// Whether L1 was read to its end since this began.
     settled: bool,
+    certificates: Certificates,
+    /// Where contradictions of them are kept.
+    evidence: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Derivation {
@@ -98,6 +105,8 @@ impl Derivation {
         let pipeline = Pipeline::new(chain.domain.clone(), chain.params, start(&chain));
         let head = chain.genesis.clone();
         Self {
+            certificates: Certificates::new(chain.domain.clone()),
+            evidence: None,
             completed: Completed::new(head.hash),
             chain,
             view,
@@ -199,7 +208,9 @@ impl Derivation {
             Event::Batch(batch) => {
                 let data =
                     self.payload((batch.tx_hash, batch.log_index), l1.payload(&batch)).await?;
-                return self.accept(l1, &accepted(&batch, data), now).await;
+                let done = self.accept(l1, &accepted(&batch, data), now).await;
+                self.witness(&batch);
+                return done;
             }
             Event::Turn(Turn { block, tx_hash, what, .. }) => match what {
                 TurnKind::Uncertified(batch) => {
@@ -218,6 +229,11 @@ impl Derivation {
                     );
                     self.lags = Lags::default();
                     self.pipeline.fall_back(generation, place(&block, tx_hash)).map(Some)
+                }
+                TurnKind::Forked(batch) => {
+                    self.know_set(l1, batch.header.close.epoch, block.number).await?;
+                    self.witness(&batch);
+                    return Ok(());
                 }
                 TurnKind::EmergencySet { generation, start, .. } => {
                     tracing::warn!(generation, start, "an emergency set was formed");
@@ -367,9 +383,9 @@ impl Derivation {
     fn start_over(&mut self) {
         self.view.start_over(&self.chain.genesis);
         let (completed, sink) = (self.completed.restart(), self.sink.take());
-        let ledger = self.ledger.take();
+        let (ledger, evidence) = (self.ledger.take(), self.evidence.take());
         let new = Self::new(self.chain.clone(), self.view.clone(), self.store.clone());
-        *self = Self { completed, sink, ledger, ..new };
+        *self = Self { completed, sink, ledger, evidence, ..new };
         self.tell();
     }
 }

@@ -91,6 +91,7 @@ async fn take(pipeline: &mut Pipeline, l1: &dyn L1, event: Event) -> eyre::Resul
                 know_set(pipeline, l1, (pipeline.head().epoch, block.number)).await?;
                 pipeline.fall_back(generation, place(&block, tx_hash))?;
             }
+            TurnKind::Forked(_) => {}
             TurnKind::EmergencySet { generation, start, .. } => {
                 pipeline.emergency(generation, start, place(&block, tx_hash))?;
             }

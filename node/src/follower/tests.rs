@@ -156,6 +156,37 @@ async fn bad_batches_are_skipped_and_the_next_good_one_is_taken() {
 }
 
 #[tokio::test]
+async fn a_second_certificate_on_l1_is_kept_as_evidence_and_changes_nothing() {
+    let chain = Chain::new().grow(8);
+    let l1 = chain.l1(64);
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = open(&chain, &store());
+    follower.derivation = follower.derivation.with_evidence(dir.path().into());
+    post(&l1, &chain.post(1, 4)).await;
+    post(&l1, &chain.post(5, 8)).await;
+    post(&l1, &BatchPost { repost: true, ..chain.post(5, 8) }).await;
+    follower.read(&l1).await;
+    let blocks = follower.hashes();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    post(&l1, &BatchPost { repost: true, ..chain.second(4) }).await;
+    post(&l1, &chain.second(8)).await;
+    post(&l1, &chain.second(8)).await;
+    follower.read(&l1).await;
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path());
+    let mut heights: Vec<u64> = files
+        .map(|file| {
+            let (_, verdict) = crate::slash::read(&file).unwrap().verify().unwrap();
+            assert_eq!(verdict.accused.as_slice(), [0, 1, 2]);
+            verdict.place.height
+        })
+        .collect();
+    heights.sort_unstable();
+    assert_eq!(heights, [4, 8]);
+    assert_eq!(follower.hashes(), blocks);
+}
+
+#[tokio::test]
 async fn a_reorg_of_l1_takes_back_its_blocks_and_the_same_come_again() {
     let chain = Chain::new().grow(20);
     let expected: Vec<_> = chain.blocks().iter().map(rota_execution::ExecutedBlock::hash).collect();
@@ -271,6 +302,7 @@ async fn the_role_serves_what_it_derived_and_stops_when_told() {
         },
         external: None,
         oracle: None,
+        evidence: "evidence".into(),
         proving: None,
     };
     let client = async {

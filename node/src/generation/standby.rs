@@ -168,6 +168,7 @@ impl Waits<'_> {
             standby: Some(standby.clone()),
             external: None,
             oracle: crate::roles::outputs(config, self.of.network)?,
+            evidence: config.data_root().join("evidence"),
             proving: None,
         })
     }

@@ -71,6 +71,7 @@ pub(crate) async fn follower(args: RunArgs) -> eyre::Result<()> {
         standby: None,
         external: external(&config)?,
         oracle: outputs(&config, &network)?,
+        evidence: config.data_root().join("evidence"),
         proving: proving(&config, &network, keys)?,
     };
     let l1 = Arc::new(reader(&config, &network)?);

@@ -78,6 +78,12 @@ impl Queues {
         }
     }
 
+    /// Takes evidence that was not found in what members say.
+    #[must_use]
+    pub fn evidence(&self) -> Sender<Shown> {
+        self.evidence.clone()
+    }
+
     /// Answers peers.
     pub(super) fn handler(&self, store: &Blocks) -> rota_p2p::RequestHandler {
         inbound::handler(self.replica.clone(), store.clone(), Arc::clone(&self.tape))

@@ -8,6 +8,7 @@ use super::{
     judge::{Verdict, at_a_glance, judge},
     pace::{Backoff, L1Health, Pace, Throttle, complain},
     walk::Walker,
+    witness::Witness,
 };
 use crate::view::View;
 use alloy_primitives::B256;
@@ -98,6 +99,7 @@ pub struct Inbox {
     /// Height told at the start that L1 has not confirmed since; 0 if it has.
     unread: u64,
     events: Vec<InboxEvent>,
+    witness: Option<Witness>,
 }
 
 impl Inbox {
@@ -131,7 +133,15 @@ impl Inbox {
             more: false,
             unread: base.seen,
             events,
+            witness: None,
         })
+    }
+
+    /// Looks for contradictions in the certificates as well.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     /// Where it stands.
@@ -169,6 +179,9 @@ impl Inbox {
         {
             if let Some(to) = progress.rolled_back_to {
                 self.roll_back(to);
+            }
+            if let Some(witness) = &mut self.witness {
+                witness.look(&self.store, &progress)?;
             }
             self.queue.extend(progress.batches);
             self.head = Some(progress.tip);

@@ -16,6 +16,7 @@ mod proven;
 mod turn;
 mod walk;
 mod warranties;
+mod witness;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,3 +36,4 @@ pub use proven::follow_proven;
 pub use turn::{Turn, Waiting};
 pub use walk::{Progress, Walker};
 pub use warranties::follow_warranties;
+pub use witness::Witness;

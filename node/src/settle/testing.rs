@@ -280,6 +280,14 @@ impl Chain {
         }
     }
 
+    /// Another value of height `to`, certified by the same members in the same round.
+    pub(crate) fn second(&self, to: u64) -> BatchPost {
+        let mut post = self.post(to, to);
+        post.header.txs_root = B256::repeat_byte(0xee);
+        post.certificate = self.certify(to, post.header.value_id(&self.domain));
+        post
+    }
+
     /// The blocks that the sequencers make: all heights of one second, executed at once.
     pub(crate) fn blocks(&self) -> Vec<ExecutedBlock> {
         let mut seconds: Vec<Vec<&DecidedHeight>> = Vec::new();

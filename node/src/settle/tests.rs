@@ -2,12 +2,14 @@
 
 use super::testing::{Chain, INBOX};
 use super::*;
+use crate::slash::Shown;
 use alloy_primitives::Address;
 use rota_l1::{
     BatchPost, Fees, L1, L1Error, MemoryJournal, MemoryL1, MemorySender, TxChain, TxManager,
     UnsignedTx,
 };
 use rota_store::Blocks;
+use rota_types::{EvidenceFile, EvidenceKind};
 
 const ALICE: Address = Address::repeat_byte(0xaa);
 const BOB: Address = Address::repeat_byte(0xbb);
@@ -339,4 +341,36 @@ async fn a_restart_shows_what_was_posted_before_l1_answers_and_takes_back_what_i
     l1.mine();
     while third.step(&l1).await.unwrap() {}
     assert_eq!(third.take_events(), [InboxEvent::Unposted(1)]);
+}
+
+/// Whoever signed two certificates is shown to the watch: that of the tip, which the contract keeps out, and that of an old
+/// height, which it takes for one more posting of it.
+#[tokio::test]
+async fn a_second_certificate_on_l1_is_evidence_against_what_this_node_decided() {
+    let chain = Chain::new().grow(8);
+    let (l1, store) = (chain.l1(64), chain.store(8));
+    let (out, shown) = crate::slash::shown();
+    let set = std::sync::Arc::new(chain.set());
+    let sets = move |epoch| Some(set.clone()).filter(|_| epoch == 0);
+    let mut inbox =
+        Inbox::open(store, 1).unwrap().with_witness(Witness::new(chain.domain.clone(), sets, out));
+    force(&l1, ALICE, &chain.post(1, 8)).await;
+    let same = BatchPost { repost: true, ..chain.post(1, 8) };
+    force(&l1, ALICE, &same).await;
+    while inbox.step(&l1).await.unwrap() {}
+    assert!(shown.try_recv().is_err(), "one value, posted twice");
+
+    force(&l1, BOB, &chain.second(8)).await;
+    force(&l1, BOB, &BatchPost { repost: true, ..chain.second(4) }).await;
+    while inbox.step(&l1).await.unwrap() {}
+    let mut heights = Vec::new();
+    while let Ok(Shown::Judged(found)) = shown.try_recv() {
+        let file = EvidenceFile::of(&found.evidence, &found.set, &chain.domain);
+        let (_, verdict) = file.verify().unwrap();
+        assert_eq!((verdict.kind, &*verdict.accused), (EvidenceKind::CertTwice, &[0, 1, 2][..]));
+        heights.push(verdict.place.height);
+    }
+    heights.sort_unstable();
+    assert_eq!(heights, [4, 8]);
+    assert_eq!(inbox.state().usable, 8, "what is derived is as it was");
 }

@@ -18,7 +18,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use auditing::Auditing;
 use eyes::{QUEUE, observe, peers, start_tapes};
 use eyre::{WrapErr, eyre};
-use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender};
+use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender, TurnKind};
 use rota_p2p::{GossipId, Handle, Judgement, Network, Topic};
 use rota_types::{Decode, Domain, Encode, Evidence, Millis};
 use sight::Sight;
@@ -353,7 +353,13 @@ impl Slasher {
         if head.number < self.next_batch {
             return Ok(generation);
         }
-        for batch in self.l1.batches(self.next_batch, head).await? {
+        let mut batches = self.l1.batches(self.next_batch, head).await?;
+        for turn in self.l1.turns(self.next_batch, head).await? {
+            if let TurnKind::Forked(second) = turn.what {
+                batches.push(*second);
+            }
+        }
+        for batch in batches {
             let height = Box::new((batch.header, batch.certificate));
             if self.to_watcher.send(WatchInput::Decided(height)).await.is_err() {
                 return Err(eyre!("the watcher ended"));

@@ -48,10 +48,16 @@ pub enum SentryError {
     Disk(#[from] io::Error),
 }
 
-/// Gossiped evidence, as it came.
-pub type Shown = (Vec<u8>, GossipId);
+/// Evidence that this node did not find in what members say.
+#[derive(Debug)]
+pub enum Shown {
+    /// Gossiped, as it came.
+    Gossip(Vec<u8>, GossipId),
+    /// Judged here: what L1 shows.
+    Judged(Box<Found>),
+}
 
-/// The queue of gossiped evidence.
+/// The queue of such evidence.
 #[must_use]
 pub fn shown() -> (Sender<Shown>, Receiver<Shown>) {
     bounded(WAITING)
@@ -98,8 +104,11 @@ impl Sentry {
             }
             at = first.saturating_add(u64::try_from(statements.len()).unwrap_or(u64::MAX));
             let mut found = self.watcher.hear(&Heard { from: u16::MAX, statements, missed });
-            while let Ok((data, id)) = self.shown.try_recv() {
-                found.extend(self.judge(&data, id));
+            while let Ok(shown) = self.shown.try_recv() {
+                match shown {
+                    Shown::Gossip(data, id) => found.extend(self.judge(&data, id)),
+                    Shown::Judged(one) => found.push(*one),
+                }
             }
             for one in found {
                 if !self.tell(&one, &mut told)? {
