@@ -96,6 +96,7 @@ bench: clients ## the figures of the README, on this machine
 	cargo run --locked --release -p rota-tests --example bench
 	cargo run --locked --release -p rota-execution --example bench
 	cargo run --locked --release -p rota-tests --example derive
+	cargo run --locked --release -p rota-tests --example signer
 
 kills: clients ## what deaths of the leader cost, on this machine: make kills N=200
 	cargo build --locked -p rota-node -p rota-deploy

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the evidence is shown to nobody else, so that whatever happens on L1 happened by these commands.
 
-use super::{balance, devnet_keys, private, told_by};
+use super::{afar, balance, devnet_keys, private, told_by};
 use alloy_primitives::{Address, B256, U256};
 use rota_tests::live::{Devnet, FRONT_RUNNER, L1, LONG, text, until};
 use rota_types::{
@@ -63,7 +63,7 @@ pub(super) fn is_on_record(net: &Devnet, told: &Value) {
 /// A stranger is told what it will bring, gets that much, and another account's wallet can do it too.
 pub(super) fn is_brought_by_hand(net: &Devnet) {
     let mut ethereum = L1::of(net);
-    let file = votes_twice(net, "n5");
+    let file = votes_twice(net, afar::DIR);
     let path = file.to_str().unwrap();
     let dry = asked(net, &["submit", path, "--dry-run"]);
     let worth = &dry["worth"];

@@ -1,17 +1,19 @@
 //! Stake that can be lost, with real processes: a transaction is forced in through L1; an operator signs twice, a stranger's slasher takes its stake and is
-//! rewarded, and a user whose insured promise that broke is paid; another joins and leads; a third leaves and takes its stake along; evidence is brought by
+//! rewarded, and a user whose insured promise that broke is paid; another joins, leads, and changes its keys at a remote signer; a third leaves and takes its stake along; evidence is brought by
 //! hand. Transactions flow all the time but the last.
 //!
 //! Judged by the contracts and by what the nodes serve. What each step waits for is an event; times are printed, not judged.
 #![expect(clippy::disallowed_methods, reason = "real processes are timed by the real clock")]
 
+mod afar;
 mod court;
+mod heights;
 mod paid;
 
 use alloy_primitives::{Address, B256, U256, hex};
 use paid::USER;
 use rota_node::{
-    keys::{Keys, Needs, Password, Passwords, SequencerKeys},
+    keys::{Keys, Password, Passwords, SequencerKeys},
     network::Network,
 };
 use rota_tests::live::{
@@ -47,6 +49,8 @@ fn stake_is_lost_put_up_and_taken_out() {
     joins(&net);
     flow.also_at(rpc_of(&net, "n5"));
     flow.more("transactions with another operator");
+    let _signer = afar::signs(&net);
+    flow.more("transactions after an operator changed its keys at a signer elsewhere");
     a_copied_reveal_earns_nothing(&net);
     flow.more("transactions after the second slash");
     is_rewarded(&net);
@@ -55,6 +59,7 @@ fn stake_is_lost_put_up_and_taken_out() {
     flow.more("transactions after an operator left");
     let confirmed = flow.end();
     agree(&net);
+    heights::around_changes_of_sets(&net);
     nothing_lost(&net, &confirmed);
     court::is_brought_by_hand(&net);
     let gas = Gas::of(&mut L1::of(&net));
@@ -340,8 +345,7 @@ fn balance(net: &Devnet, account: Address) -> U256 {
 /// The hot keys of a devnet's operator.
 fn devnet_keys(net: &Devnet, name: &str) -> SequencerKeys {
     let passwords = Passwords::known(Password::read(&net.file("password")).unwrap());
-    let needs = Needs { sequencer: true, poster: false };
-    Keys::load(&net.datadir(name), needs, &passwords).unwrap().sequencer.unwrap()
+    Keys::load_sequencer(&net.datadir(name), &passwords).unwrap()
 }
 
 /// What signatures are for.
