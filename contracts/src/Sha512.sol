@@ -11,27 +11,48 @@ library Sha512 {
     /// @dev `x * TWICE` is `x || x` (128 bits), so a right shift of it is a rotation of `x` in its low 64 bits.
     uint256 private constant TWICE = 0x10000000000000001;
 
-    /// @dev FIPS 180-4, 4.2.3: 80 round constants of 64 bits.
-    bytes internal constant ROUND_CONSTANTS = hex"428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc"
-        hex"3956c25bf348b53859f111f1b605d019923f82a4af194f9bab1c5ed5da6d8118"
-        hex"d807aa98a303024212835b0145706fbe243185be4ee4b28c550c7dc3d5ffb4e2"
-        hex"72be5d74f27b896f80deb1fe3b1696b19bdc06a725c71235c19bf174cf692694"
-        hex"e49b69c19ef14ad2efbe4786384f25e30fc19dc68b8cd5b5240ca1cc77ac9c65"
-        hex"2de92c6f592b02754a7484aa6ea6e4835cb0a9dcbd41fbd476f988da831153b5"
-        hex"983e5152ee66dfaba831c66d2db43210b00327c898fb213fbf597fc7beef0ee4"
-        hex"c6e00bf33da88fc2d5a79147930aa72506ca6351e003826f142929670a0e6e70"
-        hex"27b70a8546d22ffc2e1b21385c26c9264d2c6dfc5ac42aed53380d139d95b3df"
-        hex"650a73548baf63de766a0abb3c77b2a881c2c92e47edaee692722c851482353b"
-        hex"a2bfe8a14cf10364a81a664bbc423001c24b8b70d0f89791c76c51a30654be30"
-        hex"d192e819d6ef5218d69906245565a910f40e35855771202a106aa07032bbd1b8"
-        hex"19a4c116b8d2d0c81e376c085141ab532748774cdf8eeb9934b0bcb5e19b48a8"
-        hex"391c0cb3c5c95a634ed8aa4ae3418acb5b9cca4f7763e373682e6ff3d6b2b8a3"
-        hex"748f82ee5defb2fc78a5636f43172f6084c87814a1f0ab728cc702081a6439ec"
-        hex"90befffa23631e28a4506cebde82bde9bef9a3f7b2c67915c67178f2e372532b"
-        hex"ca273eceea26619cd186b8c721c0c207eada7dd6cde0eb1ef57d4f7fee6ed178"
-        hex"06f067aa72176fba0a637dc5a2c898a6113f9804bef90dae1b710b35131c471b"
-        hex"28db77f523047d8432caab7b40c724933c9ebe0a15c9bebc431d67c49c100d4c"
-        hex"4cc5d4becb3e42b6597f299cfc657e2a5fcb6fab3ad6faec6c44198c4a475817";
+    /// @dev FIPS 180-4, 4.2.3: 80 round constants of 64 bits, each twice with 64 zero bits between, for both halves of Sha512Pair.
+    bytes internal constant ROUND_CONSTANTS = hex"428a2f98d728ae220000000000000000428a2f98d728ae22"
+        hex"7137449123ef65cd00000000000000007137449123ef65cd" hex"b5c0fbcfec4d3b2f0000000000000000b5c0fbcfec4d3b2f"
+        hex"e9b5dba58189dbbc0000000000000000e9b5dba58189dbbc" hex"3956c25bf348b53800000000000000003956c25bf348b538"
+        hex"59f111f1b605d019000000000000000059f111f1b605d019" hex"923f82a4af194f9b0000000000000000923f82a4af194f9b"
+        hex"ab1c5ed5da6d81180000000000000000ab1c5ed5da6d8118" hex"d807aa98a30302420000000000000000d807aa98a3030242"
+        hex"12835b0145706fbe000000000000000012835b0145706fbe" hex"243185be4ee4b28c0000000000000000243185be4ee4b28c"
+        hex"550c7dc3d5ffb4e20000000000000000550c7dc3d5ffb4e2" hex"72be5d74f27b896f000000000000000072be5d74f27b896f"
+        hex"80deb1fe3b1696b1000000000000000080deb1fe3b1696b1" hex"9bdc06a725c7123500000000000000009bdc06a725c71235"
+        hex"c19bf174cf6926940000000000000000c19bf174cf692694" hex"e49b69c19ef14ad20000000000000000e49b69c19ef14ad2"
+        hex"efbe4786384f25e30000000000000000efbe4786384f25e3" hex"0fc19dc68b8cd5b500000000000000000fc19dc68b8cd5b5"
+        hex"240ca1cc77ac9c650000000000000000240ca1cc77ac9c65" hex"2de92c6f592b027500000000000000002de92c6f592b0275"
+        hex"4a7484aa6ea6e48300000000000000004a7484aa6ea6e483" hex"5cb0a9dcbd41fbd400000000000000005cb0a9dcbd41fbd4"
+        hex"76f988da831153b5000000000000000076f988da831153b5" hex"983e5152ee66dfab0000000000000000983e5152ee66dfab"
+        hex"a831c66d2db432100000000000000000a831c66d2db43210" hex"b00327c898fb213f0000000000000000b00327c898fb213f"
+        hex"bf597fc7beef0ee40000000000000000bf597fc7beef0ee4" hex"c6e00bf33da88fc20000000000000000c6e00bf33da88fc2"
+        hex"d5a79147930aa7250000000000000000d5a79147930aa725" hex"06ca6351e003826f000000000000000006ca6351e003826f"
+        hex"142929670a0e6e700000000000000000142929670a0e6e70" hex"27b70a8546d22ffc000000000000000027b70a8546d22ffc"
+        hex"2e1b21385c26c92600000000000000002e1b21385c26c926" hex"4d2c6dfc5ac42aed00000000000000004d2c6dfc5ac42aed"
+        hex"53380d139d95b3df000000000000000053380d139d95b3df" hex"650a73548baf63de0000000000000000650a73548baf63de"
+        hex"766a0abb3c77b2a80000000000000000766a0abb3c77b2a8" hex"81c2c92e47edaee6000000000000000081c2c92e47edaee6"
+        hex"92722c851482353b000000000000000092722c851482353b" hex"a2bfe8a14cf103640000000000000000a2bfe8a14cf10364"
+        hex"a81a664bbc4230010000000000000000a81a664bbc423001" hex"c24b8b70d0f897910000000000000000c24b8b70d0f89791"
+        hex"c76c51a30654be300000000000000000c76c51a30654be30" hex"d192e819d6ef52180000000000000000d192e819d6ef5218"
+        hex"d69906245565a9100000000000000000d69906245565a910" hex"f40e35855771202a0000000000000000f40e35855771202a"
+        hex"106aa07032bbd1b80000000000000000106aa07032bbd1b8" hex"19a4c116b8d2d0c8000000000000000019a4c116b8d2d0c8"
+        hex"1e376c085141ab5300000000000000001e376c085141ab53" hex"2748774cdf8eeb9900000000000000002748774cdf8eeb99"
+        hex"34b0bcb5e19b48a8000000000000000034b0bcb5e19b48a8" hex"391c0cb3c5c95a630000000000000000391c0cb3c5c95a63"
+        hex"4ed8aa4ae3418acb00000000000000004ed8aa4ae3418acb" hex"5b9cca4f7763e37300000000000000005b9cca4f7763e373"
+        hex"682e6ff3d6b2b8a30000000000000000682e6ff3d6b2b8a3" hex"748f82ee5defb2fc0000000000000000748f82ee5defb2fc"
+        hex"78a5636f43172f60000000000000000078a5636f43172f60" hex"84c87814a1f0ab72000000000000000084c87814a1f0ab72"
+        hex"8cc702081a6439ec00000000000000008cc702081a6439ec" hex"90befffa23631e28000000000000000090befffa23631e28"
+        hex"a4506cebde82bde90000000000000000a4506cebde82bde9" hex"bef9a3f7b2c679150000000000000000bef9a3f7b2c67915"
+        hex"c67178f2e372532b0000000000000000c67178f2e372532b" hex"ca273eceea26619c0000000000000000ca273eceea26619c"
+        hex"d186b8c721c0c2070000000000000000d186b8c721c0c207" hex"eada7dd6cde0eb1e0000000000000000eada7dd6cde0eb1e"
+        hex"f57d4f7fee6ed1780000000000000000f57d4f7fee6ed178" hex"06f067aa72176fba000000000000000006f067aa72176fba"
+        hex"0a637dc5a2c898a600000000000000000a637dc5a2c898a6" hex"113f9804bef90dae0000000000000000113f9804bef90dae"
+        hex"1b710b35131c471b00000000000000001b710b35131c471b" hex"28db77f523047d84000000000000000028db77f523047d84"
+        hex"32caab7b40c72493000000000000000032caab7b40c72493" hex"3c9ebe0a15c9bebc00000000000000003c9ebe0a15c9bebc"
+        hex"431d67c49c100d4c0000000000000000431d67c49c100d4c" hex"4cc5d4becb3e42b600000000000000004cc5d4becb3e42b6"
+        hex"597f299cfc657e2a0000000000000000597f299cfc657e2a" hex"5fcb6fab3ad6faec00000000000000005fcb6fab3ad6faec"
+        hex"6c44198c4a47581700000000000000006c44198c4a475817";
 
     /// @param a first 32 bytes
     /// @param b next 32 bytes
@@ -41,14 +62,14 @@ library Sha512 {
     function hash96(bytes32 a, bytes32 b, bytes32 c) internal pure returns (uint256 hi, uint256 lo) {
         bytes memory constants = ROUND_CONSTANTS;
         uint256 k;
-        // A load that ends with a constant: its low 64 bits are the constant, the rest is junk.
+        // A load that ends with an entry: its low 64 bits are the constant, the rest is junk.
         assembly ("memory-safe") {
-            k := add(constants, 8)
+            k := add(constants, 24)
         }
         return _compress(_schedule(a, b, c), k);
     }
 
-    /// @dev Message schedule W[0..79], one word per 32-byte slot, at the returned memory address.
+    /// @dev Message schedule W[0..79], one word per 32-byte slot, at the returned memory address; four words per turn.
     function _schedule(bytes32 a, bytes32 b, bytes32 c) private pure returns (uint256 w) {
         assembly ("memory-safe") {
             function spread(at, word) {
@@ -68,14 +89,43 @@ library Sha512 {
             mstore(add(w, 448), 0)
             mstore(add(w, 480), 768)
             let end := add(w, 2560)
-            for { let q := add(w, 512) } lt(q, end) { q := add(q, 32) } {
-                let x := mload(sub(q, 480))
-                let y := mload(sub(q, 64))
-                let xx := mul(x, TWICE)
-                let yy := mul(y, TWICE)
-                let s0 := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
-                let s1 := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
-                mstore(q, and(add(add(s0, s1), add(mload(sub(q, 224)), mload(sub(q, 512)))), MASK))
+            for { let q := add(w, 512) } lt(q, end) { q := add(q, 128) } {
+                {
+                    let x := mload(sub(q, 480))
+                    let y := mload(sub(q, 64))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
+                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
+                    mstore(q, and(add(add(x, y), add(mload(sub(q, 224)), mload(sub(q, 512)))), MASK))
+                }
+                {
+                    let x := mload(sub(q, 448))
+                    let y := mload(sub(q, 32))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
+                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
+                    mstore(add(q, 32), and(add(add(x, y), add(mload(sub(q, 192)), mload(sub(q, 480)))), MASK))
+                }
+                {
+                    let x := mload(sub(q, 416))
+                    let y := mload(q)
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
+                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
+                    mstore(add(q, 64), and(add(add(x, y), add(mload(sub(q, 160)), mload(sub(q, 448)))), MASK))
+                }
+                {
+                    let x := mload(sub(q, 384))
+                    let y := mload(add(q, 32))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
+                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
+                    mstore(add(q, 96), and(add(add(x, y), add(mload(sub(q, 128)), mload(sub(q, 416)))), MASK))
+                }
             }
         }
     }
@@ -96,77 +146,82 @@ library Sha512 {
             for {} lt(w, mload(0)) { w := add(w, 256) } {
                 {
                     let t := mul(e, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(h, mload(k)), mload(w)), add(t, xor(g, and(e, xor(f, g)))))
+                    t := add(add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(g, and(e, xor(f, g)))), add(h, add(mload(w), mload(k))))
                     d := and(add(d, t), MASK)
-                    h := mul(a, TWICE)
-                    h := xor(xor(shr(28, h), shr(34, h)), shr(39, h))
-                    h := and(add(t, add(h, or(and(a, or(b, c)), and(b, c)))), MASK)
+                    let u := mul(a, TWICE)
+                    h := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(a, or(b, c)), and(b, c)))), MASK)
                 }
                 {
                     let t := mul(d, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(g, mload(add(k, 8))), mload(add(w, 32))), add(t, xor(f, and(d, xor(e, f)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(f, and(d, xor(e, f)))),
+                        add(g, add(mload(add(w, 32)), mload(add(k, 24))))
+                    )
                     c := and(add(c, t), MASK)
-                    g := mul(h, TWICE)
-                    g := xor(xor(shr(28, g), shr(34, g)), shr(39, g))
-                    g := and(add(t, add(g, or(and(h, or(a, b)), and(a, b)))), MASK)
+                    let u := mul(h, TWICE)
+                    g := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(h, or(a, b)), and(a, b)))), MASK)
                 }
                 {
                     let t := mul(c, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(f, mload(add(k, 16))), mload(add(w, 64))), add(t, xor(e, and(c, xor(d, e)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(e, and(c, xor(d, e)))),
+                        add(f, add(mload(add(w, 64)), mload(add(k, 48))))
+                    )
                     b := and(add(b, t), MASK)
-                    f := mul(g, TWICE)
-                    f := xor(xor(shr(28, f), shr(34, f)), shr(39, f))
-                    f := and(add(t, add(f, or(and(g, or(h, a)), and(h, a)))), MASK)
+                    let u := mul(g, TWICE)
+                    f := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(g, or(h, a)), and(h, a)))), MASK)
                 }
                 {
                     let t := mul(b, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(e, mload(add(k, 24))), mload(add(w, 96))), add(t, xor(d, and(b, xor(c, d)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(d, and(b, xor(c, d)))),
+                        add(e, add(mload(add(w, 96)), mload(add(k, 72))))
+                    )
                     a := and(add(a, t), MASK)
-                    e := mul(f, TWICE)
-                    e := xor(xor(shr(28, e), shr(34, e)), shr(39, e))
-                    e := and(add(t, add(e, or(and(f, or(g, h)), and(g, h)))), MASK)
+                    let u := mul(f, TWICE)
+                    e := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(f, or(g, h)), and(g, h)))), MASK)
                 }
                 {
                     let t := mul(a, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(d, mload(add(k, 32))), mload(add(w, 128))), add(t, xor(c, and(a, xor(b, c)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(c, and(a, xor(b, c)))),
+                        add(d, add(mload(add(w, 128)), mload(add(k, 96))))
+                    )
                     h := and(add(h, t), MASK)
-                    d := mul(e, TWICE)
-                    d := xor(xor(shr(28, d), shr(34, d)), shr(39, d))
-                    d := and(add(t, add(d, or(and(e, or(f, g)), and(f, g)))), MASK)
+                    let u := mul(e, TWICE)
+                    d := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(e, or(f, g)), and(f, g)))), MASK)
                 }
                 {
                     let t := mul(h, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(c, mload(add(k, 40))), mload(add(w, 160))), add(t, xor(b, and(h, xor(a, b)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(b, and(h, xor(a, b)))),
+                        add(c, add(mload(add(w, 160)), mload(add(k, 120))))
+                    )
                     g := and(add(g, t), MASK)
-                    c := mul(d, TWICE)
-                    c := xor(xor(shr(28, c), shr(34, c)), shr(39, c))
-                    c := and(add(t, add(c, or(and(d, or(e, f)), and(e, f)))), MASK)
+                    let u := mul(d, TWICE)
+                    c := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(d, or(e, f)), and(e, f)))), MASK)
                 }
                 {
                     let t := mul(g, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(b, mload(add(k, 48))), mload(add(w, 192))), add(t, xor(a, and(g, xor(h, a)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(a, and(g, xor(h, a)))),
+                        add(b, add(mload(add(w, 192)), mload(add(k, 144))))
+                    )
                     f := and(add(f, t), MASK)
-                    b := mul(c, TWICE)
-                    b := xor(xor(shr(28, b), shr(34, b)), shr(39, b))
-                    b := and(add(t, add(b, or(and(c, or(d, e)), and(d, e)))), MASK)
+                    let u := mul(c, TWICE)
+                    b := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(c, or(d, e)), and(d, e)))), MASK)
                 }
                 {
                     let t := mul(f, TWICE)
-                    t := xor(xor(shr(14, t), shr(18, t)), shr(41, t))
-                    t := add(add(add(a, mload(add(k, 56))), mload(add(w, 224))), add(t, xor(h, and(f, xor(g, h)))))
+                    t := add(
+                        add(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), xor(h, and(f, xor(g, h)))),
+                        add(a, add(mload(add(w, 224)), mload(add(k, 168))))
+                    )
                     e := and(add(e, t), MASK)
-                    a := mul(b, TWICE)
-                    a := xor(xor(shr(28, a), shr(34, a)), shr(39, a))
-                    a := and(add(t, add(a, or(and(b, or(c, d)), and(c, d)))), MASK)
+                    let u := mul(b, TWICE)
+                    a := and(add(t, add(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), or(and(b, or(c, d)), and(c, d)))), MASK)
                 }
-                k := add(k, 64)
+                k := add(k, 192)
             }
             hi := shl(192, and(add(a, 0x6a09e667f3bcc908), MASK))
             hi := or(hi, shl(128, and(add(b, 0xbb67ae8584caa73b), MASK)))

@@ -23,7 +23,7 @@ library Sha512Pair {
         bytes memory constants = Sha512.ROUND_CONSTANTS;
         uint256 k;
         assembly ("memory-safe") {
-            k := add(constants, 8)
+            k := add(constants, 24)
             digests := mload(0x40)
             mstore(0x40, add(digests, 2560))
         }
@@ -31,7 +31,7 @@ library Sha512Pair {
         _compress(digests, k);
     }
 
-    /// @dev Message schedule W[0..79] of both, one word per 32-byte slot. `m` has the words of both by turns.
+    /// @dev Message schedule W[0..79] of both, one word per 32-byte slot, four per turn. `m` has the words of both by turns.
     function _schedule(uint256 w, bytes32[6] memory m) private pure {
         assembly ("memory-safe") {
             function spread(place, first, second) {
@@ -49,14 +49,43 @@ library Sha512Pair {
             mstore(add(w, 448), 0)
             mstore(add(w, 480), mul(768, BOTH))
             let end := add(w, 2560)
-            for { let q := add(w, 512) } lt(q, end) { q := add(q, 32) } {
-                let x := mload(sub(q, 480))
-                let y := mload(sub(q, 64))
-                let xx := mul(x, TWICE)
-                let yy := mul(y, TWICE)
-                let s0 := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
-                let s1 := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
-                mstore(q, and(add(add(s0, s1), add(mload(sub(q, 224)), mload(sub(q, 512)))), LANES))
+            for { let q := add(w, 512) } lt(q, end) { q := add(q, 128) } {
+                {
+                    let x := mload(sub(q, 480))
+                    let y := mload(sub(q, 64))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
+                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                    mstore(q, and(add(add(x, y), add(mload(sub(q, 224)), mload(sub(q, 512)))), LANES))
+                }
+                {
+                    let x := mload(sub(q, 448))
+                    let y := mload(sub(q, 32))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
+                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                    mstore(add(q, 32), and(add(add(x, y), add(mload(sub(q, 192)), mload(sub(q, 480)))), LANES))
+                }
+                {
+                    let x := mload(sub(q, 416))
+                    let y := mload(q)
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
+                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                    mstore(add(q, 64), and(add(add(x, y), add(mload(sub(q, 160)), mload(sub(q, 448)))), LANES))
+                }
+                {
+                    let x := mload(sub(q, 384))
+                    let y := mload(add(q, 32))
+                    let xx := mul(x, TWICE)
+                    let yy := mul(y, TWICE)
+                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
+                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                    mstore(add(q, 96), and(add(add(x, y), add(mload(sub(q, 128)), mload(sub(q, 416)))), LANES))
+                }
             }
         }
     }
@@ -77,85 +106,85 @@ library Sha512Pair {
             for {} lt(w, mload(0)) { w := add(w, 256) } {
                 {
                     let t := mul(e, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(g, and(e, xor(f, g)))), h)
-                    t := add(add(t, mload(w)), mul(and(mload(k), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(g, and(e, xor(f, g)))),
+                        add(h, add(mload(w), mload(k)))
+                    )
                     d := and(add(d, t), LANES)
-                    h := mul(a, TWICE)
-                    h := and(xor(xor(shr(28, h), shr(34, h)), shr(39, h)), LANES)
-                    h := and(add(t, add(h, or(and(a, or(b, c)), and(b, c)))), LANES)
+                    let u := mul(a, TWICE)
+                    h := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(a, or(b, c)), and(b, c)))), LANES)
                 }
                 {
                     let t := mul(d, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(f, and(d, xor(e, f)))), g)
-                    t := add(add(t, mload(add(w, 32))), mul(and(mload(add(k, 8)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(f, and(d, xor(e, f)))),
+                        add(g, add(mload(add(w, 32)), mload(add(k, 24))))
+                    )
                     c := and(add(c, t), LANES)
-                    g := mul(h, TWICE)
-                    g := and(xor(xor(shr(28, g), shr(34, g)), shr(39, g)), LANES)
-                    g := and(add(t, add(g, or(and(h, or(a, b)), and(a, b)))), LANES)
+                    let u := mul(h, TWICE)
+                    g := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(h, or(a, b)), and(a, b)))), LANES)
                 }
                 {
                     let t := mul(c, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(e, and(c, xor(d, e)))), f)
-                    t := add(add(t, mload(add(w, 64))), mul(and(mload(add(k, 16)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(e, and(c, xor(d, e)))),
+                        add(f, add(mload(add(w, 64)), mload(add(k, 48))))
+                    )
                     b := and(add(b, t), LANES)
-                    f := mul(g, TWICE)
-                    f := and(xor(xor(shr(28, f), shr(34, f)), shr(39, f)), LANES)
-                    f := and(add(t, add(f, or(and(g, or(h, a)), and(h, a)))), LANES)
+                    let u := mul(g, TWICE)
+                    f := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(g, or(h, a)), and(h, a)))), LANES)
                 }
                 {
                     let t := mul(b, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(d, and(b, xor(c, d)))), e)
-                    t := add(add(t, mload(add(w, 96))), mul(and(mload(add(k, 24)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(d, and(b, xor(c, d)))),
+                        add(e, add(mload(add(w, 96)), mload(add(k, 72))))
+                    )
                     a := and(add(a, t), LANES)
-                    e := mul(f, TWICE)
-                    e := and(xor(xor(shr(28, e), shr(34, e)), shr(39, e)), LANES)
-                    e := and(add(t, add(e, or(and(f, or(g, h)), and(g, h)))), LANES)
+                    let u := mul(f, TWICE)
+                    e := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(f, or(g, h)), and(g, h)))), LANES)
                 }
                 {
                     let t := mul(a, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(c, and(a, xor(b, c)))), d)
-                    t := add(add(t, mload(add(w, 128))), mul(and(mload(add(k, 32)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(c, and(a, xor(b, c)))),
+                        add(d, add(mload(add(w, 128)), mload(add(k, 96))))
+                    )
                     h := and(add(h, t), LANES)
-                    d := mul(e, TWICE)
-                    d := and(xor(xor(shr(28, d), shr(34, d)), shr(39, d)), LANES)
-                    d := and(add(t, add(d, or(and(e, or(f, g)), and(f, g)))), LANES)
+                    let u := mul(e, TWICE)
+                    d := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(e, or(f, g)), and(f, g)))), LANES)
                 }
                 {
                     let t := mul(h, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(b, and(h, xor(a, b)))), c)
-                    t := add(add(t, mload(add(w, 160))), mul(and(mload(add(k, 40)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(b, and(h, xor(a, b)))),
+                        add(c, add(mload(add(w, 160)), mload(add(k, 120))))
+                    )
                     g := and(add(g, t), LANES)
-                    c := mul(d, TWICE)
-                    c := and(xor(xor(shr(28, c), shr(34, c)), shr(39, c)), LANES)
-                    c := and(add(t, add(c, or(and(d, or(e, f)), and(e, f)))), LANES)
+                    let u := mul(d, TWICE)
+                    c := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(d, or(e, f)), and(e, f)))), LANES)
                 }
                 {
                     let t := mul(g, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(a, and(g, xor(h, a)))), b)
-                    t := add(add(t, mload(add(w, 192))), mul(and(mload(add(k, 48)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(a, and(g, xor(h, a)))),
+                        add(b, add(mload(add(w, 192)), mload(add(k, 144))))
+                    )
                     f := and(add(f, t), LANES)
-                    b := mul(c, TWICE)
-                    b := and(xor(xor(shr(28, b), shr(34, b)), shr(39, b)), LANES)
-                    b := and(add(t, add(b, or(and(c, or(d, e)), and(d, e)))), LANES)
+                    let u := mul(c, TWICE)
+                    b := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(c, or(d, e)), and(d, e)))), LANES)
                 }
                 {
                     let t := mul(f, TWICE)
-                    t := and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES)
-                    t := add(add(t, xor(h, and(f, xor(g, h)))), a)
-                    t := add(add(t, mload(add(w, 224))), mul(and(mload(add(k, 56)), MASK), BOTH))
+                    t := add(
+                        add(and(xor(xor(shr(14, t), shr(18, t)), shr(41, t)), LANES), xor(h, and(f, xor(g, h)))),
+                        add(a, add(mload(add(w, 224)), mload(add(k, 168))))
+                    )
                     e := and(add(e, t), LANES)
-                    a := mul(b, TWICE)
-                    a := and(xor(xor(shr(28, a), shr(34, a)), shr(39, a)), LANES)
-                    a := and(add(t, add(a, or(and(b, or(c, d)), and(c, d)))), LANES)
+                    let u := mul(b, TWICE)
+                    a := and(add(t, add(and(xor(xor(shr(28, u), shr(34, u)), shr(39, u)), LANES), or(and(b, or(c, d)), and(c, d)))), LANES)
                 }
-                k := add(k, 64)
+                k := add(k, 192)
             }
             w := sub(w, 2560)
             a := and(add(a, mul(0x6a09e667f3bcc908, BOTH)), LANES)
