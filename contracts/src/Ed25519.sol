@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Ed25519Base} from "./Ed25519Base.sol";
 import {Sha512} from "./Sha512.sol";
 import {Sha512Pair} from "./Sha512Pair.sol";
 
@@ -9,7 +10,8 @@ import {Sha512Pair} from "./Sha512Pair.sol";
 /// that counts off chain and not here could never be slashed. That is: S < L; A and R canonical (y < p) and not of small order;
 /// the cofactorless equation R = [S]B - [k]A with R compared as bytes; k = SHA-512(R || A || M) mod L.
 /// @dev Twisted Edwards curve -x^2 + y^2 = 1 + d x^2 y^2 in projective coordinates; the formulas (hwcd-2008, a = -1) are complete,
-/// so no input is exceptional. [S]B - [k]A is one 4-dimensional Straus pass of 128 doublings over B, 2^128 B, -A, -2^128 A.
+/// so no input is exceptional. Both scalars are combed with eight teeth, 32 bits apart: [S]B - [k]A is one pass of 32 doublings.
+/// A point that is added often is cached as (Y + X, Y - X, 2Z, 2dT) up to a common factor, with T = XY/Z.
 /// Sums stay unreduced where they fit (2p < 2^256). Legacy code generation only, see Sha512.
 library Ed25519 {
     /// @dev Field prime 2^255 - 19, and twice it.
@@ -19,9 +21,14 @@ library Ed25519 {
     uint256 private constant L = 0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed;
     /// @dev 2^256 mod L.
     uint256 private constant R256 = 0x0ffffffffffffffffffffffffffffffec6ef5bf4737dcf70d6ec31748d98951d;
-    /// @dev Curve constant d = -121665/121666, and 2d.
+    /// @dev 1/2 mod L.
+    uint256 private constant HALF_L = 0x080000000000000000000000000000000a6f7cef517bce6b2c09318d2e7ae9f7;
+    /// @dev Curve constant d = -121665/121666, 2d and 1/(2d).
     uint256 private constant D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3;
     uint256 private constant D2 = 0x2406d9dc56dffce7198e80f2eef3d13000e0149a8283b156ebd69b9426b2f159;
+    uint256 private constant INV_D2 = 0x60483f690a6ae721958b108a66dce7b305aeeb4c213caa1712f0793b66e4fc18;
+    /// @dev 1/2 mod p.
+    uint256 private constant HALF = 0x3ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7;
     /// @dev sqrt(-1) mod p.
     uint256 private constant SQRT_M1 = 0x2b8324804fc1df0b2b4d00993dfbd7a72f431806ad2fe478c4ee1b274a0ea0b0;
     /// @dev (p - 5) / 8 and p - 2, exponents of the square root and of the inverse.
@@ -30,17 +37,6 @@ library Ed25519 {
     /// @dev y of the points of order 8 (the other is p - y).
     uint256 private constant ORDER8_Y = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826;
     uint256 private constant ORDER8_Y_NEG = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7;
-
-    /// @dev Cached form (y + x, y - x, 2dxy) of B, of 2^128 B and of their sum.
-    uint256 private constant B_SUM = 0x07cf9d3a33d4ba65270b4898643d42c2cf932dc6fb8c0e192fbc93c6f58c3b85;
-    uint256 private constant B_DIFF = 0x44fd2f9298f81267a5c18434688f8a09fd399f05d140beb39d103905d740913e;
-    uint256 private constant B_T = 0x6f117b689f0c65a85a1b7dcbdd43598c26d9e823ccaac49eabc91205877aaa68;
-    uint256 private constant B128_SUM = 0x2b5449e58eb3bbaa2b1e583b0810c5db29b743e8148be884583b04bfacad8ea2;
-    uint256 private constant B128_DIFF = 0x1304e9e71627d55100c3e53145747299f7ea38548ebda0b85f3a7562eb3dbe47;
-    uint256 private constant B128_T = 0x4468de2d7c2dd693da0fe1fff979c60a3c1bab3f8b48dd0b789814d26adc9cfe;
-    uint256 private constant BB_SUM = 0x26a13664d0543d4df551be51c67bb198e71ffd60d0b20ef72118278de3bc6748;
-    uint256 private constant BB_DIFF = 0x49d76bba7942742edfea3ad4acf4f0f1855225506cd8952929522d3b13a339ee;
-    uint256 private constant BB_T = 0x4e1fafe3a8fcedc2247d576da7adb185191d3946c351299a14fa42338d56e61d;
 
     /// @notice True iff (r, s) is a strict signature of `key` over `message`. Never reverts.
     function verify(bytes32 key, bytes32 r, bytes32 s, bytes32 message) internal view returns (bool) {
@@ -52,20 +48,12 @@ library Ed25519 {
         uint256 scalar = _reverse(uint256(s));
         if (scalar >= L) return false;
         (bool ok, uint256 table) = expand(key);
-        return ok && _equals(r, table, scalar, k);
+        if (!ok) return false;
+        (uint256 x, uint256 y, uint256 z) = _combine(table, scalar, k);
+        return _equals(r, x, y, _power(z, EXP_INV));
     }
 
-    /// @notice Checks `key` (canonical, on the curve, not of small order) and builds its table of sums.
-    /// @return ok false for an unusable key
-    /// @return table memory address of 16 cached points; bit 0 of the index adds B, bit 1 2^128 B, bit 2 -A, bit 3 -2^128 A
-    function expand(bytes32 key) internal view returns (bool ok, uint256 table) {
-        uint256 x;
-        uint256 y;
-        (ok, x, y) = _decode(key);
-        if (ok) table = _table(P - x, y);
-    }
-
-    /// @notice True iff (r1, s1) and (r2, s2) are strict signatures of one key over m1 and m2: key and hashes are worked on once.
+    /// @notice True iff (r1, s1) and (r2, s2) are strict signatures of one key over m1 and m2: key, hashes and inverse are shared.
     /// @param a r1, s1 and m1
     /// @param b r2, s2 and m2
     function verifyPair(bytes32 key, bytes32[3] memory a, bytes32[3] memory b) internal view returns (bool) {
@@ -75,7 +63,22 @@ library Ed25519 {
         (bool ok, uint256 table) = expand(key);
         if (!ok) return false;
         uint256 hashes = Sha512Pair.hash96(a[0], b[0], key, a[2], b[2]);
-        return _equals(a[0], table, s1, _scalar(hashes)) && _equals(b[0], table, s2, _scalar(hashes + 64));
+        (uint256 x1, uint256 y1, uint256 z1) = _combine(table, s1, _scalar(hashes));
+        (uint256 x2, uint256 y2, uint256 z2) = _combine(table, s2, _scalar(hashes + 64));
+        // Z is never zero, the formulas being complete: one inverse of the product gives both.
+        uint256 inverse = _power(mulmod(z1, z2, P), EXP_INV);
+        return _equals(a[0], x1, y1, mulmod(inverse, z2, P)) && _equals(b[0], x2, y2, mulmod(inverse, z1, P));
+    }
+
+    /// @notice Checks `key` (canonical, on the curve, not of small order) and builds the tables that signatures are checked with.
+    /// @return ok false for an unusable key
+    /// @return table memory address of 32 cached points of 128 bytes: entry i of the first 16 is the sum of those 2^(32 j) (-A), j in
+    /// 0..3, whose bit j of i is set; the other 16 are 2^128 times the first. Before them is `Ed25519Base.MULTIPLES`.
+    function expand(bytes32 key) internal view returns (bool ok, uint256 table) {
+        uint256 x;
+        uint256 y;
+        (ok, x, y) = _decode(key);
+        if (ok) table = _table(P - x, y);
     }
 
     /// @dev The digest at a memory address, read as a little-endian number, mod L.
@@ -95,12 +98,10 @@ library Ed25519 {
         return addmod(mulmod(_reverse(lo), R256, L), _reverse(hi), L);
     }
 
-    /// @dev Is [s]B - [k]A, encoded, equal to `r` and not of small order?
-    function _equals(bytes32 r, uint256 table, uint256 s, uint256 k) private view returns (bool) {
-        (uint256 x, uint256 y, uint256 z) = _straus(table, s, k);
-        z = _power(z, EXP_INV);
-        x = mulmod(x, z, P);
-        y = mulmod(y, z, P);
+    /// @dev Is (X : Y : Z), encoded, equal to `r` and not of small order? `inverse` is 1/Z.
+    function _equals(bytes32 r, uint256 x, uint256 y, uint256 inverse) private pure returns (bool) {
+        x = mulmod(x, inverse, P);
+        y = mulmod(y, inverse, P);
         return !_isSmallOrder(y) && _reverse(uint256(r)) == y | ((x & 1) << 255);
     }
 
@@ -131,144 +132,210 @@ library Ed25519 {
         return y <= 1 || y == P - 1 || y == ORDER8_Y || y == ORDER8_Y_NEG;
     }
 
-    /// @dev The 16 subset sums, cached as (Y + X, Y - X, 2Z, 2dT) in 128 bytes each. (x, y) is -A.
+    /// @dev See `expand`. (x, y) is -A.
     function _table(uint256 x, uint256 y) private pure returns (uint256 table) {
+        bytes memory base = Ed25519Base.MULTIPLES;
         assembly ("memory-safe") {
-            table := mload(0x40)
-            mstore(0x40, add(table, 2048))
+            table := add(base, 8224)
+            mstore(0x40, add(table, 4096))
         }
-        _put(table, 4, x, y, 1);
-        (uint256 x128, uint256 y128, uint256 z128) = _double128(x, y);
-        _put(table, 8, x128, y128, z128);
-        _putBase(table);
-        _sum(table, 4, 8);
-        for (uint256 i = 1; i < 4; i++) {
-            _sum(table, 4, i);
-            _sum(table, 8, i);
-            _sum(table, 12, i);
+        uint256 z = 1;
+        _put(table, x, y, z);
+        for (uint256 tooth = 1; tooth < 8; tooth++) {
+            (x, y, z) = _double32(x, y, z);
+            _put(table + ((tooth & 4) << 9) + (128 << (tooth & 3)) - 128, x, y, z);
         }
+        _fill(table);
+        _fill(table + 2048);
     }
 
-    /// @dev Entries that do not depend on the key: the identity, B, 2^128 B and B + 2^128 B.
-    function _putBase(uint256 table) private pure {
+    /// @dev Writes (X : Y : Z) as entry 1 of a table, scaled by Z so that T = XY/Z needs no inverse.
+    function _put(uint256 table, uint256 x, uint256 y, uint256 z) private pure {
         assembly ("memory-safe") {
-            function put(at, sum, diff, t) {
-                mstore(at, sum)
-                mstore(add(at, 32), diff)
-                mstore(add(at, 64), 2)
-                mstore(add(at, 96), t)
-            }
-            put(table, 1, 1, 0)
-            put(add(table, 128), B_SUM, B_DIFF, B_T)
-            put(add(table, 256), B128_SUM, B128_DIFF, B128_T)
-            put(add(table, 384), BB_SUM, BB_DIFF, BB_T)
-        }
-    }
-
-    /// @dev table[i] = (X : Y : Z), scaled by Z so that T = XY/Z needs no inverse.
-    function _put(uint256 table, uint256 i, uint256 x, uint256 y, uint256 z) private pure {
-        assembly ("memory-safe") {
-            let at := add(table, shl(7, i))
             let t := mulmod(x, y, P)
             x := mulmod(x, z, P)
             y := mulmod(y, z, P)
-            mstore(at, add(y, x))
-            mstore(add(at, 32), add(y, sub(P, x)))
+            mstore(add(table, 128), add(y, x))
+            mstore(add(table, 160), add(y, sub(P, x)))
             z := mulmod(z, z, P)
-            mstore(add(at, 64), add(z, z))
-            mstore(add(at, 96), mulmod(t, D2, P))
+            mstore(add(table, 192), add(z, z))
+            mstore(add(table, 224), mulmod(t, D2, P))
         }
     }
 
-    /// @dev table[i | j] = table[i] + table[j]
-    function _sum(uint256 table, uint256 i, uint256 j) private pure {
-        uint256 x;
-        uint256 y;
-        uint256 z;
+    /// @dev Entry 0, the identity, and the sums of two and more of the entries 1, 2, 4 and 8.
+    function _fill(uint256 table) private pure {
         assembly ("memory-safe") {
-            let ti := add(table, shl(7, i))
-            let tj := add(table, shl(7, j))
-            // Back from the cached form: twice (X, Y, Z), then scaled by Z so that T is a plain product.
-            let sum := mload(ti)
-            let diff := mload(add(ti, 32))
-            z := mload(add(ti, 64))
-            x := addmod(sum, sub(P2, diff), P)
-            y := addmod(sum, diff, P)
-            let c := mulmod(mulmod(x, y, P), mload(add(tj, 96)), P)
-            x := mulmod(x, z, P)
-            y := mulmod(y, z, P)
-            z := mulmod(mulmod(z, z, P), mload(add(tj, 64)), P)
-            let a := mulmod(add(y, sub(P, x)), mload(add(tj, 32)), P)
-            let b := mulmod(add(y, x), mload(tj), P)
-            let e := add(b, sub(P, a))
-            let f := add(z, sub(P, c))
-            let g := add(z, c)
-            let h := add(b, a)
-            x := mulmod(e, f, P)
-            y := mulmod(g, h, P)
-            z := mulmod(f, g, P)
-        }
-        _put(table, i | j, x, y, z);
-    }
-
-    /// @dev 2^128 (x, y), projective.
-    function _double128(uint256 x0, uint256 y0) private pure returns (uint256 x, uint256 y, uint256 z) {
-        assembly ("memory-safe") {
-            x := x0
-            y := y0
-            z := 1
-            for { let i := 128 } i { i := sub(i, 1) } {
-                let a := mulmod(x, x, P)
-                let b := mulmod(y, y, P)
-                let e := mulmod(add(x, x), y, P)
-                let g := add(b, sub(P, a))
-                let h := add(a, b)
-                let f := mulmod(z, z, P)
-                f := addmod(add(f, f), sub(P2, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-            }
-        }
-    }
-
-    /// @dev [s]B + [k](-A): bits i and i + 128 of both scalars choose the entry to add after each doubling.
-    function _straus(uint256 table, uint256 s, uint256 k) private pure returns (uint256 x, uint256 y, uint256 z) {
-        assembly ("memory-safe") {
-            y := 1
-            z := 1
-            for { let i := 128 } i {} {
-                i := sub(i, 1)
-                let a := mulmod(x, x, P)
-                let b := mulmod(y, y, P)
-                let e := mulmod(add(x, x), y, P)
-                let g := add(b, sub(P, a))
-                let h := add(a, b)
-                let f := mulmod(z, z, P)
-                f := addmod(add(f, f), sub(P2, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                // Bits 0 and 128 are those of s, bits 2 and 130 those of k; the fold brings them to 0..3, times the entry size.
-                let at :=
-                    or(and(shr(i, s), 0x100000000000000000000000000000001), shl(2, and(shr(i, k), 0x100000000000000000000000000000001)))
-                at := shl(7, and(or(at, shr(127, at)), 15))
-                if at {
-                    at := add(table, at)
-                    e := mulmod(mulmod(e, h, P), mload(add(at, 96)), P)
-                    a := mulmod(add(y, sub(P, x)), mload(add(at, 32)), P)
-                    b := mulmod(add(y, x), mload(at), P)
-                    f := mulmod(z, mload(add(at, 64)), P)
-                    g := add(f, e)
-                    h := add(b, a)
-                    f := add(f, sub(P, e))
-                    e := add(b, sub(P, a))
-                    x := mulmod(e, f, P)
-                    y := mulmod(g, h, P)
-                    z := mulmod(f, g, P)
+            let p := P
+            mstore(table, 1)
+            mstore(add(table, 32), 1)
+            mstore(add(table, 64), 2)
+            mstore(add(table, 96), 0)
+            for { let i := add(table, 256) } lt(i, add(table, 2048)) { i := add(i, sub(i, table)) } {
+                for { let j := add(table, 128) } lt(j, i) { j := add(j, 128) } {
+                    let a := mulmod(mload(add(i, 32)), mload(add(j, 32)), p)
+                    let b := mulmod(mload(i), mload(j), p)
+                    // 2d T T' = (2dT) (2dT') / 2d and 2 Z Z' = (2Z) (2Z') / 2
+                    let c := mulmod(mulmod(mload(add(i, 96)), mload(add(j, 96)), p), INV_D2, p)
+                    let f := mulmod(mulmod(mload(add(i, 64)), mload(add(j, 64)), p), HALF, p)
+                    let g := add(f, c)
+                    let h := add(b, a)
+                    f := add(f, sub(p, c))
+                    let e := add(b, sub(p, a))
+                    a := mulmod(e, f, p)
+                    b := mulmod(g, h, p)
+                    c := mulmod(f, g, p)
+                    let sum := add(i, sub(j, table))
+                    mstore(sum, add(b, a))
+                    mstore(add(sum, 32), add(b, sub(p, a)))
+                    mstore(add(sum, 64), add(c, c))
+                    mstore(add(sum, 96), mulmod(mulmod(e, h, p), D2, p))
                 }
             }
         }
+    }
+
+    /// @dev 2^32 times a point. Each step maps a point to -2 times it, which saves a subtraction; of an even number the signs cancel.
+    function _double32(uint256 x0, uint256 y0, uint256 z0) private pure returns (uint256 x, uint256 y, uint256 z) {
+        assembly ("memory-safe") {
+            let p := P
+            x := x0
+            y := y0
+            z := z0
+            for { let i := 8 } i { i := sub(i, 1) } {
+                {
+                    let a := mulmod(x, x, p)
+                    let b := mulmod(y, y, p)
+                    let g := add(a, sub(p, b))
+                    let f := addmod(mulmod(z, add(z, z), p), g, p)
+                    x := mulmod(mulmod(add(x, x), y, p), f, p)
+                    y := mulmod(add(a, b), g, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let a := mulmod(x, x, p)
+                    let b := mulmod(y, y, p)
+                    let g := add(a, sub(p, b))
+                    let f := addmod(mulmod(z, add(z, z), p), g, p)
+                    x := mulmod(mulmod(add(x, x), y, p), f, p)
+                    y := mulmod(add(a, b), g, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let a := mulmod(x, x, p)
+                    let b := mulmod(y, y, p)
+                    let g := add(a, sub(p, b))
+                    let f := addmod(mulmod(z, add(z, z), p), g, p)
+                    x := mulmod(mulmod(add(x, x), y, p), f, p)
+                    y := mulmod(add(a, b), g, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let a := mulmod(x, x, p)
+                    let b := mulmod(y, y, p)
+                    let g := add(a, sub(p, b))
+                    let f := addmod(mulmod(z, add(z, z), p), g, p)
+                    x := mulmod(mulmod(add(x, x), y, p), f, p)
+                    y := mulmod(add(a, b), g, p)
+                    z := mulmod(f, g, p)
+                }
+            }
+        }
+    }
+
+    /// @dev [s]B + [k](-A): column i of both combs is added after doubling i.
+    function _combine(uint256 table, uint256 s, uint256 k) private pure returns (uint256 x, uint256 y, uint256 z) {
+        // B is added or subtracted in each place: s = sum of (2 c_i - 1) 2^i for i in 0..255, so c = (s + 2^256 - 1) / 2. Of L, the
+        // order of B, s and c may be taken mod L; not k, for A may have a part of small order.
+        s = _columns(mulmod(addmod(s, R256 - 1, L), HALF_L, L));
+        k = _columns(k);
+        assembly ("memory-safe") {
+            let p := P
+            y := 1
+            z := 1
+            let t := 0
+            for { let i := 0 } lt(i, 32) { i := add(i, 1) } {
+                {
+                    let a := mulmod(x, x, p)
+                    let b := mulmod(y, y, p)
+                    let e := mulmod(add(x, x), y, p)
+                    let g := add(b, sub(p, a))
+                    let f := addmod(mulmod(z, add(z, z), p), sub(P2, g), p)
+                    let h := add(a, b)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                    t := mulmod(e, h, p)
+                }
+                {
+                    let at := add(table, and(shl(7, byte(i, k)), 1920))
+                    let a := mulmod(add(y, sub(p, x)), mload(add(at, 32)), p)
+                    let b := mulmod(add(y, x), mload(at), p)
+                    let c := mulmod(t, mload(add(at, 96)), p)
+                    let f := mulmod(z, mload(add(at, 64)), p)
+                    let g := add(f, c)
+                    f := add(f, sub(p, c))
+                    let e := add(b, sub(p, a))
+                    let h := add(b, a)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                    t := mulmod(e, h, p)
+                }
+                {
+                    let at := add(table, and(shl(3, byte(i, k)), 1920))
+                    let a := mulmod(add(y, sub(p, x)), mload(add(at, 2080)), p)
+                    let b := mulmod(add(y, x), mload(add(at, 2048)), p)
+                    let c := mulmod(t, mload(add(at, 2144)), p)
+                    let f := mulmod(z, mload(add(at, 2112)), p)
+                    let g := add(f, c)
+                    f := add(f, sub(p, c))
+                    let e := add(b, sub(p, a))
+                    let h := add(b, a)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                    t := mulmod(e, h, p)
+                }
+                {
+                    // Entry d/2 (y + x, y - x) of the base: 2Z is d, and 2dT = d^2 x y the product of sum and difference.
+                    let at := shl(5, byte(i, s))
+                    let u := mload(add(sub(table, 8192), at))
+                    let v := mload(sub(sub(table, 32), at))
+                    t := mulmod(t, mulmod(add(u, v), add(u, sub(p, v)), p), p)
+                    v := mulmod(add(y, sub(p, x)), v, p)
+                    u := mulmod(add(y, x), u, p)
+                    let f := mulmod(z, D, p)
+                    let g := add(f, t)
+                    f := add(f, sub(p, t))
+                    x := mulmod(add(u, sub(p, v)), f, p)
+                    y := mulmod(g, add(u, v), p)
+                    z := mulmod(f, g, p)
+                }
+            }
+        }
+    }
+
+    /// @dev Bits i, i + 32, .. i + 224 of v become bits 0 to 7 of byte i, counted from the low end: bit number 32 j + i goes to 8 i + j,
+    /// its eight digits rotated by three. Each step swaps two of the digits: 7 and 4, 6 and 3, 5 and 2, 4 and 1, 3 and 0, 2 and 1, 1 and 0.
+    function _columns(uint256 v) private pure returns (uint256) {
+        assembly ("memory-safe") {
+            let t := and(xor(v, shr(112, v)), 0xffff0000ffff0000ffff0000ffff0000)
+            v := xor(v, xor(t, shl(112, t)))
+            t := and(xor(v, shr(56, v)), 0xff00ff00ff00ff000000000000000000ff00ff00ff00ff00)
+            v := xor(v, xor(t, shl(56, t)))
+            t := and(xor(v, shr(28, v)), 0x00000000f0f0f0f000000000f0f0f0f000000000f0f0f0f000000000f0f0f0f0)
+            v := xor(v, xor(t, shl(28, t)))
+            t := and(xor(v, shr(14, v)), 0x0000cccc0000cccc0000cccc0000cccc0000cccc0000cccc0000cccc0000cccc)
+            v := xor(v, xor(t, shl(14, t)))
+            t := and(xor(v, shr(7, v)), 0x00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa00aa)
+            v := xor(v, xor(t, shl(7, t)))
+            t := and(xor(v, shr(2, v)), 0x0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c)
+            v := xor(v, xor(t, shl(2, t)))
+            t := and(xor(v, shr(1, v)), 0x2222222222222222222222222222222222222222222222222222222222222222)
+            v := xor(v, xor(t, shl(1, t)))
+        }
+        return v;
     }
 
     /// @dev base^exponent mod p by the MODEXP precompile.
