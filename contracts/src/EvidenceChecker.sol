@@ -54,7 +54,8 @@ contract EvidenceChecker is IEvidenceErrors {
         EvidenceReader.need(f.kind >= FRAME_TWICE && f.kind <= FALSE_BLOCK);
         f.generation = uint32(e.number(2, 4));
         f.epoch = uint64(e.number(6, 8));
-        if (f.generation > inbox.generation()) revert Evidence_Generation(f.generation);
+        // Generation 0 is always there: until the first fallback the inbox is not asked.
+        if (f.generation != 0 && f.generation > inbox.generation()) revert Evidence_Generation(f.generation);
         uint64 last = registry.lastUse(f.epoch);
         if (registry.currentEpoch() > uint256(last) + evidenceEpochs) revert Evidence_Expired(last);
         f.class = _class(f.kind);
