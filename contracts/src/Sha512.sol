@@ -92,39 +92,35 @@ library Sha512 {
             for { let q := add(w, 512) } lt(q, end) { q := add(q, 128) } {
                 {
                     let x := mload(sub(q, 480))
-                    let y := mload(sub(q, 64))
                     let xx := mul(x, TWICE)
+                    let sum := add(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), add(mload(sub(q, 224)), mload(sub(q, 512))))
+                    let y := mload(sub(q, 64))
                     let yy := mul(y, TWICE)
-                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
-                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
-                    mstore(q, and(add(add(x, y), add(mload(sub(q, 224)), mload(sub(q, 512)))), MASK))
+                    mstore(q, and(add(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), sum), MASK))
                 }
                 {
                     let x := mload(sub(q, 448))
-                    let y := mload(sub(q, 32))
                     let xx := mul(x, TWICE)
+                    let sum := add(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), add(mload(sub(q, 192)), mload(sub(q, 480))))
+                    let y := mload(sub(q, 32))
                     let yy := mul(y, TWICE)
-                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
-                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
-                    mstore(add(q, 32), and(add(add(x, y), add(mload(sub(q, 192)), mload(sub(q, 480)))), MASK))
+                    mstore(add(q, 32), and(add(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), sum), MASK))
                 }
                 {
                     let x := mload(sub(q, 416))
-                    let y := mload(q)
                     let xx := mul(x, TWICE)
+                    let sum := add(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), add(mload(sub(q, 160)), mload(sub(q, 448))))
+                    let y := mload(q)
                     let yy := mul(y, TWICE)
-                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
-                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
-                    mstore(add(q, 64), and(add(add(x, y), add(mload(sub(q, 160)), mload(sub(q, 448)))), MASK))
+                    mstore(add(q, 64), and(add(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), sum), MASK))
                 }
                 {
                     let x := mload(sub(q, 384))
-                    let y := mload(add(q, 32))
                     let xx := mul(x, TWICE)
+                    let sum := add(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), add(mload(sub(q, 128)), mload(sub(q, 416))))
+                    let y := mload(add(q, 32))
                     let yy := mul(y, TWICE)
-                    x := xor(xor(shr(1, xx), shr(8, xx)), shr(7, x))
-                    y := xor(xor(shr(19, yy), shr(61, yy)), shr(6, y))
-                    mstore(add(q, 96), and(add(add(x, y), add(mload(sub(q, 128)), mload(sub(q, 416)))), MASK))
+                    mstore(add(q, 96), and(add(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), sum), MASK))
                 }
             }
         }

@@ -22,6 +22,7 @@ library Sha512Pair {
     function hash96(bytes32 r1, bytes32 r2, bytes32 key, bytes32 m1, bytes32 m2) internal pure returns (uint256 digests) {
         bytes memory constants = Sha512.ROUND_CONSTANTS;
         uint256 k;
+        // A load that ends with an entry: the constant in both halves, junk above it in the upper one only.
         assembly ("memory-safe") {
             k := add(constants, 24)
             digests := mload(0x40)
@@ -52,39 +53,35 @@ library Sha512Pair {
             for { let q := add(w, 512) } lt(q, end) { q := add(q, 128) } {
                 {
                     let x := mload(sub(q, 480))
-                    let y := mload(sub(q, 64))
                     let xx := mul(x, TWICE)
+                    let sum := add(and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES), add(mload(sub(q, 224)), mload(sub(q, 512))))
+                    let y := mload(sub(q, 64))
                     let yy := mul(y, TWICE)
-                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
-                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
-                    mstore(q, and(add(add(x, y), add(mload(sub(q, 224)), mload(sub(q, 512)))), LANES))
+                    mstore(q, and(add(and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES), sum), LANES))
                 }
                 {
                     let x := mload(sub(q, 448))
-                    let y := mload(sub(q, 32))
                     let xx := mul(x, TWICE)
+                    let sum := add(and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES), add(mload(sub(q, 192)), mload(sub(q, 480))))
+                    let y := mload(sub(q, 32))
                     let yy := mul(y, TWICE)
-                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
-                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
-                    mstore(add(q, 32), and(add(add(x, y), add(mload(sub(q, 192)), mload(sub(q, 480)))), LANES))
+                    mstore(add(q, 32), and(add(and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES), sum), LANES))
                 }
                 {
                     let x := mload(sub(q, 416))
-                    let y := mload(q)
                     let xx := mul(x, TWICE)
+                    let sum := add(and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES), add(mload(sub(q, 160)), mload(sub(q, 448))))
+                    let y := mload(q)
                     let yy := mul(y, TWICE)
-                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
-                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
-                    mstore(add(q, 64), and(add(add(x, y), add(mload(sub(q, 160)), mload(sub(q, 448)))), LANES))
+                    mstore(add(q, 64), and(add(and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES), sum), LANES))
                 }
                 {
                     let x := mload(sub(q, 384))
-                    let y := mload(add(q, 32))
                     let xx := mul(x, TWICE)
+                    let sum := add(and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES), add(mload(sub(q, 128)), mload(sub(q, 416))))
+                    let y := mload(add(q, 32))
                     let yy := mul(y, TWICE)
-                    x := and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES)
-                    y := and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
-                    mstore(add(q, 96), and(add(add(x, y), add(mload(sub(q, 128)), mload(sub(q, 416)))), LANES))
+                    mstore(add(q, 96), and(add(and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES), sum), LANES))
                 }
             }
         }
