@@ -12,7 +12,8 @@ import {Sha512Pair} from "./Sha512Pair.sol";
 /// @dev Twisted Edwards curve -x^2 + y^2 = 1 + d x^2 y^2 in projective coordinates; the formulas (hwcd-2008, a = -1) are complete,
 /// so no input is exceptional. Both scalars are combed with eight teeth, 32 bits apart: [S]B - [k]A is one pass of 32 doublings.
 /// A point that is added often is cached as (Y + X, Y - X, 2Z, 2dT) up to a common factor, with T = XY/Z.
-/// Sums stay unreduced where they fit (2p < 2^256). Legacy code generation only, see Sha512.
+/// Sums stay unreduced where they fit (2p < 2^256). What is hot has p in a variable: a literal would be built of smaller ones every
+/// time, to save code. Legacy code generation only, see Sha512.
 library Ed25519 {
     /// @dev Field prime 2^255 - 19, and twice it.
     uint256 private constant P = 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed;
@@ -140,26 +141,28 @@ library Ed25519 {
             mstore(0x40, add(table, 4096))
         }
         uint256 z = 1;
-        _put(table, x, y, z);
+        _put(table + 128, x, y, z);
         for (uint256 tooth = 1; tooth < 8; tooth++) {
             (x, y, z) = _double32(x, y, z);
-            _put(table + ((tooth & 4) << 9) + (128 << (tooth & 3)) - 128, x, y, z);
+            // Entry 2^(tooth mod 4) of the first table for teeth 0 to 3, of the second for 4 to 7.
+            _put(table + ((tooth & 4) << 9) + (128 << (tooth & 3)), x, y, z);
         }
         _fill(table);
         _fill(table + 2048);
     }
 
-    /// @dev Writes (X : Y : Z) as entry 1 of a table, scaled by Z so that T = XY/Z needs no inverse.
-    function _put(uint256 table, uint256 x, uint256 y, uint256 z) private pure {
+    /// @dev Writes (X : Y : Z) in cached form, scaled by Z so that T = XY/Z needs no inverse.
+    function _put(uint256 at, uint256 x, uint256 y, uint256 z) private pure {
         assembly ("memory-safe") {
-            let t := mulmod(x, y, P)
-            x := mulmod(x, z, P)
-            y := mulmod(y, z, P)
-            mstore(add(table, 128), add(y, x))
-            mstore(add(table, 160), add(y, sub(P, x)))
-            z := mulmod(z, z, P)
-            mstore(add(table, 192), add(z, z))
-            mstore(add(table, 224), mulmod(t, D2, P))
+            let p := P
+            let t := mulmod(x, y, p)
+            x := mulmod(x, z, p)
+            y := mulmod(y, z, p)
+            mstore(at, add(y, x))
+            mstore(add(at, 32), add(y, sub(p, x)))
+            z := mulmod(z, z, p)
+            mstore(add(at, 64), add(z, z))
+            mstore(add(at, 96), mulmod(t, D2, p))
         }
     }
 
