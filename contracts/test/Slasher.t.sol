@@ -179,9 +179,9 @@ contract SlasherTest is Trial {
         slasher.contest(id, evidence, "salt");
         _settled(id);
         uint256 reward = STAKE / 10 / 20;
-        equal(slasher.credit(REPORTER), 340_000 * 100 gwei);
-        equal(slasher.credit(COPYIST), reward - 340_000 * 100 gwei);
-        require(340_000 < used + 45_000 + 21_000, "it earned");
+        equal(slasher.credit(REPORTER), 300_000 * 100 gwei);
+        equal(slasher.credit(COPYIST), reward - 300_000 * 100 gwei);
+        require(300_000 < used + 45_000 + 21_000, "it earned");
     }
 
     function test_theGasBackIsAtMostTheReward() public {

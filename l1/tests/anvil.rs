@@ -15,7 +15,7 @@ use common::{L1_CHAIN, Net, OPERATORS, account, ether, header};
 use rota_l1::bindings::{Inbox, Registry};
 use rota_l1::{
     At, BatchPost, Inclusion, L1, L1Block, L1Error, MAX_BLOBS_PER_TX, MemoryJournal, Outcome,
-    Policy, Refusal, RpcSender, Status, TxManager, load_kzg,
+    Policy, Refusal, RpcSender, Status, TurnKind, TxManager, load_kzg,
 };
 use std::time::Duration;
 
@@ -265,6 +265,27 @@ async fn included(manager: &mut TxManager<RpcSender, MemoryJournal>) -> Inclusio
         }
     };
     tokio::time::timeout(Duration::from_secs(120), seen).await.expect("not mined")
+}
+
+/// The second certificate of a height is in nothing but the call that brought it.
+#[tokio::test]
+async fn a_second_certified_value_is_read_back_and_is_no_batch() {
+    let Some(net) = Net::running("forked").await else { return };
+    let first = net.keys.post(&net.domain, 1, header(3), 3);
+    assert!(net.submit(&first).await.inclusion.success);
+    let mut other = header(3);
+    other.txs_root = B256::repeat_byte(0xee);
+    let second = net.keys.post(&net.domain, 1, other, 3);
+    let sent = net.submit(&second).await;
+    assert!(sent.inclusion.success);
+    let to = head(&net).await;
+    assert_eq!(net.l1.batches(net.contracts.block, to).await.unwrap().len(), 1);
+    let turns = net.l1.turns(net.contracts.block, to).await.unwrap();
+    assert_eq!((turns.len(), turns[0].tx_hash), (1, sent.inclusion.hash));
+    let TurnKind::Forked(read) = &turns[0].what else { panic!("{turns:?}") };
+    assert_eq!((&read.header, &read.certificate), (&second.header, &second.certificate));
+    let set = net.l1.validator_set(0, to.number).await.unwrap().unwrap();
+    assert!(read.certificate.verify(&set, &net.domain).is_ok());
 }
 
 #[tokio::test]
