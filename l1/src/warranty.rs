@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Gas of a payment into a bond, of an offer and of a withdrawal.
 const GAS_SMALL: u64 = 250_000;
-/// Gas of a refund of one transaction by a certificate of four (measured 505,000), of each signer, and of each transaction more
+/// Gas of a refund of one transaction by a certificate of four (measured 438,000), of each signer, and of each transaction more
 /// (measured 73,000, of 100 bytes, with a sender that has no account yet).
 const GAS_LOST: u64 = 800_000;
 const GAS_SIGNER: u64 = 8_000;

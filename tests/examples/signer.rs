@@ -52,7 +52,7 @@ fn main() {
     let remote_votes = each(VOTES, |i| {
         there.sign_vote(&VoteMessage::Vote(vote(i + 1)), &domain).expect("signs");
     });
-    // The first frame of a term is recorded: not one of those that are timed.
+    // Of the first frame of a term the guard is synced.
     let remote_frames = each(u64::from(FRAMES), |i| {
         there.sign_seq(&frames[usize::try_from(i).expect("fits")], &domain).expect("signs");
     });

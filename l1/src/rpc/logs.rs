@@ -110,8 +110,13 @@ pub(super) async fn turns(
             let (generation, epoch, start) = (e.generation, e.epoch, e.start.saturating_to());
             TurnKind::EmergencySet { generation, epoch, start }
         } else {
-            let Some(input) = input(&p, inbox, placed.tx_hash).await? else { continue };
             let second = topic == Inbox::Forked::SIGNATURE_HASH;
+            let input = match input(&p, inbox, placed.tx_hash).await {
+                // Nothing depends on it: an endpoint that has forgotten the call is as good as any.
+                Err(Fault::Endpoint(_)) if second => continue,
+                other => other?,
+            };
+            let Some(input) = input else { continue };
             let found = if second { forked(&placed, &input) } else { uncertified(&placed, &input) };
             let Some(batch) = found?.map(Box::new) else { continue };
             if second { TurnKind::Forked(batch) } else { TurnKind::Uncertified(batch) }

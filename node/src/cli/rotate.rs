@@ -5,7 +5,7 @@
 //!    set in force names.
 //! 3. `--switch`, after that: the new keys move to `keys`, the old ones to `retired`.
 //!
-//! Invariant: no key is deleted, and the old ones are not moved while a set in force can name them.
+//! Invariant: no key is deleted, and the old ones are not moved while a set that signs heights still, or will, names them.
 
 use super::{
     Done,
@@ -94,12 +94,13 @@ async fn switch(config: &Config, l1: &OnL1<'_>, json: bool) -> Done {
     let next = Keys::next_dir(&root);
     let (seq, vote) = PublicKeys::signing(&next)?;
     let (_, old) = PublicKeys::signing(&root)?;
-    let c = l1.calendar().await?;
     let all = l1.operators().await?;
     let named = all.iter().any(|o| o.vote_key == vote && o.seq_key.0 == seq);
-    if !named || c.epoch < c.last_frozen {
+    if !named || l1.can_sign(old).await? {
         let message = "the set in force does not name the new keys yet";
-        return Err(Failure::new(Exit::Failed, message).hint("rota set show says from when on"));
+        return Err(Failure::new(Exit::Failed, message).hint(
+            "rota set show says from when on; the rollup is there a little later than L1, and a height of it has to be posted",
+        ));
     }
     let _lock = DataDir::open(&root).map_err(|e| Failure::from_report(&e.into()))?;
     let retired = root.join("retired").join(hex::encode(old));

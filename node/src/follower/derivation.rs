@@ -231,8 +231,11 @@ impl Derivation {
                     self.pipeline.fall_back(generation, place(&block, tx_hash)).map(Some)
                 }
                 TurnKind::Forked(batch) => {
-                    self.know_set(l1, batch.header.close.epoch, block.number).await?;
-                    self.witness(&batch);
+                    match self.know_set(l1, batch.header.close.epoch, block.number).await {
+                        Ok(()) => self.witness(&batch),
+                        // Nothing is derived from it, so nothing waits for it.
+                        Err(why) => tracing::warn!(%why, "a second certificate was not looked at"),
+                    }
                     return Ok(());
                 }
                 TurnKind::EmergencySet { generation, start, .. } => {

@@ -180,13 +180,12 @@ impl Inbox {
             if let Some(to) = progress.rolled_back_to {
                 self.roll_back(to);
             }
-            if let Some(witness) = &mut self.witness {
-                witness.look(&self.store, &progress)?;
-            }
+            let shown = self.witness.as_ref().map(|_| Witness::shown_by(&progress));
             self.queue.extend(progress.batches);
             self.head = Some(progress.tip);
             self.finalized = progress.finalized;
             self.more = progress.more;
+            self.show_witness(shown.unwrap_or_default()).await?;
         }
         while let Some(batch) = self.queue.front().cloned() {
             let Some(verdict) = self.judge(l1, &batch).await? else { return Ok(false) };
@@ -202,6 +201,22 @@ impl Inbox {
             }
         }
         Ok(self.more)
+    }
+
+    /// What it finds changes nothing here, and neither does a database that it cannot read.
+    async fn show_witness(&mut self, shown: Vec<PostedBatch>) -> eyre::Result<()> {
+        let Some(mut witness) = self.witness.take() else { return Ok(()) };
+        let store = self.store.clone();
+        let looking = move || {
+            let done = witness.look(&store, &shown);
+            (witness, done)
+        };
+        let (witness, done) = tokio::task::spawn_blocking(looking).await?;
+        self.witness = Some(witness);
+        if let Err(error) = done {
+            tracing::error!(%error, "certificates on L1 were not compared with those decided here");
+        }
+        Ok(())
     }
 
     fn roll_back(&mut self, to: u64) {

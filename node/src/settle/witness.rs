@@ -5,9 +5,9 @@
 use super::Progress;
 use crate::slash::{Certificates, Found, Shown};
 use crossbeam_channel::Sender;
-use rota_l1::TurnKind;
+use rota_l1::{PostedBatch, TurnKind};
 use rota_store::{Blocks, StoreError};
-use rota_types::{CommitCertificate, Domain, Header, ValidatorSet};
+use rota_types::{Domain, ValidatorSet, wire::DecidedHeight};
 use std::sync::Arc;
 
 /// Contradictions that wait for room in the queue. Policy when full: the first stay; L1 keeps the others.
@@ -42,18 +42,19 @@ impl Witness {
         Self { certificates, sets, out, waiting: Vec::new() }
     }
 
-    /// Looks at what is new on L1.
-    pub(super) fn look(&mut self, store: &Blocks, progress: &Progress) -> Result<(), StoreError> {
+    /// Everything with a certificate that is new on L1, what came first before what contradicts it.
+    pub(super) fn shown_by(progress: &Progress) -> Vec<PostedBatch> {
         let second = progress.turns.iter().filter_map(|turn| match &turn.what {
             TurnKind::Forked(batch) => Some(&**batch),
             _ => None,
         });
-        for batch in progress.batches.iter().chain(second) {
-            // What this node decided there comes first: it remembers all of that.
-            if let Some(own) = store.height(batch.to_height)? {
-                self.one(&own.header, &own.certificate);
-            }
-            self.one(&batch.header, &batch.certificate);
+        progress.batches.iter().chain(second).cloned().collect()
+    }
+
+    /// Looks at what is new on L1.
+    pub(super) fn look(&mut self, store: &Blocks, shown: &[PostedBatch]) -> Result<(), StoreError> {
+        for batch in shown {
+            self.one(store, batch)?;
         }
         while let Some(found) = self.waiting.pop() {
             if let Err(full) = self.out.try_send(Shown::Judged(Box::new(found))) {
@@ -66,9 +67,17 @@ impl Witness {
         Ok(())
     }
 
-    fn one(&mut self, header: &Header, certificate: &CommitCertificate) {
-        let Some(set) = (self.sets)(certificate.epoch) else { return };
-        let found = self.certificates.look(header, certificate, &set);
+    /// Against what this node decided there, of which it remembers all, and against what L1 showed before.
+    fn one(&mut self, store: &Blocks, batch: &PostedBatch) -> Result<(), StoreError> {
+        let (header, certificate) = (&batch.header, &batch.certificate);
+        let Some(set) = (self.sets)(certificate.epoch) else { return Ok(()) };
+        let own = store.height(batch.to_height)?;
+        let against = |own: DecidedHeight| {
+            self.certificates.compare(&own.certificate, (header, certificate), &set)
+        };
+        let found = own.and_then(against);
+        let found = found.or_else(|| self.certificates.look(header, certificate, &set));
         self.waiting.extend(found.filter(|_| self.waiting.len() < WAITING));
+        Ok(())
     }
 }

@@ -175,6 +175,12 @@ impl Core {
         Pair { seq: self.keys.seq.public(), vote: self.keys.vote.address() }
     }
 
+    /// Whether another node than this one holds the place.
+    #[must_use]
+    pub fn is_another_nodes(&self, node: &[u8; 32]) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.node != *node)
+    }
+
     /// Whether this run holds the place.
     #[must_use]
     pub fn is_held_by(&self, who: &Holder) -> bool {

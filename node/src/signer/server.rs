@@ -150,6 +150,9 @@ impl Seat<'_> {
         hello: &Hello,
     ) -> Result<Answer, CoreError> {
         let who = Holder { node, incarnation: hello.incarnation };
+        // A node holds the places of all pairs or of none.
+        let is_busy = |p: &Place| p.connected > 0 && p.core.is_another_nodes(&node);
+        let busy = shared.places.iter().any(is_busy);
         let mut places = shared.places.iter_mut().enumerate();
         let place = places.find(|(_, place)| place.core.public().vote == hello.vote);
         let Some((at, place)) = place else {
@@ -157,7 +160,7 @@ impl Seat<'_> {
             return Err(CoreError::Refused(words));
         };
         let before = place.core.is_held_by(&who);
-        let welcome = place.core.welcome(who, hello, place.connected > 0)?;
+        let welcome = place.core.welcome(who, hello, busy || place.connected > 0)?;
         place.connected = if before { place.connected.saturating_add(1) } else { 1 };
         self.held = Some((at, who));
         Ok(Answer::Welcome(welcome))

@@ -6,6 +6,7 @@
 
 mod auditing;
 mod eyes;
+mod reading;
 mod sight;
 
 use super::{
@@ -18,7 +19,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use auditing::Auditing;
 use eyes::{QUEUE, observe, peers, start_tapes};
 use eyre::{WrapErr, eyre};
-use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender, TurnKind};
+use reading::Posted;
+use rota_l1::{At, Court, Deployment, L1, RpcConfig, RpcL1, RpcSender};
 use rota_p2p::{GossipId, Handle, Judgement, Network, Topic};
 use rota_types::{Decode, Domain, Encode, Evidence, Millis};
 use sight::Sight;
@@ -30,8 +32,6 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// L1 blocks of batches read at the start.
-const BACK: u64 = 5_000;
 /// Files of an earlier run that are looked at in one look at L1.
 const AGAIN: usize = 16;
 
@@ -147,7 +147,7 @@ struct Slasher {
     /// Found and not brought to the desk yet.
     waiting: Vec<Bytes>,
     brought: BTreeSet<B256>,
-    next_batch: u64,
+    posted: Posted,
     court: Court,
     audit: Option<Auditing>,
     /// Found in files before anybody could be told.
@@ -171,6 +171,7 @@ impl Slasher {
         let sets = KnownSets::default();
         sets.refresh(&l1, head.number).await?;
         let domain = deployment.domain();
+        let posted = Posted::new(&domain, head.number);
         let (to_watcher, inputs) = mpsc::channel(QUEUE);
         let (out, given) = mpsc::channel(QUEUE);
         let watcher = Watcher::new(domain.clone(), sets.reader());
@@ -201,7 +202,7 @@ impl Slasher {
             names: 0,
             waiting: Vec::new(),
             brought: BTreeSet::new(),
-            next_batch: head.number.saturating_sub(BACK),
+            posted,
             court,
             audit,
             early: Vec::new(),
@@ -247,10 +248,7 @@ impl Slasher {
                 self.sight.heard(now_ms(), looked).into_iter().flatten().for_each(tell);
             }
             WatchOutput::Found(found) => {
-                let published = self.p2p.publish(Topic::Evidence, found.evidence.encode());
-                if let Err(error) = published {
-                    tracing::debug!(%error, "evidence not gossiped");
-                }
+                self.share(&found);
                 self.found(*found, tell)?;
             }
             WatchOutput::Judged(name, judged) => {
@@ -269,6 +267,12 @@ impl Slasher {
             }
         }
         Ok(())
+    }
+
+    fn share(&self, found: &Found) {
+        if let Err(error) = self.p2p.publish(Topic::Evidence, found.evidence.encode()) {
+            tracing::debug!(%error, "evidence not gossiped");
+        }
     }
 
     fn found(&mut self, found: Found, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<()> {
@@ -306,7 +310,12 @@ impl Slasher {
     /// What is done at every look at L1. What fails for want of an answer is tried again. False once L1 is in another
     /// generation.
     async fn look(&mut self, tell: &mut (impl FnMut(Report) + Send)) -> eyre::Result<bool> {
-        match self.read_l1().await {
+        let read = self.read_l1().await;
+        for found in self.posted.take() {
+            self.share(&found);
+            self.found(found, tell)?;
+        }
+        match read {
             Ok(generation) if generation != self.domain.generation => {
                 tell(Report::Trouble(format!(
                     "L1 has begun generation {generation}: starting over in it"
@@ -341,32 +350,6 @@ impl Slasher {
             Err(why) => tell(Report::Trouble(why.to_string())),
         }
         Ok(true)
-    }
-
-    /// New sets, and the heights that batches certify; the generation that L1 is in.
-    async fn read_l1(&mut self) -> eyre::Result<u32> {
-        let generation = self.deployment.generation_now(&self.l1.endpoints()).await?;
-        let head = self.l1.block(At::Latest).await?.ok_or_else(|| eyre!("L1 has no block"))?;
-        if self.sets.refresh(&self.l1, head.number).await? {
-            self.p2p.set_peers(peers(&self.sets))?;
-        }
-        if head.number < self.next_batch {
-            return Ok(generation);
-        }
-        let mut batches = self.l1.batches(self.next_batch, head).await?;
-        for turn in self.l1.turns(self.next_batch, head).await? {
-            if let TurnKind::Forked(second) = turn.what {
-                batches.push(*second);
-            }
-        }
-        for batch in batches {
-            let height = Box::new((batch.header, batch.certificate));
-            if self.to_watcher.send(WatchInput::Decided(height)).await.is_err() {
-                return Err(eyre!("the watcher ended"));
-            }
-        }
-        self.next_batch = head.number.saturating_add(1);
-        Ok(generation)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Not for: acting on them. Invariants: only what verifies against the frozen set of its epoch is looked at, and only what is
 //! judged guilty by `rota_types` leaves; no single member can move the window of heights that is remembered.
 
-use super::{Certificates, Heard};
+use super::Heard;
 use alloy_primitives::{B256, keccak256};
 use rota_p2p::Judgement;
 use rota_preconf::{Watch, WatchLimits};
@@ -69,8 +69,6 @@ pub struct Looked {
 /// The detector behind a check of every signature.
 pub struct Watcher {
     watch: Watch,
-    /// Of L1, which may show a second one much later than the watch remembers.
-    certificates: Certificates,
     domain: Domain,
     sets: Sets,
     recent: [BTreeSet<B256>; 2],
@@ -92,7 +90,6 @@ impl Watcher {
     pub fn new(domain: Domain, sets: Sets) -> Self {
         Self {
             watch: Watch::new(domain.clone(), WatchLimits::default()),
-            certificates: Certificates::new(domain.clone()),
             domain,
             sets,
             recent: [BTreeSet::new(), BTreeSet::new()],
@@ -124,9 +121,7 @@ impl Watcher {
         }
         self.watch.advance(header.height());
         let shown = self.watch.decided(header, certificate);
-        let mut found = self.judge(shown);
-        found.extend(self.certificates.look(header, certificate, &set));
-        found
+        self.judge(shown)
     }
 
     /// Judges evidence that others found. What was signed before a fallback still costs the stake.

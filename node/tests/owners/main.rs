@@ -256,7 +256,11 @@ fn changes(net: &Net, shapes: &mut Shapes) {
     freeze(net, 2);
     assert!(doctor(net, 1).contains("the next set (epoch 2"), "{}", doctor(net, 1));
     net.rota(&switch).fails(1, "does not name the new keys yet");
+    // What is final is two blocks behind, and decides.
     reach_epoch(net, 2);
+    net.rota(&switch).fails(1, "does not name the new keys yet");
+    let base = net.set(1, &["params", "--json"]).json()["calendar"]["base"].as_u64().unwrap();
+    net.reach(base + 2 * 20 + 2);
     net.rota(&switch).ok();
     assert_eq!(net.state(1).0, "active");
 }

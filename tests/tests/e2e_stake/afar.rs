@@ -131,7 +131,10 @@ pub(super) fn signs(net: &Devnet) -> Signer<'_> {
 
     // The old keys are put away while the node runs: it waits for its signer.
     signer.kill();
-    told_by(signer.command(&["key", "rotate", "--switch", "--json"]));
+    until(LONG, "the old keys to be of no more use", || {
+        let mut switch = signer.command(&["key", "rotate", "--switch", "--json"]);
+        switch.output().unwrap().status.success().then_some(())
+    });
     assert_eq!(signer.vote_key(), next);
     let told = signer.start();
     assert_eq!((&told["voteKey"], &told["nextVoteKey"]), (&json!(next), &Value::Null), "{told}");
