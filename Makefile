@@ -92,14 +92,14 @@ e2e: $(STAMP) clients geth ethereumjs ## stock clients against real processes
 	cargo test --locked --workspace --test 'e2e*' -- --test-threads=1
 
 bench: clients ## the figures of the README, on this machine
-	cargo build --locked --release -p rota-node -p rota-deploy
+	cargo build --locked --release -p rota-node -p rota-deploy -p rota-execution
 	cargo run --locked --release -p rota-tests --example bench
 	cargo run --locked --release -p rota-execution --example bench
 	cargo run --locked --release -p rota-tests --example derive
 	cargo run --locked --release -p rota-tests --example signer
 
 kills: clients ## what deaths of the leader cost, on this machine: make kills N=200
-	cargo build --locked -p rota-node -p rota-deploy
+	cargo build --locked -p rota-node -p rota-deploy -p rota-execution
 	cargo run --locked -p rota-tests --example kills -- $(or $(N),200) $(or $(SEED),1) target/kills.json
 
 fmt: ## write the format
