@@ -2,7 +2,8 @@
 //!
 //! Not for: decoding (the caller did, on its own thread) and not for forwarding: the chain thread does what
 //! the wake-up asks.
-//! Invariant: a transaction that is queued is in the view before it can be framed. Lock order: queue, then view.
+//! Invariants: a transaction that is queued is in the view before it can be framed; what it is checked against is never older than
+//! what the queue was told. Lock order: queue, then view.
 
 use crate::view::View;
 use alloy_primitives::Bytes;
@@ -81,11 +82,12 @@ impl Submitter {
         if let Some((reason, retry_after_ms)) = self.closed.lock().clone() {
             return Err(SubmitError::NotAccepting { reason, retry_after_ms });
         }
-        let pending = self.view.pending_account(&tx.sender);
-        let account = SenderState { state_nonce: pending.nonce, balance: pending.balance };
         let now = (self.now)();
         let admitted = {
             let mut intake = self.intake.lock();
+            // Not before the lock: a frame could come between, and the queue forgets an account that has nothing in it.
+            let pending = self.view.pending_account(&tx.sender);
+            let account = SenderState { state_nonce: pending.nonce, balance: pending.balance };
             let admitted = intake.insert(tx.clone(), account, pending.base_fee, now)?;
             self.view.received(tx, now);
             admitted

@@ -8,7 +8,7 @@ use rota_tests::live::{Devnet, Rpc, fund, load_account, quantity, transfer};
 use serde_json::{Value, json};
 use std::{
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -90,10 +90,12 @@ fn paced(net: &Devnet, node: &str, stage: &str, rate: u64, seconds: u64) {
 fn saturate(net: &Devnet, clients: u64, seconds: u64) {
     const BATCH: u64 = 20;
     let done = Arc::new(AtomicU64::new(0));
+    // All begin when the last of them has its transactions.
+    let ready = Arc::new(Barrier::new(usize::try_from(clients).unwrap() + 1));
     let mut workers = Vec::new();
     for worker in 0..clients {
         let (addr, chain_id) = (net.rpc_addr("n1"), net.chain_id);
-        let done = Arc::clone(&done);
+        let (done, ready) = (Arc::clone(&done), Arc::clone(&ready));
         // Signed before the clock starts: the client must not be what is measured.
         let key = load_account(worker);
         let mut rpc = Rpc::connect(&addr).unwrap();
@@ -104,6 +106,7 @@ fn saturate(net: &Devnet, clients: u64, seconds: u64) {
         let raws: Vec<_> = (0..count).map(|i| transfer(&key, chain_id, start + i)).collect();
         workers.push(std::thread::spawn(move || {
             let mut times = Vec::new();
+            ready.wait();
             let begin = Instant::now();
             for chunk in raws.chunks(BATCH as usize) {
                 if begin.elapsed() > Duration::from_secs(seconds) {
@@ -128,6 +131,7 @@ fn saturate(net: &Devnet, clients: u64, seconds: u64) {
             times
         }));
     }
+    ready.wait();
     let begin = Instant::now();
     let mut times: Vec<Duration> = workers.into_iter().flat_map(|w| w.join().unwrap()).collect();
     let rate = done.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64();

@@ -11,7 +11,7 @@ use crate::{
     submit::Submitter,
     view::{BlockView, Decision, FORCED, FrameTx, FrameView, OpenHeader, Span, View},
 };
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use crossbeam_channel::{Receiver, select};
 use rota_consensus::Decided;
 use rota_execution::{Outcome, Skip};
@@ -192,8 +192,7 @@ impl ChainThread {
                 Done::Sealed(sealed) => self.show_sealed(&sealed),
                 Done::Executed(executed) => {
                     let Executed { forced, outcomes, state, block } = *executed;
-                    self.settle_senders(&forced);
-                    self.settle_senders(&outcomes);
+                    let settled = senders(&forced).chain(senders(&outcomes)).collect::<Vec<_>>();
                     let forced = forced.into_iter().map(|(tx, outcome)| FrameTx {
                         position: FORCED,
                         tx,
@@ -217,6 +216,7 @@ impl ChainThread {
                         state,
                         now_ms: (self.now)(),
                     });
+                    self.settle(&settled);
                 }
             }
         }
@@ -252,15 +252,18 @@ impl ChainThread {
         self.view.sealed(block, (self.now)());
     }
 
-    fn settle_senders(&self, outcomes: &[(Arc<Tx>, Outcome)]) {
-        if outcomes.is_empty() {
+    /// The queue forgets what a frame executed. After the view shows that: whoever finds nothing of an account in the queue
+    /// goes by its nonce in the view.
+    fn settle(&self, done: &[(Address, u64, bool)]) {
+        if done.is_empty() {
             return;
         }
         let mut intake = self.submitter.intake();
-        for (tx, outcome) in outcomes {
-            match outcome {
-                Outcome::Included(_) => intake.settled(tx.sender, tx.nonce()),
-                Outcome::Skipped(_) => intake.skipped(tx.sender, tx.nonce()),
+        for (sender, nonce, included) in done.iter().copied() {
+            if included {
+                intake.settled(sender, nonce);
+            } else {
+                intake.skipped(sender, nonce);
             }
         }
     }
@@ -302,3 +305,14 @@ impl ChainThread {
         Ok(())
     }
 }
+
+/// Sender, nonce, and whether it is in the block.
+fn senders(outcomes: &[(Arc<Tx>, Outcome)]) -> impl Iterator<Item = (Address, u64, bool)> {
+    let one = |(tx, outcome): &(Arc<Tx>, Outcome)| {
+        (tx.sender, tx.nonce(), matches!(outcome, Outcome::Included(_)))
+    };
+    outcomes.iter().map(one)
+}
+
+#[cfg(test)]
+mod tests;
