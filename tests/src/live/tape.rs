@@ -73,7 +73,10 @@ pub enum What {
         g: u64,
     },
     /// The node would not go on from where the reader was, and said so.
-    Refused,
+    Refused {
+        /// Where the reader's chain left the node's: what it has above this position counts no more.
+        decided: Option<u64>,
+    },
 }
 
 /// What was said, and when.
@@ -181,7 +184,9 @@ fn listen(addr: &str, (topic, tape): (&str, &Mutex<Tape>), stop: &AtomicBool) ->
         if message["error"].is_object() {
             let refused = [TOO_OLD, DIVERGED].iter().any(|c| message["error"]["code"] == *c);
             if refused {
-                lock().heard.push(Heard { at, what: What::Refused });
+                let decided = &message["error"]["data"]["decidedG"];
+                let decided = decided.is_string().then(|| super::quantity(decided));
+                lock().heard.push(Heard { at, what: What::Refused { decided } });
             } else {
                 lock().wrong.push(format!("{params}: {}", message["error"]));
             }
@@ -223,7 +228,7 @@ impl Tape {
 
     /// How often a node would not go on from where the reader was.
     pub fn refusals(&self) -> usize {
-        self.heard.iter().filter(|h| matches!(h.what, What::Refused)).count()
+        self.heard.iter().filter(|h| matches!(h.what, What::Refused { .. })).count()
     }
 
     /// Options of the next subscription.
@@ -236,7 +241,8 @@ impl Tape {
             }
             Some(What::Retract { to_g }) => options["fromG"] = json!(to_g + 1),
             Some(What::Acked { g, .. }) => options["fromG"] = json!(g + 1),
-            Some(What::Refused) | None => {}
+            Some(What::Refused { decided: Some(g) }) => options["fromG"] = json!(g + 1),
+            Some(What::Refused { decided: None }) | None => {}
         }
         options
     }
@@ -252,7 +258,8 @@ impl Tape {
                 What::Retract { to_g } => {
                     log.split_off(&(to_g + 1));
                 }
-                What::Acked { .. } | What::Refused => {}
+                What::Refused { decided: Some(g) } => drop(log.split_off(&(g + 1))),
+                What::Acked { .. } | What::Refused { decided: None } => {}
             }
         }
         log
@@ -289,7 +296,7 @@ impl Tape {
                     // Of acks, what was told stays told.
                     if self.topic == "acks" { tip } else { Some((*to_g, None)) }
                 }
-                What::Refused => None,
+                What::Refused { .. } => None,
             };
         }
         faults.into_iter().map(|f| format!("{} of {}: {f}", self.topic, self.node)).collect()
